@@ -1,0 +1,58 @@
+use super::{Violation, Violations, money};
+use crate::common::v1::{Offer, OfferKind};
+
+/// An offer to store: a kind, something it gives, a window that is not empty.
+pub fn offer(offer: &Offer) -> Vec<Violation> {
+    let mut violations = Violations::new();
+    violations.required_id("offer_id", &offer.offer_id);
+    violations.known_enum::<OfferKind>("kind", offer.kind, true);
+    violations.text("title", &offer.title);
+    if let Some(percent) = offer.percent_off {
+        violations.within_range("percent_off", percent, f64::MIN_POSITIVE, 100.0);
+    }
+    for (field, amount) in [("amount_off", &offer.amount_off), ("min_spend", &offer.min_spend)] {
+        if let Some(amount) = amount {
+            violations.add_within(field, money(amount));
+        }
+    }
+    let takes_off = offer.percent_off.is_some() || offer.amount_off.is_some();
+    let needs_amount =
+        matches!(offer.kind(), OfferKind::Coupon | OfferKind::FlashSale | OfferKind::ThresholdDiscount);
+    if needs_amount && !takes_off {
+        violations.add("amount_off", "EMPTY", "amount_off or percent_off must be given for this kind");
+    }
+    if offer.kind() == OfferKind::ThresholdDiscount && offer.min_spend.is_none() {
+        violations.add("min_spend", "EMPTY", "must be given for OFFER_KIND_THRESHOLD_DISCOUNT");
+    }
+    if let (Some(from), Some(until)) = (&offer.starts_at, &offer.ends_at)
+        && (from.seconds, from.nanos) >= (until.seconds, until.nanos)
+    {
+        violations.add("ends_at", "EMPTY_WINDOW", "must be after starts_at");
+    }
+    for (index, id) in offer.item_ids.iter().enumerate() {
+        violations.required_id(&format!("item_ids[{index}]"), id);
+    }
+    for (index, category) in offer.categories.iter().enumerate() {
+        violations.required_id(&format!("categories[{index}]"), category);
+    }
+    violations.into_vec()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn reasons(kind: OfferKind, percent_off: Option<f64>) -> Vec<&'static str> {
+        let offer_ = Offer { offer_id: "o".into(), kind: kind.into(), percent_off, ..Offer::default() };
+        offer(&offer_).into_iter().map(|v| v.reason).collect()
+    }
+
+    #[test]
+    fn an_offer_must_give_something() {
+        assert_eq!(reasons(OfferKind::Coupon, None), ["EMPTY"]);
+        assert_eq!(reasons(OfferKind::Coupon, Some(20.0)), [] as [&str; 0]);
+        assert_eq!(reasons(OfferKind::FreeShipping, None), [] as [&str; 0]);
+        assert_eq!(reasons(OfferKind::Coupon, Some(101.0)), ["OUT_OF_RANGE"]);
+        assert_eq!(reasons(OfferKind::Coupon, Some(f64::INFINITY)), ["NOT_FINITE"]);
+    }
+}
