@@ -1,0 +1,29 @@
+# Thin verbs; the work is in cargo and scripts/.
+.DEFAULT_GOAL := help
+.PHONY: help demo run test check bench model
+
+CARGO ?= cargo
+BINARIES := -p recommender -p generator -p evaluator -p gateway -p bespoke-tests
+
+help: ## what there is
+	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 10
+
+demo: model ## the main job on a real shop's year: import, train, personalise, learn from a click
+	$(CARGO) build --release --locked --bins $(BINARIES)
+	target/release/shop demo
+
+run: model ## the four services on 127.0.0.1:7000-7003, with the demo's shop in them, until Ctrl-C
+	$(CARGO) build --release --locked --bins $(BINARIES)
+	target/release/shop run
+
+test: ## every test; fetches the model and starts the servers it needs
+	scripts/test.sh
+
+check: ## formatting, lints, the contract, licences, manifests
+	scripts/check.sh
+
+bench: ## every bench, each beside a named peer
+	scripts/bench.sh
+
+model: ## fetch and verify the development model (491 MB) into .cache/models
+	scripts/model.sh

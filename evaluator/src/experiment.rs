@@ -1,0 +1,9 @@
+//! Experiments: who gets which variant, and what the difference was.
+
+pub mod analyse;
+pub mod bucket;
+pub mod decision;
+pub mod definition;
+pub mod effect;
+pub mod health;
+pub mod power;

@@ -1,0 +1,135 @@
+//! The difference between two arms, its variance and its degrees of freedom, with CUPED where asked.
+
+use crate::metric::statistic::covariance;
+use crate::metric::{MetricKind, Moments, Statistic};
+
+/// How an effect is expressed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Difference {
+    /// In shares of the control's value: (treatment − control) ÷ control.
+    Relative,
+    /// In the metric's own unit.
+    Absolute,
+}
+
+/// Why two arms cannot be compared.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Obstacle {
+    /// An arm has no value: no units, or a ratio without denominator.
+    NoValue,
+    /// A relative difference has nothing to relate to: the control's value is zero.
+    ZeroBaseline,
+    /// An arm shows no variance: its error cannot be told.
+    ZeroVariance,
+}
+
+/// An estimated effect.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Effect {
+    /// The control's value, not adjusted.
+    pub control: f64,
+    /// The treatment's value, not adjusted.
+    pub treatment: f64,
+    /// The effect.
+    pub estimate: f64,
+    /// Its squared standard error.
+    pub variance: f64,
+    /// Welch-Satterthwaite degrees of freedom.
+    pub dof: f64,
+    /// Units in both arms.
+    pub units: f64,
+    /// CUPED's θ; `None` where no covariate was used.
+    pub theta: Option<f64>,
+    /// The control's value over its standard error: how sure the denominator of a relative effect is.
+    pub control_z: f64,
+}
+
+/// One arm reduced to what the difference needs.
+struct Side {
+    raw: Statistic,
+    /// CUPED-adjusted, the same as `raw` without a covariate.
+    adjusted: Statistic,
+    covariate_variance: f64,
+    covariance: f64,
+}
+
+/// The effect of `treatment` against `control`.
+///
+/// CUPED (Deng et al. 2013) adjusts both arms by θ = cov(post, pre) / var(pre), pooled over both; the relative
+/// effect divides by the control's unadjusted value, and its variance follows by the delta method with the
+/// covariate's share in the control kept.
+pub fn effect(
+    control: &Moments,
+    treatment: &Moments,
+    kind: MetricKind,
+    difference: Difference,
+    cuped: bool,
+) -> Result<Effect, Obstacle> {
+    let theta = if cuped { pooled_theta(control, treatment, kind) } else { None };
+    let a = side(control, kind, theta).ok_or(Obstacle::NoValue)?;
+    let b = side(treatment, kind, theta).ok_or(Obstacle::NoValue)?;
+    if difference == Difference::Relative && a.raw.mean == 0.0 {
+        return Err(Obstacle::ZeroBaseline);
+    }
+    if a.adjusted.variance <= 0.0 || b.adjusted.variance <= 0.0 {
+        return Err(Obstacle::ZeroVariance);
+    }
+    let change = b.adjusted.mean - a.adjusted.mean;
+    let (ea, eb) = (a.adjusted.squared_error(), b.adjusted.squared_error());
+    let (estimate, variance) = match difference {
+        Difference::Absolute => (change, ea + eb),
+        Difference::Relative => {
+            let base = a.raw.mean;
+            let relation = b.raw.mean / base;
+            let theta = theta.unwrap_or(0.0);
+            let control_share = relation * relation * a.raw.variance - 2.0 * theta * relation * a.covariance
+                + theta * theta * a.covariate_variance;
+            (change / base, (eb + control_share / a.raw.units) / (base * base))
+        }
+    };
+    if variance <= 0.0 || !variance.is_finite() || !estimate.is_finite() {
+        return Err(Obstacle::ZeroVariance);
+    }
+    let dof = (ea + eb).powi(2)
+        / (ea * ea / (a.raw.units - 1.0).max(f64::MIN_POSITIVE)
+            + eb * eb / (b.raw.units - 1.0).max(f64::MIN_POSITIVE));
+    Ok(Effect {
+        control: a.raw.mean,
+        treatment: b.raw.mean,
+        estimate,
+        variance,
+        dof,
+        units: a.raw.units + b.raw.units,
+        theta,
+        control_z: a.raw.mean.abs() / a.raw.squared_error().sqrt(),
+    })
+}
+
+/// θ over both arms; `None` for a ratio, without covariates, or where the covariate is constant.
+fn pooled_theta(control: &Moments, treatment: &Moments, kind: MetricKind) -> Option<f64> {
+    if kind == MetricKind::Ratio || !control.has_covariate() || !treatment.has_covariate() {
+        return None;
+    }
+    let both = control.plus(treatment);
+    let n = both.units as f64;
+    let variance = covariance(n, both.covariate_sum, both.covariate_sum, both.covariate_sum_squares);
+    let joint = covariance(n, both.sum, both.covariate_sum, both.covariate_cross_sum);
+    (variance > 0.0).then(|| joint / variance)
+}
+
+fn side(moments: &Moments, kind: MetricKind, theta: Option<f64>) -> Option<Side> {
+    let raw = Statistic::of(moments, kind)?;
+    let Some(theta) = theta else {
+        return Some(Side { raw, adjusted: raw, covariate_variance: 0.0, covariance: 0.0 });
+    };
+    let n = raw.units;
+    let pre = moments.covariate_sum;
+    let covariate_variance = covariance(n, pre, pre, moments.covariate_sum_squares);
+    let shared = covariance(n, moments.sum, pre, moments.covariate_cross_sum);
+    let adjusted = Statistic {
+        units: n,
+        mean: raw.mean - theta * pre / n,
+        variance: raw.variance + theta * theta * covariate_variance - 2.0 * theta * shared,
+    };
+    Some(Side { raw, adjusted, covariate_variance, covariance: shared })
+}

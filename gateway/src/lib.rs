@@ -1,0 +1,64 @@
+//! The one way in: a single `Personalise` call through all services, events that are durable before they are
+//! acknowledged, privacy, and every other service passed through by its path.
+
+pub mod cli;
+pub mod config;
+pub mod outbox;
+pub mod personalise;
+pub mod proxy;
+pub mod service;
+pub mod store;
+pub mod token;
+pub mod upstream;
+
+use std::sync::Arc;
+
+use anyhow::Context as _;
+use chassis::auth::Pseudonymiser;
+use chassis::server::Server;
+use proto::gateway::v1::catalogue_service_server::CatalogueServiceServer;
+use proto::gateway::v1::event_service_server::EventServiceServer;
+use proto::gateway::v1::personalisation_service_server::PersonalisationServiceServer;
+use proto::gateway::v1::privacy_service_server::PrivacyServiceServer;
+use tokio::net::TcpListener;
+use tokio_util::sync::CancellationToken;
+
+pub use config::Config;
+
+/// Serves on `listener` until `shutdown`; the outbox is open before the first call is taken.
+pub async fn run(config: Config, listener: TcpListener, shutdown: CancellationToken) -> anyhow::Result<()> {
+    let store = store::Store::open(&config.store.url).await.context("the gateway's database cannot be opened")?;
+    let upstream = upstream::Upstream::connect(&config).context("a service's address is wrong")?;
+    let names = Arc::new(Pseudonymiser::new(&config.privacy));
+    let tokens = Arc::new(token::Tokens::new(&config.token));
+
+    let stop_relays = CancellationToken::new();
+    let (outbox, writer) = outbox::Outbox::open(store.clone(), &config.outbox);
+    let relays = outbox::relay::start(&store, &upstream, &outbox, &config.outbox, &stop_relays).await?;
+
+    let popular = personalise::popular::Popular::load(store.clone()).await?;
+    let personaliser = personalise::Personaliser::new(&config, &upstream, &outbox, &tokens, &names, popular.clone());
+    let events = service::events::Events::new(outbox.clone(), tokens, names.clone());
+    let catalogue = service::catalogue::Catalogue::new(upstream.clone(), popular);
+    let privacy = service::privacy::Privacy::new(store, upstream.clone(), names);
+    let personalisation = service::personalisation::Personalisation::new(personaliser);
+
+    let most = config.server.max_request_bytes;
+    let served = Server::new(config.server.clone())
+        .add(PersonalisationServiceServer::new(personalisation).max_decoding_message_size(most))
+        .add(EventServiceServer::new(events).max_decoding_message_size(most))
+        .add(CatalogueServiceServer::new(catalogue).max_decoding_message_size(most))
+        .add(PrivacyServiceServer::new(privacy).max_decoding_message_size(most))
+        .advertise(proxy::PASSED_THROUGH)
+        .fallback(proxy::Proxy::new(&upstream))
+        .descriptors(proto::FILE_DESCRIPTOR_SET)
+        .serve(listener, shutdown)
+        .await;
+
+    // Nothing new comes in now: what was accepted is written, and the relays stop where their cursors are.
+    drop(outbox);
+    stop_relays.cancel();
+    relays.await;
+    writer.await.context("the outbox's writer failed")?;
+    served.context("serving failed")
+}

@@ -1,0 +1,130 @@
+//! From the stages' answers to one answer and one record.
+
+use std::collections::BTreeSet;
+
+use chrono::Utc;
+use pbjson_types::{Duration as WireDuration, Timestamp};
+use proto::common::v1::{Item, Offer};
+use proto::evaluator::v1::{DecideResponse, DecidedPlacement, Decision};
+use proto::gateway::v1::{PersonaliseResponse, Placement};
+use proto::recommender::v1::RecommendResponse;
+use prost::Message as _;
+
+use super::{Chosen, Moment, Plan, Report};
+use crate::store::{Kind, Row};
+
+/// Whether `offer` is good for `item`: by id, by category, or for everything.
+pub(super) fn is_good_for(offer: &Offer, item: &Item) -> bool {
+    if offer.item_ids.is_empty() && offer.categories.is_empty() {
+        return true;
+    }
+    let categories: BTreeSet<&str> = item.categories.iter().map(String::as_str).collect();
+    offer.item_ids.contains(&item.item_id) || offer.categories.iter().any(|name| categories.contains(name.as_str()))
+}
+
+/// The goods and the offer as placements.
+pub(super) fn placed(moment: &Moment, decision: Option<DecideResponse>, goods: RecommendResponse) -> Chosen {
+    let decision = decision.unwrap_or_default();
+    let offer = decision.offer.as_ref();
+    let placements = goods.recommendations.into_iter().map(|pick| {
+        let item = pick.item.unwrap_or_else(|| Item { item_id: pick.item_id, ..Item::default() });
+        let offer = offer.filter(|offer| is_good_for(offer, &item)).cloned();
+        let placement =
+            Placement { offer, score: pick.score, reasons: pick.reasons, item: Some(item), ..Placement::default() };
+        (placement, pick.propensity)
+    });
+    let (placements, propensities) = placements.unzip();
+    let mut answer = PersonaliseResponse {
+        placements,
+        assignments: decision.assignments,
+        in_holdout: decision.in_holdout,
+        seed: moment.seed,
+        ..PersonaliseResponse::default()
+    };
+    for (stage, version) in [("recommend", goods.model_version), ("decide", decision.plan_id.clone())] {
+        if !version.is_empty() {
+            answer.versions.insert(stage.into(), version);
+        }
+    }
+    Chosen {
+        answer,
+        propensities,
+        offer_id: decision.offer.map(|offer| offer.offer_id).unwrap_or_default(),
+        offer_propensity: decision.propensity,
+        angle: decision.angle,
+        plan_id: decision.plan_id,
+    }
+}
+
+/// The record of what was decided.
+pub(super) fn decision(id: &str, moment: &Moment, chosen: &Chosen, report: &Report) -> Row {
+    let now = Utc::now();
+    let answer = &chosen.answer;
+    let placements = answer.placements.iter().zip(&chosen.propensities).zip(0..);
+    let placements = placements.map(|((placement, propensity), position)| DecidedPlacement {
+        item_id: placement.item.as_ref().map(|item| item.item_id.clone()).unwrap_or_default(),
+        position,
+        score: placement.score,
+        propensity: *propensity,
+        copy_id: placement.copy.as_ref().map(|copy| copy.copy_id.clone()).unwrap_or_default(),
+        effect: placement.effect.clone(),
+    });
+    let mut versions = report.versions.clone();
+    versions.extend(answer.versions.clone());
+    let decision = Decision {
+        decision_id: id.to_owned(),
+        user_id: moment.user.clone(),
+        visitor_id: moment.visitor.clone(),
+        decided_at: Some(Timestamp { seconds: now.timestamp(), nanos: now.timestamp_subsec_nanos().cast_signed() }),
+        channel: moment.request.channel,
+        placement: moment.request.placement.clone(),
+        locale: moment.request.locale.clone(),
+        placements: placements.collect(),
+        offer_id: chosen.offer_id.clone(),
+        offer_propensity: chosen.offer_propensity,
+        angle: chosen.angle.clone(),
+        assignments: answer.assignments.clone(),
+        in_holdout: answer.in_holdout,
+        plan_id: chosen.plan_id.clone(),
+        versions,
+        seed: moment.seed,
+    };
+    let (kind, person) = (Kind::Decision, moment.unit().to_owned());
+    Row { id: format!("decision:{id}"), kind, person, payload: decision.encode_to_vec() }
+}
+
+/// The answer with the report in it.
+pub(super) fn closed(mut answer: PersonaliseResponse, report: Report, plan: &Plan) -> PersonaliseResponse {
+    answer.versions.extend(report.versions);
+    answer.degradations = report.degradations;
+    let spent = plan.total().saturating_sub(plan.deadline().remaining());
+    let stages = report.timings.into_iter().chain([("total".to_owned(), spent)]);
+    answer.timings = stages.map(|(stage, time)| (stage, wire(time))).collect();
+    answer
+}
+
+fn wire(time: std::time::Duration) -> WireDuration {
+    WireDuration {
+        seconds: i64::try_from(time.as_secs()).unwrap_or(i64::MAX),
+        nanos: time.subsec_nanos().cast_signed(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_offer_is_good_for_what_it_names() {
+        let tea = Item { item_id: "tea".into(), categories: vec!["Drinks".into()], ..Item::default() };
+        let names = |item_ids: &[&str], categories: &[&str]| Offer {
+            item_ids: item_ids.iter().map(ToString::to_string).collect(),
+            categories: categories.iter().map(ToString::to_string).collect(),
+            ..Offer::default()
+        };
+        assert!(is_good_for(&names(&[], &[]), &tea));
+        assert!(is_good_for(&names(&["tea"], &["Bread"]), &tea));
+        assert!(is_good_for(&names(&[], &["Drinks"]), &tea));
+        assert!(!is_good_for(&names(&["milk"], &[]), &tea));
+    }
+}

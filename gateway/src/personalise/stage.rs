@@ -1,0 +1,86 @@
+//! What became of each stage: its time, its version, and what stood in for it.
+
+use std::collections::BTreeMap;
+use std::time::{Duration, Instant};
+
+use chassis::deadline;
+use proto::common::v1::{Degradation, DegradationCause};
+use tonic::{Code, Status};
+
+/// The course of one call.
+#[derive(Debug, Default)]
+pub struct Report {
+    pub(crate) degradations: Vec<Degradation>,
+    pub(crate) timings: BTreeMap<String, Duration>,
+    pub(crate) versions: BTreeMap<String, String>,
+}
+
+/// A stage's outcome and how long it took.
+pub(crate) struct Outcome<T> {
+    result: Result<T, DegradationCause>,
+    took: Duration,
+}
+
+/// Runs `call` within `share` and sorts its failure.
+pub(crate) async fn run<T>(
+    stage: &'static str,
+    share: Duration,
+    call: impl Future<Output = Result<tonic::Response<T>, Status>>,
+) -> Outcome<T> {
+    let started = Instant::now();
+    let result = match deadline::within(share, call).await {
+        Ok(Ok(response)) => Ok(response.into_inner()),
+        Ok(Err(status)) => {
+            let cause = cause(status.code());
+            let (code, message) = (status.code(), status.message());
+            tracing::warn!(stage, ?code, message, "a stage failed and is replaced");
+            Err(cause)
+        }
+        Err(deadline::Exceeded) => Err(DegradationCause::Deadline),
+    };
+    Outcome { result, took: started.elapsed() }
+}
+
+fn cause(code: Code) -> DegradationCause {
+    match code {
+        Code::DeadlineExceeded => DegradationCause::Deadline,
+        Code::ResourceExhausted => DegradationCause::Overload,
+        Code::FailedPrecondition => DegradationCause::Cold,
+        _ => DegradationCause::Unavailable,
+    }
+}
+
+impl Report {
+    /// Notes a stage's time and, where it failed, that `served_by` stands in.
+    pub(crate) fn close<T>(&mut self, stage: &str, outcome: Outcome<T>, served_by: &str) -> Option<T> {
+        self.took(stage, outcome.took);
+        match outcome.result {
+            Ok(value) => Some(value),
+            Err(cause) => {
+                self.degraded(stage, cause, served_by);
+                None
+            }
+        }
+    }
+
+    pub(crate) fn took(&mut self, stage: &str, time: Duration) {
+        *self.timings.entry(stage.to_owned()).or_default() += time;
+    }
+
+    pub(crate) fn version(&mut self, stage: &str, version: &str) {
+        if !version.is_empty() {
+            self.versions.insert(stage.to_owned(), version.to_owned());
+        }
+    }
+
+    pub(crate) fn degraded(&mut self, stage: &str, cause: DegradationCause, served_by: &str) {
+        let new = Degradation { stage: stage.to_owned(), cause: cause.into(), served_by: served_by.to_owned() };
+        if !self.degradations.contains(&new) {
+            self.degradations.push(new);
+        }
+    }
+
+    pub(crate) fn no_consent(&mut self) {
+        self.degraded("recommend", DegradationCause::NoConsent, "popularity");
+    }
+}

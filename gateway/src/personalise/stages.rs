@@ -1,0 +1,178 @@
+//! The calls of a Personalise, each within its share.
+
+use futures::future::join_all;
+use proto::common::v1::{Degradation, DegradationCause, Offer};
+use proto::evaluator::v1::{DecideRequest, DecideResponse, DecisionContext, PredictEffectRequest, Treatment};
+use proto::gateway::v1::Placement;
+use proto::generator::v1::{Brief, GenerateCopyRequest, GenerateCopyResponse};
+use proto::recommender::v1::{RecommendRequest, RecommendResponse, Rules};
+
+use super::stage::{self, Outcome};
+use super::{Chosen, Moment, Personaliser, Plan, Report, assemble, brief, fallback, with_copy};
+
+impl Personaliser {
+    pub(super) async fn decide(&self, moment: &Moment, plan: &Plan) -> Outcome<DecideResponse> {
+        let request = DecideRequest {
+            user_id: moment.unit().to_owned(),
+            context: Some(DecisionContext {
+                channel: moment.request.channel,
+                placement: moment.request.placement.clone(),
+                locale: moment.request.locale.clone(),
+                seed: moment.seed,
+                ..DecisionContext::default()
+            }),
+        };
+        let mut client = self.upstream.strategy();
+        stage::run("decide", plan.choose(), client.decide(request)).await
+    }
+
+    pub(super) async fn recommend(&self, moment: &Moment, plan: &Plan) -> Outcome<RecommendResponse> {
+        let mut client = self.upstream.recommender();
+        let request = moment.recommend(moment.request.limit, moment.request.rules.clone().unwrap_or_default());
+        stage::run("recommend", plan.choose(), client.recommend(request)).await
+    }
+
+    /// An offer that is good for none of the goods chosen would never be seen: the item it is good for that suits
+    /// the person best takes the last place.
+    pub(super) async fn make_room(
+        &self,
+        moment: &Moment,
+        plan: &Plan,
+        offer: &Offer,
+        goods: &mut RecommendResponse,
+        report: &mut Report,
+    ) {
+        let shown = || goods.recommendations.iter().filter_map(|pick| pick.item.as_ref());
+        if shown().any(|item| assemble::is_good_for(offer, item)) {
+            return;
+        }
+        let mut rules = moment.request.rules.clone().unwrap_or_default();
+        if offer.item_ids.is_empty() {
+            rules.categories.clone_from(&offer.categories);
+        } else {
+            rules.only_item_ids.clone_from(&offer.item_ids);
+        }
+        rules.exclude_item_ids.extend(goods.recommendations.iter().map(|pick| pick.item_id.clone()));
+        let mut client = self.upstream.recommender();
+        let outcome = stage::run("recommend", plan.choose(), client.recommend(moment.recommend(1, rules))).await;
+        // Without such an item the answer stands as it is: the offer is then not shown, and the record says so.
+        let Some(answer) = report.close("recommend", outcome, "goods-without-the-offer") else { return };
+        if let Some(pick) = answer.recommendations.into_iter().next() {
+            if goods.recommendations.len() >= moment.request.limit as usize {
+                goods.recommendations.pop();
+            }
+            goods.recommendations.push(pick);
+        }
+    }
+
+    pub(super) async fn write_copy(
+        &self,
+        moment: &Moment,
+        plan: &Plan,
+        chosen: &mut Chosen,
+        report: &mut Report,
+    ) {
+        let angle = chosen.angle.clone();
+        let placements = with_copy(&moment.request, &mut chosen.answer.placements);
+        let share = plan.copy();
+        let started = std::time::Instant::now();
+        let calls = placements.iter().map(|placement| {
+            let request = self.copy_request(moment, placement, &angle);
+            let mut client = self.upstream.generator();
+            async move { stage::run("copy", share, client.generate_copy(request)).await }
+        });
+        let outcomes = join_all(calls).await;
+        for (placement, outcome) in placements.iter_mut().zip(outcomes) {
+            let written = report.close("copy", outcome, "gateway-template");
+            take_copy(placement, &moment.request.locale, written, report);
+        }
+        // Copies are written side by side: the stage took as long as the slowest, not their sum.
+        if !placements.is_empty() {
+            report.timings.insert("copy".into(), started.elapsed());
+        }
+    }
+
+    pub(crate) fn copy_request(&self, moment: &Moment, placement: &Placement, angle: &str) -> GenerateCopyRequest {
+        let brief = Brief {
+            angle: angle.to_owned(),
+            max_characters: (self.max_characters > 0).then_some(self.max_characters),
+            ..brief::of(moment, placement)
+        };
+        GenerateCopyRequest { brief: Some(brief), variants: 1, seed: moment.seed, ..GenerateCopyRequest::default() }
+    }
+
+    pub(super) async fn forecast(
+        &self,
+        moment: &Moment,
+        plan: &Plan,
+        placements: &mut [Placement],
+        report: &mut Report,
+    ) {
+        if placements.is_empty() {
+            return;
+        }
+        let treatments = placements.iter().map(|placement| {
+            let item_id = placement.item.as_ref().map(|item| item.item_id.clone()).unwrap_or_default();
+            Treatment {
+                treatment_id: item_id.clone(),
+                offer: placement.offer.clone(),
+                item_id,
+                channel: moment.request.channel,
+            }
+        });
+        let request = PredictEffectRequest {
+            user_id: moment.unit().to_owned(),
+            treatments: treatments.collect(),
+            ..PredictEffectRequest::default()
+        };
+        let mut client = self.upstream.effect();
+        let outcome = stage::run("effect", plan.forecast(), client.predict_effect(request)).await;
+        let Some(forecast) = report.close("effect", outcome, "no-prediction") else { return };
+        report.version("effect", &forecast.model_version);
+        for (placement, effect) in placements.iter_mut().zip(forecast.effects) {
+            placement.effect = Some(effect);
+        }
+    }
+}
+
+/// Takes what the generator wrote, or the gateway's own template where it did not answer.
+pub(crate) fn take_copy(
+    placement: &mut Placement,
+    locale: &str,
+    written: Option<GenerateCopyResponse>,
+    report: &mut Report,
+) {
+    let Some(mut written) = written else {
+        placement.copy = fallback::copy(placement, locale);
+        return;
+    };
+    report.version("copy", &written.model_version);
+    for degradation in &written.degradations {
+        let Degradation { stage, served_by, .. } = degradation;
+        report.degraded(stage, degradation.cause(), served_by);
+    }
+    placement.copy = if written.copies.is_empty() { None } else { Some(written.copies.swap_remove(0)) };
+    if placement.copy.is_none() {
+        report.degraded("copy", DegradationCause::CheckFailed, "gateway-template");
+        placement.copy = fallback::copy(placement, locale);
+    }
+}
+
+impl Moment {
+    /// The unit of decisions: the person, else the visitor.
+    pub(super) fn unit(&self) -> &str {
+        if self.user.is_empty() { &self.visitor } else { &self.user }
+    }
+
+    fn recommend(&self, limit: u32, rules: Rules) -> RecommendRequest {
+        RecommendRequest {
+            user_id: self.user.clone(),
+            visitor_id: self.visitor.clone(),
+            recent_events: self.request.recent_events.clone(),
+            limit,
+            rules: Some(rules),
+            explain: true,
+            seed: self.seed,
+        }
+    }
+}

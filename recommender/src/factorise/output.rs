@@ -1,0 +1,1 @@
+//! Factors on disk.

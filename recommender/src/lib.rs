@@ -1,0 +1,4 @@
+//! Which goods for this person now, and why.
+
+pub mod factorise;
+pub mod matrix;
