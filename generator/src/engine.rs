@@ -2,6 +2,13 @@
 //!
 //! A caller submits a [`Task`] and reads [`Piece`]s. Dropping the receiver cancels the task between two tokens.
 
+pub mod bench;
+mod cache;
+mod generate;
+mod sampler;
+mod text;
+mod worker;
+
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError, mpsc};
 use std::time::{Duration, Instant};
@@ -119,13 +126,13 @@ pub enum Refused {
 /// What the model says about itself.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ModelCard {
-    /// The name in the file, else the file's own name.
+    /// The file's name without its ending.
     pub model_id: String,
     /// `qwen2` or `llama`.
     pub architecture: String,
     /// How many weights.
     pub parameters: u64,
-    /// The commonest quantisation of the file's matrices.
+    /// How the file's weights are quantised, as llama.cpp names it.
     pub quantisation: String,
     /// The tokens a sequence may hold here.
     pub context_length: u32,
@@ -153,6 +160,7 @@ struct Job {
 pub struct Engine {
     state: Arc<Mutex<State>>,
     jobs: mpsc::SyncSender<Job>,
+    context: usize,
 }
 
 impl Engine {
@@ -160,13 +168,12 @@ impl Engine {
     pub fn start(config: &EngineConfig) -> Engine {
         let (jobs, waiting) = mpsc::sync_channel(config.queue.max(1));
         let state = Arc::new(Mutex::new(State::Loading));
-        let engine = Engine { state, jobs };
+        let engine = Engine { state, jobs, context: config.context };
         let state = engine.state.clone();
         let config = config.clone();
-        let spawned = std::thread::Builder::new().name("inference".to_owned()).spawn(move || {
-            set(&state, State::Failed(format!("{}: the model loader is on its way", config.model.display())));
-            drop::<mpsc::Receiver<Job>>(waiting);
-        });
+        let spawned = std::thread::Builder::new()
+            .name("inference".to_owned())
+            .spawn(move || worker::work(&config, &state, &waiting));
         if let Err(error) = spawned {
             set(&engine.state, State::Failed(format!("no inference thread: {error}")));
         }
@@ -180,7 +187,8 @@ impl Engine {
             State::Loading => return Err(Refused::NotReady("the model is loading".to_owned())),
             State::Failed(why) => return Err(Refused::NotReady(why)),
         }
-        let (sender, receiver) = stream::channel(task.max_tokens.max(1) + 2);
+        // Room for a piece a token, the held back rest and the end: the inference thread never waits for a reader.
+        let (sender, receiver) = stream::channel(task.max_tokens.min(self.context) + 2);
         match self.jobs.try_send(Job { task, sender, submitted: Instant::now() }) {
             Ok(()) => Ok(receiver),
             Err(mpsc::TrySendError::Full(_)) => Err(Refused::Overloaded),
@@ -199,3 +207,6 @@ impl Engine {
 fn set(state: &Mutex<State>, value: State) {
     *state.lock().unwrap_or_else(PoisonError::into_inner) = value;
 }
+
+#[cfg(test)]
+mod tests;

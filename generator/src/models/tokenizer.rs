@@ -1,0 +1,191 @@
+//! The byte-level tokenizer that a model's file carries.
+
+use std::collections::HashSet;
+
+use anyhow::{Context as _, anyhow, bail, ensure};
+use candle_core::quantized::gguf_file::Value;
+use tokenizers::AddedToken;
+use tokenizers::models::bpe::{BPE, Vocab};
+use tokenizers::normalizers::NormalizerWrapper;
+use tokenizers::normalizers::unicode::NFC;
+use tokenizers::pre_tokenizers::PreTokenizerWrapper;
+use tokenizers::pre_tokenizers::byte_level::ByteLevel;
+use tokenizers::pre_tokenizers::digits::Digits;
+use tokenizers::pre_tokenizers::sequence::Sequence;
+use tokenizers::pre_tokenizers::split::{Split, SplitPattern};
+use tokenizers::tokenizer::SplitDelimiterBehavior;
+
+use super::gguf::Weights;
+
+/// What ends a turn or a text in the models we know, beside what the file names.
+const ENDS: [&str; 6] = ["<|im_end|>", "<|endoftext|>", "<|eot_id|>", "<|end_of_text|>", "<|end|>", "</s>"];
+
+/// Text to tokens, and tokens to bytes.
+pub struct Tokenizer {
+    inner: tokenizers::Tokenizer,
+    bytes: Vec<Box<[u8]>>,
+    controls: Vec<String>,
+    ends: HashSet<u32>,
+    unsaid: Vec<u32>,
+    first: Option<u32>,
+}
+
+impl Tokenizer {
+    /// Builds the tokenizer from a file's metadata.
+    pub fn read(weights: &Weights) -> anyhow::Result<Tokenizer> {
+        let kind = weights.string("tokenizer.ggml.model")?;
+        ensure!(kind == "gpt2", "a {kind} tokenizer is not supported: byte-level BPE (gpt2) is");
+        let tokens = strings(weights.list("tokenizer.ggml.tokens")?)?;
+        let kinds =
+            weights.list("tokenizer.ggml.token_type")?.iter().map(kind_of).collect::<Result<Vec<_>, _>>()?;
+        ensure!(kinds.len() == tokens.len(), "{} tokens, {} kinds", tokens.len(), kinds.len());
+        let merges = strings(weights.list("tokenizer.ggml.merges")?)?
+            .into_iter()
+            .map(|merge| match merge.split_once(' ') {
+                Some((left, right)) => Ok((left.to_owned(), right.to_owned())),
+                None => Err(anyhow!("{merge:?} is no merge")),
+            })
+            .collect::<Result<Vec<_>, _>>()?;
+        let vocabulary: Vocab = (0..).zip(&tokens).map(|(id, token)| (token.clone(), id)).collect();
+        let model =
+            BPE::builder().vocab_and_merges(vocabulary, merges).build().map_err(|error| anyhow!(error))?;
+        let mut inner = tokenizers::Tokenizer::new(model);
+        let (normaliser, splitter) = splitting(weights.string("tokenizer.ggml.pre")?)?;
+        inner.with_normalizer(normaliser).map_err(|error| anyhow!(error))?;
+        inner.with_pre_tokenizer(Some(splitter));
+        let added = tokens.iter().zip(&kinds).filter(|(_, kind)| matches!(kind, Kind::Control | Kind::Added));
+        inner
+            .add_special_tokens(added.map(|(token, _)| AddedToken::from(token.clone(), true)))
+            .map_err(|error| anyhow!(error))?;
+        let controls: Vec<String> = tokens
+            .iter()
+            .zip(&kinds)
+            .filter(|(_, kind)| **kind == Kind::Control)
+            .map(|(t, _)| t.clone())
+            .collect();
+        let mut ends: HashSet<u32> = ENDS.iter().filter_map(|end| inner.token_to_id(end)).collect();
+        for key in ["tokenizer.ggml.eos_token_id", "tokenizer.ggml.eot_token_id"] {
+            ends.extend(weights.maybe_count(key)?.map(u32::try_from).transpose()?);
+        }
+        ensure!(!ends.is_empty(), "no token ends a text");
+        let unsaid = (0..)
+            .zip(&kinds)
+            .filter(|(id, kind)| matches!(kind, Kind::Control | Kind::Unused) && !ends.contains(id))
+            .map(|(id, _)| id)
+            .collect();
+        let bytes = tokens.iter().zip(&kinds).map(|(token, kind)| bytes_of(token, *kind)).collect();
+        let starts = matches!(weights.value("tokenizer.ggml.add_bos_token"), Some(Value::Bool(true)));
+        let first =
+            if starts { Some(u32::try_from(weights.count("tokenizer.ggml.bos_token_id")?)?) } else { None };
+        Ok(Tokenizer { inner, bytes, controls, ends, unsaid, first })
+    }
+
+    /// The tokens of a text; the marks that steer the model are taken for what they are.
+    pub fn encode(&self, text: &str) -> anyhow::Result<Vec<u32>> {
+        let encoding = self.inner.encode_fast(text, false).map_err(|error| anyhow!(error))?;
+        let mut tokens = encoding.get_ids().to_vec();
+        if let Some(first) = self.first.filter(|first| tokens.first() != Some(first)) {
+            tokens.insert(0, first);
+        }
+        Ok(tokens)
+    }
+
+    /// The bytes a token stands for, none if it steers the model; a character may be spread over several tokens.
+    pub fn bytes(&self, token: u32) -> &[u8] {
+        self.bytes.get(token as usize).map_or(&[], |bytes| bytes)
+    }
+
+    /// The marks that steer the model.
+    pub fn controls(&self) -> &[String] {
+        &self.controls
+    }
+
+    /// Whether a token ends the answer.
+    pub fn ends(&self, token: u32) -> bool {
+        self.ends.contains(&token)
+    }
+
+    /// The tokens an answer may never hold: marks that end nothing, and places left unused.
+    pub fn unsaid(&self) -> &[u32] {
+        &self.unsaid
+    }
+
+    /// How many tokens there are.
+    pub fn len(&self) -> usize {
+        self.bytes.len()
+    }
+
+    /// Whether there are none.
+    pub fn is_empty(&self) -> bool {
+        self.bytes.is_empty()
+    }
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Kind {
+    Normal,
+    Control,
+    Added,
+    Unused,
+}
+
+fn kind_of(value: &Value) -> anyhow::Result<Kind> {
+    let code = match value {
+        Value::I32(code) => i64::from(*code),
+        Value::U32(code) => i64::from(*code),
+        other => bail!("{other:?} is no kind of token"),
+    };
+    Ok(match code {
+        2 | 3 => Kind::Control,
+        4 => Kind::Added,
+        5 => Kind::Unused,
+        _ => Kind::Normal,
+    })
+}
+
+fn strings(values: &[Value]) -> anyhow::Result<Vec<String>> {
+    values.iter().map(|value| Ok(value.to_string().context("a list of texts")?.clone())).collect()
+}
+
+/// How a text is split before merging, by the name llama.cpp gives the scheme.
+fn splitting(name: &str) -> anyhow::Result<(Option<NormalizerWrapper>, PreTokenizerWrapper)> {
+    Ok(match name {
+        "qwen2" => (Some(NFC.into()), words(r"\p{N}")?),
+        "llama-bpe" | "llama3" => (None, words(r"\p{N}{1,3}")?),
+        "smollm" => (
+            None,
+            Sequence::new(vec![Digits::new(true).into(), ByteLevel::new(false, true, true).into()]).into(),
+        ),
+        "gpt-2" => (None, ByteLevel::new(false, true, true).into()),
+        other => bail!("the pre-tokenizer {other} is not supported"),
+    })
+}
+
+/// Contractions, words, numbers as `digits` groups them, punctuation, line ends and spaces.
+fn words(digits: &str) -> anyhow::Result<PreTokenizerWrapper> {
+    let pattern = format!(
+        r"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{{L}}\p{{N}}]?\p{{L}}+|{digits}| ?[^\s\p{{L}}\p{{N}}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+"
+    );
+    let split = Split::new(SplitPattern::Regex(pattern), SplitDelimiterBehavior::Isolated, false)
+        .map_err(|error| anyhow!(error))?;
+    Ok(Sequence::new(vec![split.into(), ByteLevel::new(false, false, false).into()]).into())
+}
+
+/// Undoes the byte-level alphabet: printable Latin-1 stands for itself, the other 68 bytes for U+0100 onwards.
+fn bytes_of(token: &str, kind: Kind) -> Box<[u8]> {
+    match kind {
+        Kind::Control | Kind::Unused => Box::default(),
+        Kind::Added => token.as_bytes().into(),
+        Kind::Normal => token.chars().filter_map(byte_of).collect(),
+    }
+}
+
+fn byte_of(character: char) -> Option<u8> {
+    let code = u32::from(character);
+    let plain = |code: u32| matches!(code, 33..=126 | 161..=172 | 174..=255);
+    if plain(code) {
+        return u8::try_from(code).ok();
+    }
+    let index = code.checked_sub(256)?;
+    (0..=255u8).filter(|byte| !plain(u32::from(*byte))).nth(index as usize)
+}
