@@ -4,6 +4,7 @@ pub mod cli;
 pub mod config;
 pub mod engine;
 pub mod fetch;
+pub mod models;
 pub mod store;
 
 use anyhow::Context as _;
