@@ -2,3 +2,4 @@
 
 pub mod factorise;
 pub mod matrix;
+pub mod taste;

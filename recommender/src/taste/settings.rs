@@ -1,0 +1,73 @@
+//! What a model of tastes is fitted with.
+
+use serde::{Deserialize, Serialize};
+
+use super::TasteError;
+
+/// Parameters of a fit; `recommender evaluate` chooses them on validation items.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct TasteSettings {
+    /// Singular directions kept, at least 1; a matrix with a smaller side keeps as many as it has.
+    pub rank: usize,
+    /// s: columns are divided by their popularity norm to this power before factorising; 0 is `PureSVD`.
+    pub item_scale: f64,
+    /// The power of the popularity norm that scores are multiplied with: above 0 favours popular items.
+    pub popular: f64,
+    /// Ridge in units of the mean squared norm of a column; 0 keeps every direction whole.
+    pub ridge: f64,
+    /// Whether an item's score is divided by one minus its leverage, the part it would predict of itself.
+    pub leverage: bool,
+    /// β: an entry `n` distinct items older than the newest weighs (1 + β·n)⁻ᵖ, or e^(−β·n) with p = 0.
+    pub recency: f64,
+    /// p of the damping: the larger, the lighter the tail; 0 for the exponential.
+    pub tail: f64,
+    /// Seed of the random start of the factorisation.
+    pub seed: u64,
+}
+
+impl Default for TasteSettings {
+    fn default() -> Self {
+        Self {
+            rank: 64,
+            item_scale: 0.5,
+            popular: 0.0,
+            ridge: 1.0,
+            leverage: true,
+            recency: 0.1,
+            tail: 0.0,
+            seed: 42,
+        }
+    }
+}
+
+impl TasteSettings {
+    /// Refuses what no fit can be made with, naming the setting.
+    ///
+    /// # Errors
+    /// The first setting out of range.
+    pub fn check(&self) -> Result<(), TasteError> {
+        let refuse = |field, value, range| Err(TasteError::Setting { field, value, range });
+        if self.rank == 0 {
+            return refuse("rank", 0.0, "1 and above");
+        }
+        for (field, value) in [("item_scale", self.item_scale), ("popular", self.popular)] {
+            if !(-2.0..=2.0).contains(&value) {
+                return refuse(field, value, "-2 to 2");
+            }
+        }
+        for (field, value) in [("ridge", self.ridge), ("recency", self.recency), ("tail", self.tail)] {
+            if !(value.is_finite() && value >= 0.0) {
+                return refuse(field, value, "0 and above");
+            }
+        }
+        Ok(())
+    }
+
+    /// What an entry `age` distinct items older than the newest weighs, 0 to 1.
+    pub fn damping(&self, age: usize) -> f32 {
+        let x = self.recency * age as f64;
+        let weight = if self.tail > 0.0 { (1.0 + x).powf(-self.tail) } else { (-x).exp() };
+        weight as f32
+    }
+}
