@@ -11,6 +11,7 @@ mod plan;
 pub mod popular;
 mod stage;
 mod stages;
+mod stream;
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};

@@ -13,7 +13,7 @@ use prost::Message as _;
 use crate::store::{self, Store};
 
 /// Items kept.
-const KEPT: usize = 200;
+pub(crate) const KEPT: usize = 200;
 /// Seconds between two savings.
 const SAVE_EVERY: i64 = 10;
 

@@ -1,0 +1,69 @@
+//! The catalogue goes to the recommender, which owns it; some of it is kept here to fall back on.
+
+use std::sync::{Arc, Mutex, PoisonError};
+
+use futures::StreamExt as _;
+use proto::common::v1::Item;
+use proto::gateway::v1::catalogue_service_server::CatalogueService;
+use proto::gateway::v1::{UpsertItemsRequest, UpsertItemsResponse};
+use proto::recommender::v1 as recommender;
+use proto::validate;
+use tonic::{Request, Response, Status, Streaming};
+
+use crate::personalise::popular::{KEPT, Popular};
+use crate::upstream::Upstream;
+
+/// Takes items in.
+pub struct Catalogue {
+    upstream: Upstream,
+    popular: Popular,
+}
+
+/// What was seen of a stream that has gone on to the recommender.
+#[derive(Default)]
+struct Seen {
+    items: Vec<Item>,
+    broken: Option<Status>,
+}
+
+impl Catalogue {
+    /// A catalogue that passes on to `upstream`.
+    pub fn new(upstream: Upstream, popular: Popular) -> Self {
+        Self { upstream, popular }
+    }
+}
+
+#[tonic::async_trait]
+impl CatalogueService for Catalogue {
+    async fn upsert_items(
+        &self,
+        request: Request<Streaming<UpsertItemsRequest>>,
+    ) -> Result<Response<UpsertItemsResponse>, Status> {
+        let seen = Arc::new(Mutex::new(Seen::default()));
+        let rows = {
+            let seen = seen.clone();
+            request.into_inner().scan((), move |(), row| {
+                let mut seen = seen.lock().unwrap_or_else(PoisonError::into_inner);
+                let next = row.map(|row| {
+                    if let Some(item) = &row.item
+                        && seen.items.len() < KEPT
+                        && validate::item(item).is_empty()
+                    {
+                        seen.items.push(item.clone());
+                    }
+                    recommender::UpsertItemsRequest { item: row.item }
+                });
+                let ready = next.map_err(|status| seen.broken = Some(status)).ok();
+                std::future::ready(ready)
+            })
+        };
+        let stored = self.upstream.recommender().upsert_items(rows).await?.into_inner();
+        let seen = std::mem::take(&mut *seen.lock().unwrap_or_else(PoisonError::into_inner));
+        // The caller's stream broke off: what had come is stored, but nothing says that it was all.
+        if let Some(status) = seen.broken {
+            return Err(status);
+        }
+        self.popular.learn_items(&seen.items);
+        Ok(Response::new(UpsertItemsResponse { accepted: stored.accepted, rejected: stored.rejected }))
+    }
+}
