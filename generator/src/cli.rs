@@ -1,0 +1,60 @@
+//! The command line: `serve`, `migrate` and the batch tools that need no server.
+
+use std::path::PathBuf;
+
+use chassis::config::Flags;
+use clap::{Parser, Subcommand};
+
+use crate::{Config, fetch};
+
+/// What the program is asked to do.
+#[derive(Debug, Parser)]
+#[command(name = "generator", version, about = "In which words")]
+pub struct Arguments {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Serve until SIGTERM.
+    Serve(Flags),
+    /// Bring the database up to date and end.
+    Migrate(Flags),
+    /// Fetch and verify the weights of the known models.
+    Fetch {
+        /// Where they are put.
+        #[arg(long, value_name = "DIR", default_value = ".cache/models", env = "BESPOKE_MODELS")]
+        into: PathBuf,
+        /// Only this one; may be given again.
+        #[arg(long = "model", value_name = "ID")]
+        models: Vec<String>,
+    },
+}
+
+impl Arguments {
+    /// Does it.
+    pub async fn run(self) -> anyhow::Result<()> {
+        match self.command {
+            Command::Serve(flags) => {
+                let config: Config = chassis::config::load("generator", &flags)?;
+                let (server, telemetry) = (config.server.clone(), config.telemetry.clone());
+                chassis::launch::serve("generator", &server, &telemetry, |listener, stop| {
+                    crate::run(config, listener, stop)
+                })
+                .await
+            }
+            Command::Migrate(flags) => {
+                let config: Config = chassis::config::load("generator", &flags)?;
+                crate::store::Store::open(&config.store.url).await?;
+                Ok(())
+            }
+            Command::Fetch { into, models } => {
+                let fetching = tokio::task::spawn_blocking(move || {
+                    fetch::known(&models)?.iter().try_for_each(|weights| fetch::fetch(weights, &into))
+                });
+                fetching.await?
+            }
+        }
+    }
+}

@@ -1,0 +1,173 @@
+//! The generator's settings.
+
+use std::path::PathBuf;
+
+use chassis::config::{Problems, Secret, Validate};
+use chassis::server::ServerConfig;
+use chassis::telemetry::TelemetryConfig;
+use serde::{Deserialize, Serialize};
+
+use crate::engine::EngineConfig;
+
+/// All settings of the generator.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Config {
+    /// Where it listens.
+    pub server: ServerConfig,
+    /// Logs, traces and metrics.
+    pub telemetry: TelemetryConfig,
+    /// Its own database.
+    pub store: StoreConfig,
+    /// The model that serves.
+    pub model: ModelConfig,
+    /// How copy is written.
+    pub writing: WritingConfig,
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        Self {
+            server: ServerConfig::listening("127.0.0.1:7002"),
+            telemetry: TelemetryConfig::default(),
+            store: StoreConfig::default(),
+            model: ModelConfig::default(),
+            writing: WritingConfig::default(),
+        }
+    }
+}
+
+/// Where written copy is kept.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct StoreConfig {
+    /// `sqlite://FILE?mode=rwc` or `postgres://…`.
+    pub url: Secret,
+    /// Hours a copy is kept.
+    pub keep_hours: u32,
+}
+
+impl Default for StoreConfig {
+    fn default() -> Self {
+        Self { url: Secret::new("sqlite://generator.db?mode=rwc"), keep_hours: 24 * 30 }
+    }
+}
+
+/// The model that serves.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct ModelConfig {
+    /// The folder `generator fetch` filled.
+    pub folder: PathBuf,
+    /// The GGUF file in it; empty serves templates only.
+    pub file: String,
+    /// Threads the model may use. More than the machine has free makes it slower, not faster.
+    pub threads: usize,
+    /// Texts that may wait for the model; one more is answered by a template.
+    pub queue: usize,
+    /// Tokens a prompt and its answer may have together.
+    pub context: usize,
+    /// Tokens of a prompt read at once.
+    pub batch: usize,
+}
+
+impl Default for ModelConfig {
+    fn default() -> Self {
+        Self {
+            folder: ".cache/models".into(),
+            file: "qwen2.5-0.5b-instruct-q4_k_m.gguf".into(),
+            threads: 1,
+            queue: 64,
+            context: 2048,
+            batch: 128,
+        }
+    }
+}
+
+impl ModelConfig {
+    /// What the engine is started with; `None` where templates serve alone.
+    pub fn engine(&self) -> Option<EngineConfig> {
+        (!self.file.is_empty()).then(|| EngineConfig {
+            model: self.folder.join(&self.file),
+            threads: self.threads,
+            queue: self.queue,
+            context: self.context,
+            batch: self.batch,
+        })
+    }
+}
+
+/// How copy is written.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct WritingConfig {
+    /// Temperature of a request that names none.
+    pub temperature: f64,
+    /// Share of the probability that is sampled from.
+    pub top_p: f64,
+    /// The longest text, tokens.
+    pub max_tokens: usize,
+    /// Attempts at a text that passes the check, each with a seed of its own.
+    pub attempts: u32,
+    /// Longest wait for the model of a call without a deadline, and longest life of a text being written, milliseconds.
+    pub longest_ms: u64,
+    /// Time kept back of a deadline for the answer itself, milliseconds.
+    pub margin_ms: u64,
+    /// Texts nobody waits for that may be queued for later calls; more are left unwritten.
+    pub background: usize,
+    /// Of these, how many the model works on at once.
+    pub background_lanes: usize,
+    /// Seconds after which a text that did not pass the check is tried again.
+    pub retry_after_s: u64,
+    /// Requests of one stream worked on at once.
+    pub stream_concurrency: usize,
+}
+
+impl Default for WritingConfig {
+    fn default() -> Self {
+        Self {
+            temperature: 0.6,
+            top_p: 0.9,
+            max_tokens: 64,
+            attempts: 2,
+            longest_ms: 60_000,
+            margin_ms: 5,
+            background: 256,
+            background_lanes: 1,
+            retry_after_s: 300,
+            stream_concurrency: 8,
+        }
+    }
+}
+
+impl Validate for Config {
+    fn validate(&self, problems: &mut Problems) {
+        self.server.validate(problems);
+        self.telemetry.validate(problems);
+        let url = self.store.url.expose();
+        problems.require(
+            url.starts_with("sqlite:") || url.starts_with("postgres:") || url.starts_with("postgresql:"),
+            "store.url",
+            "must begin with sqlite: or postgres:",
+        );
+        let (model, writing) = (&self.model, &self.writing);
+        let at_least_one = [
+            ("store.keep_hours", self.store.keep_hours > 0),
+            ("model.threads", model.threads > 0),
+            ("model.queue", model.queue > 0),
+            ("model.batch", model.batch > 0),
+            ("writing.max_tokens", writing.max_tokens > 0),
+            ("writing.attempts", writing.attempts > 0),
+            ("writing.longest_ms", writing.longest_ms > 0),
+            ("writing.background_lanes", writing.background_lanes > 0),
+            ("writing.stream_concurrency", writing.stream_concurrency > 0),
+        ];
+        for (key, fine) in at_least_one {
+            problems.require(fine, key, "must be above 0");
+        }
+        problems.require(model.context >= 1024, "model.context", "must be at least 1024, or no prompt fits");
+        problems.require((0.0..=2.0).contains(&writing.temperature), "writing.temperature", "must be 0 to 2");
+        let share = writing.top_p > 0.0 && writing.top_p <= 1.0;
+        problems.require(share, "writing.top_p", "must be above 0 and at most 1");
+    }
+}
