@@ -1,7 +1,7 @@
 //! The one way in: a single `Personalise` call through all services, events that are durable before they are
 //! acknowledged, privacy, and every other service passed through by its path.
 
-//pub mod cli;
+pub mod cli;
 pub mod config;
 pub mod outbox;
 pub mod personalise;

@@ -13,11 +13,11 @@ use super::{Chosen, Moment, Personaliser, Plan, Report, stage, stages::take_copy
 use crate::outbox;
 
 /// Where the parts go.
-pub type Parts = mpsc::Sender<Result<PersonaliseStreamResponse, Status>>;
+pub(crate) type Parts = mpsc::Sender<Result<PersonaliseStreamResponse, Status>>;
 
 impl Personaliser {
     /// Tells the answer part by part. A reader that leaves ends the work; nothing is then recorded.
-    pub async fn stream(
+    pub(crate) async fn stream(
         &self,
         request: PersonaliseRequest,
         plan: Plan,
