@@ -1,1 +1,7 @@
-//! Placeholder while the workspace is laid.
+//! What it brought and what it will bring: experiments, metrics, attribution and offers.
+
+pub mod attribution;
+pub mod error;
+pub mod experiment;
+pub mod metric;
+pub mod stats;

@@ -73,6 +73,7 @@ impl Chain {
             converts.push(if total > 0.0 { conversions / total } else { 0.0 });
         }
         let worth = exits.iter().map(|(c, _, value)| if *c > 0.0 { value / c } else { 0.0 }).collect();
+        Self { members, next, converts, worth }
     }
 
     /// Number of transient states, the start included.

@@ -115,7 +115,9 @@ fn rule(model: Model, untimed: bool) -> Rule {
     match model {
         Model::FirstTouch => Rule::First,
         Model::Linear => Rule::Linear,
-        Model::TimeDecay => Rule::TimeDecay { half_life: if untimed { HALF_LIFE_STEPS } else { HALF_LIFE_DAYS } },
+        Model::TimeDecay => {
+            Rule::TimeDecay { half_life: if untimed { HALF_LIFE_STEPS } else { HALF_LIFE_DAYS } }
+        }
         Model::Position => Rule::Position,
         Model::LastTouch | Model::Markov { .. } | Model::Shapley => Rule::Last,
     }

@@ -59,8 +59,7 @@ mod tests {
     use super::*;
 
     fn shares(rule: Rule, touches: usize, ages: Vec<f64>) -> Vec<f64> {
-        let journey =
-            Journey { touches: vec![0; touches], conversions: 1.0, value: 0.0, nulls: 0.0, ages };
+        let journey = Journey { touches: vec![0; touches], conversions: 1.0, value: 0.0, nulls: 0.0, ages };
         let mut answer = vec![0.0; touches];
         rule.shares(&journey, |i, share| answer[i] += share);
         answer
@@ -68,7 +67,9 @@ mod tests {
 
     #[test]
     fn every_rule_gives_a_conversion_away_exactly_once() {
-        for rule in [Rule::Last, Rule::First, Rule::Linear, Rule::TimeDecay { half_life: 7.0 }, Rule::Position] {
+        for rule in
+            [Rule::Last, Rule::First, Rule::Linear, Rule::TimeDecay { half_life: 7.0 }, Rule::Position]
+        {
             for touches in 1..8 {
                 let total: f64 = shares(rule, touches, Vec::new()).iter().sum();
                 assert!((total - 1.0).abs() < 1e-12, "{rule:?} over {touches} gives {total}");

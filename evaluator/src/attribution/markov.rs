@@ -20,7 +20,8 @@ pub struct Removal {
 pub fn removal(journeys: &Journeys, order: usize) -> Removal {
     let chain = Chain::of(journeys, order);
     let (probability, value) = chain.absorption(None);
-    let lost = |with: f64, without: f64| if with > 0.0 { (1.0 - without / with).clamp(0.0, 1.0) } else { 0.0 };
+    let lost =
+        |with: f64, without: f64| if with > 0.0 { (1.0 - without / with).clamp(0.0, 1.0) } else { 0.0 };
     let effects: Vec<(f64, f64)> = (0..journeys.channels().len())
         .into_par_iter()
         .map(|channel| {

@@ -201,8 +201,7 @@ fn weigh(effect: &Effect, question: &Question, answer: &mut Comparison) {
                 Alternative::Greater => {
                     let half = student::quantile(1.0 - question.alpha, effect.dof) * error;
                     let lower = effect.estimate - half;
-                    let interval =
-                        Interval { estimate: effect.estimate, lower, upper: f64::INFINITY, level };
+                    let interval = Interval { estimate: effect.estimate, lower, upper: f64::INFINITY, level };
                     (student::sf(t, effect.dof), interval)
                 }
             };

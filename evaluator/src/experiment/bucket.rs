@@ -69,7 +69,9 @@ pub fn equal_weights(count: usize) -> Vec<f64> {
 pub fn ranges(count: usize, coverage: f64, weights: Option<&[f64]>) -> Vec<Range> {
     let coverage = coverage.clamp(0.0, 1.0);
     let weights = match weights {
-        Some(given) if given.len() == count && (given.iter().sum::<f64>() - 1.0).abs() <= 0.01 => given.to_vec(),
+        Some(given) if given.len() == count && (given.iter().sum::<f64>() - 1.0).abs() <= 0.01 => {
+            given.to_vec()
+        }
         _ => equal_weights(count),
     };
     let mut start = 0.0;
@@ -153,7 +155,10 @@ mod tests {
             let found = ranges(count, coverage, weights.as_deref());
             assert_eq!(found.len(), expected.len());
             for (found, expected) in found.iter().zip(&expected) {
-                assert!((found.0 - expected.0).abs() < 1e-12 && (found.1 - expected.1).abs() < 1e-12, "{weights:?}");
+                assert!(
+                    (found.0 - expected.0).abs() < 1e-12 && (found.1 - expected.1).abs() < 1e-12,
+                    "{weights:?}"
+                );
             }
         }
     }

@@ -79,17 +79,39 @@ impl Moments {
         }
         if kind == super::MetricKind::Proportion {
             if self.sum < 0.0 || self.sum > n {
-                fault("sum", "OUT_OF_RANGE", format!("must be 0 to units ({n}) for a proportion, is {}", self.sum));
+                fault(
+                    "sum",
+                    "OUT_OF_RANGE",
+                    format!("must be 0 to units ({n}) for a proportion, is {}", self.sum),
+                );
             }
         } else {
             impossible(&mut fault, "sum_squares", n, self.sum, self.sum_squares);
         }
         if kind == super::MetricKind::Ratio {
-            impossible(&mut fault, "denominator_sum_squares", n, self.denominator_sum, self.denominator_sum_squares);
-            impossible_cross(&mut fault, "cross_sum", self.cross_sum, self.sum_squares, self.denominator_sum_squares);
+            impossible(
+                &mut fault,
+                "denominator_sum_squares",
+                n,
+                self.denominator_sum,
+                self.denominator_sum_squares,
+            );
+            impossible_cross(
+                &mut fault,
+                "cross_sum",
+                self.cross_sum,
+                self.sum_squares,
+                self.denominator_sum_squares,
+            );
         }
         if self.has_covariate() {
-            impossible(&mut fault, "covariate_sum_squares", n, self.covariate_sum, self.covariate_sum_squares);
+            impossible(
+                &mut fault,
+                "covariate_sum_squares",
+                n,
+                self.covariate_sum,
+                self.covariate_sum_squares,
+            );
             let squares = if kind == super::MetricKind::Proportion { self.sum } else { self.sum_squares };
             impossible_cross(
                 &mut fault,
@@ -128,7 +150,11 @@ fn impossible(
     squares: f64,
 ) {
     if sum * sum > units * squares * (1.0 + SLACK) {
-        fault(field, "IMPOSSIBLE_MOMENTS", format!("no units sum to {sum} with squares summing to {squares}"));
+        fault(
+            field,
+            "IMPOSSIBLE_MOMENTS",
+            format!("no units sum to {sum} with squares summing to {squares}"),
+        );
     }
 }
 

@@ -37,9 +37,11 @@ impl Statistic {
         let mean = moments.sum / n;
         let statistic = match kind {
             MetricKind::Proportion => Self { units: n, mean, variance: mean * (1.0 - mean) },
-            MetricKind::Mean => {
-                Self { units: n, mean, variance: covariance(n, moments.sum, moments.sum, moments.sum_squares) }
-            }
+            MetricKind::Mean => Self {
+                units: n,
+                mean,
+                variance: covariance(n, moments.sum, moments.sum, moments.sum_squares),
+            },
             MetricKind::Ratio => {
                 let denominator = moments.denominator_sum / n;
                 if denominator == 0.0 {
@@ -107,6 +109,9 @@ mod tests {
         assert_eq!(Statistic::of(&Moments::default(), MetricKind::Mean), None);
         let zero_denominator = Moments { units: 5, sum: 1.0, sum_squares: 1.0, ..Moments::default() };
         assert_eq!(Statistic::of(&zero_denominator, MetricKind::Ratio), None);
-        assert_eq!(value_with_interval(&Moments { units: 1, ..zero_denominator }, MetricKind::Mean, 0.95), None);
+        assert_eq!(
+            value_with_interval(&Moments { units: 1, ..zero_denominator }, MetricKind::Mean, 0.95),
+            None
+        );
     }
 }

@@ -50,7 +50,8 @@ mod tests {
             let (_, found) = goodness_of_fit(&observed, &weights).expect("enough cells");
             assert!((found - p).abs() < 1e-12, "{observed:?}: {found} is not {p}");
         }
-        let (_, zero_weight) = goodness_of_fit(&[1000.0, 1200.0, 900.0], &[0.5, 0.5, 0.0]).expect("two cells");
+        let (_, zero_weight) =
+            goodness_of_fit(&[1000.0, 1200.0, 900.0], &[0.5, 0.5, 0.0]).expect("two cells");
         assert!((zero_weight - 2.0e-5).abs() < 1e-6, "{zero_weight}");
         assert_eq!(goodness_of_fit(&[0.0, 0.0], &[0.5, 0.5]), None);
     }

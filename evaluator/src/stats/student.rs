@@ -19,7 +19,8 @@ pub fn two_sided(t: f64, dof: f64) -> f64 {
     let y = square / (dof + square);
     let x = dof / (dof + square);
     let a = dof / 2.0;
-    let front = (a * (-y).ln_1p() + 0.5 * y.ln() - ln_beta_half(a)).exp();
+    let ln_x = if y < 0.5 { (-y).ln_1p() } else { x.ln() };
+    let front = (a * ln_x + 0.5 * y.ln() - ln_beta_half(a)).exp();
     let tail = if x < (a + 1.0) / (a + 2.5) {
         front * continued_fraction(a, 0.5, x) / a
     } else {
