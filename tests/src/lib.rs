@@ -1,4 +1,6 @@
-//! Journeys through the four services, on real data and real processes.
+//! A real shop's year, the four services around it, and what the journeys through them need.
 
 pub mod complete_journey;
 pub mod processes;
+pub mod sandbox;
+pub mod shop;

@@ -80,14 +80,19 @@ async fn experiment(experiment_id: String, gateway: Channel, json: bool) -> Resu
     }
     for result in &answer.results {
         let effect = result.effect.as_ref().map(show::interval).unwrap_or_default();
-        show::line(&format!("{:<12} {:<16} {effect}  p {:.4}", result.metric, result.variant_id, result.p_value));
+        let p = result.p_value.map(|p| format!("  p {p:.4}")).unwrap_or_default();
+        show::line(&format!("{:<12} {:<16} {effect}{p}", result.metric, result.variant_id));
         result.warnings.iter().for_each(|warning| show::line(&format!("  {warning}")));
     }
     if let Some(health) = &answer.health {
-        show::line(&format!("sample ratio: p {:.4}", health.srm_p_value));
+        if let Some(p) = health.srm_p_value {
+            show::line(&format!("sample ratio: p {p:.4}"));
+        }
         health.warnings.iter().for_each(|warning| show::line(&format!("  {warning}")));
     }
-    show::line(&format!("decision: {}", answer.decision));
+    if let Some(decision) = &answer.decision {
+        show::json(decision)?;
+    }
     Ok(())
 }
 

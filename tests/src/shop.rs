@@ -1,0 +1,69 @@
+//! The bundled shop, moved in.
+
+pub mod demo;
+mod files;
+pub mod serve;
+mod services;
+
+use std::path::Path;
+use std::time::{Duration, Instant};
+
+use anyhow::{Context as _, ensure};
+use chrono::Utc;
+use proto::recommender::v1::GetProfileRequest;
+use proto::recommender::v1::recommender_service_client::RecommenderServiceClient;
+use tokio::process::Command;
+
+use crate::complete_journey::CompleteJourney;
+use crate::processes::beside_this_program;
+use services::Services;
+
+/// Starts the services below `folder`, imports the sample through the command line and trains.
+async fn move_in(folder: &Path, ports: [u16; 4]) -> anyhow::Result<(CompleteJourney, Services)> {
+    let started = Instant::now();
+    let shop = CompleteJourney::bundled(Utc::now())?;
+    let (items, events, offers) = (shop.items.len(), shop.events.len(), shop.offers.len());
+    say(&format!("Complete Journey: {items} goods, {events} purchases, {offers} coupons, last purchase an hour ago"));
+    files::write(&shop, folder)?;
+    let services = Services::start(folder, ports).await?;
+    say(&format!("four services listen ({:.1} s); the gateway is {}", started.elapsed().as_secs_f64(), services.gateway()));
+    for what in ["items", "offers", "events"] {
+        let file = folder.join(format!("{what}.csv")).display().to_string();
+        bespoke(&services, &["import", what, &file, "--constant", "currency=USD"]).await?;
+    }
+    caught_up(&shop, &services).await?;
+    bespoke(&services, &["train"]).await?;
+    Ok((shop, services))
+}
+
+/// Runs the command line as a person would.
+async fn bespoke(services: &Services, arguments: &[&str]) -> anyhow::Result<()> {
+    say(&format!("$ bespoke {}", arguments.join(" ")));
+    let mut command = Command::new(beside_this_program("bespoke")?);
+    let status = command.args(["--gateway", &services.gateway()]).args(arguments).status().await?;
+    ensure!(status.success(), "bespoke {} ended with {status}", arguments[0]);
+    Ok(())
+}
+
+/// Waits until the events, which the gateway has and sends on in order, have reached the recommender.
+async fn caught_up(shop: &CompleteJourney, services: &Services) -> anyhow::Result<()> {
+    let last = shop.events.last().context("the sample has no events")?;
+    let mut client = RecommenderServiceClient::connect(services.gateway()).await?;
+    let started = Instant::now();
+    while started.elapsed() < Duration::from_secs(300) {
+        let request = GetProfileRequest { user_id: last.user_id.clone() };
+        let profile = client.get_profile(request).await;
+        let recent = profile.ok().and_then(|answer| answer.into_inner().profile).map(|profile| profile.recent_item_ids);
+        if recent.is_some_and(|recent| recent.contains(&last.item_id)) {
+            say(&format!("the recommender has them all, {:.1} s later", started.elapsed().as_secs_f64()));
+            return Ok(());
+        }
+        tokio::time::sleep(Duration::from_millis(200)).await;
+    }
+    anyhow::bail!("the recommender did not get all events within 5 minutes; its log says why")
+}
+
+/// A line of the story.
+fn say(text: &str) {
+    gateway::cli::show::line(text);
+}

@@ -1,0 +1,100 @@
+//! `shop demo`: the whole loop once, told as it goes.
+
+use std::path::Path;
+use std::time::{Duration, Instant};
+
+use anyhow::{Context as _, ensure};
+use chassis::client::{Channel, ClientConfig, connect};
+use chassis::deadline;
+use chrono::Utc;
+use gateway::cli::ask::render;
+use proto::common::v1::{Channel as Place, Event, EventKind};
+use proto::gateway::v1::event_service_client::EventServiceClient;
+use proto::gateway::v1::personalisation_service_client::PersonalisationServiceClient;
+use proto::gateway::v1::{PersonaliseRequest, PersonaliseResponse, TrackEventsRequest};
+
+use super::{bespoke, move_in, say};
+use crate::complete_journey::timestamp;
+
+/// Time the model gets to write, and the time a page would give.
+const PATIENT: Duration = Duration::from_secs(60);
+const HURRIED: Duration = Duration::from_millis(300);
+
+/// Runs the story in a fresh folder below `runs/` and ends.
+pub async fn run() -> anyhow::Result<()> {
+    let started = Instant::now();
+    let folder = format!("runs/demo-{}", Utc::now().format("%Y%m%d-%H%M%S"));
+    let (shop, services) = move_in(Path::new(&folder), [0; 4]).await?;
+    let gateway = connect(&ClientConfig::to(services.gateway()))?;
+    let busiest = shop.busiest();
+    let mut first = None;
+    for ((person, purchases), locale) in busiest.iter().skip(2).step_by(20).zip(["en", "zh-CN", "en"]) {
+        say(&format!("\nCustomer {person}, {purchases} purchases, in {locale}:"));
+        let answer = ask(&gateway, person, locale, PATIENT).await?;
+        say(&render(&answer));
+        first.get_or_insert(((*person).to_owned(), answer));
+    }
+    let (person, answer) = first.context("the sample has no customers")?;
+
+    say(&format!("\nCustomer {person} again, within {} ms:", HURRIED.as_millis()));
+    say(&render(&ask(&gateway, &person, "en", HURRIED).await?));
+    learn(&gateway, &person, &answer).await?;
+    say("");
+    bespoke(&services, &["report", "metrics", "--metrics", "CTR,CR,REVENUE"]).await?;
+    services.stop().await?;
+    say(&format!("\ndone in {:.0} s; databases and logs are in {folder}", started.elapsed().as_secs_f64()));
+    Ok(())
+}
+
+async fn ask(gateway: &Channel, person: &str, locale: &str, share: Duration) -> anyhow::Result<PersonaliseResponse> {
+    let request = PersonaliseRequest {
+        user_id: person.to_owned(),
+        channel: Place::App.into(),
+        placement: "home".into(),
+        locale: locale.to_owned(),
+        limit: 5,
+        copy_for: 2,
+        // The same seed gives the same offer, so that the second answer is about the same thing.
+        seed: 7,
+        ..PersonaliseRequest::default()
+    };
+    let mut client = PersonalisationServiceClient::new(gateway.clone());
+    Ok(deadline::within(share, client.personalise(request)).await??.into_inner())
+}
+
+/// A click on the last item shown, and what the next answer makes of it.
+async fn learn(gateway: &Channel, person: &str, before: &PersonaliseResponse) -> anyhow::Result<()> {
+    let clicked = before.placements.last().and_then(|placement| placement.item.as_ref()).context("nothing was shown")?;
+    say(&format!("\nCustomer {person} clicks on {} [{}]:", clicked.title, clicked.item_id));
+    let event = Event {
+        event_id: format!("demo-click-{person}"),
+        user_id: person.to_owned(),
+        kind: EventKind::Click.into(),
+        item_id: clicked.item_id.clone(),
+        occurred_at: Some(timestamp(Utc::now())),
+        channel: Place::App.into(),
+        decision_token: before.decision_token.clone(),
+        position: u32::try_from(before.placements.len() - 1).ok(),
+        ..Event::default()
+    };
+    let tracked = EventServiceClient::new(gateway.clone()).track_events(TrackEventsRequest { events: vec![event] });
+    let tracked = tracked.await?.into_inner();
+    ensure!(tracked.accepted == 1, "the click was not taken: {tracked:?}");
+    let started = Instant::now();
+    loop {
+        let after = ask(gateway, person, "en", HURRIED).await?;
+        if ids(&after) != ids(before) {
+            say(&format!("  {:.0} ms later the answer is another:", started.elapsed().as_secs_f64() * 1e3));
+            say(&format!("  before: {}", ids(before).join(", ")));
+            say(&format!("  after:  {}", ids(&after).join(", ")));
+            say(&render(&after));
+            return Ok(());
+        }
+        ensure!(started.elapsed() < Duration::from_secs(20), "the click changed nothing within 20 s");
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+}
+
+fn ids(answer: &PersonaliseResponse) -> Vec<&str> {
+    answer.placements.iter().filter_map(|placement| Some(placement.item.as_ref()?.item_id.as_str())).collect()
+}
