@@ -1,5 +1,6 @@
 //! Metrics: what is measured, kept as additive sums, read as a value with an interval.
 
+pub mod fact;
 pub mod moments;
 pub mod statistic;
 

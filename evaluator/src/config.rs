@@ -1,0 +1,104 @@
+//! The evaluator's settings.
+
+use chassis::auth::PrivacyConfig;
+use chassis::config::{Problems, Secret, Validate};
+use chassis::server::ServerConfig;
+use chassis::telemetry::TelemetryConfig;
+use serde::{Deserialize, Serialize};
+
+/// All settings of the evaluator.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Config {
+    /// Where it listens.
+    pub server: ServerConfig,
+    /// Logs, traces and metrics.
+    pub telemetry: TelemetryConfig,
+    /// The key of pseudonyms.
+    pub privacy: PrivacyConfig,
+    /// Its own database.
+    pub store: StoreConfig,
+    /// The pool analyses run in.
+    pub analysis: AnalysisConfig,
+    /// How offers are decided.
+    pub strategy: StrategyConfig,
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        Self {
+            server: ServerConfig::listening("127.0.0.1:7003"),
+            telemetry: TelemetryConfig::default(),
+            privacy: PrivacyConfig::default(),
+            store: StoreConfig::default(),
+            analysis: AnalysisConfig::default(),
+            strategy: StrategyConfig::default(),
+        }
+    }
+}
+
+/// Where experiments, decisions, events and offers are kept.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct StoreConfig {
+    /// `sqlite://FILE?mode=rwc` or `postgres://…`.
+    pub url: Secret,
+}
+
+impl Default for StoreConfig {
+    fn default() -> Self {
+        Self { url: Secret::new("sqlite://evaluator.db?mode=rwc") }
+    }
+}
+
+/// How much is analysed at once.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct AnalysisConfig {
+    /// Analyses that run at once; 0 takes one a core.
+    pub running: usize,
+    /// Analyses that may wait; more are refused as overload.
+    pub queue: usize,
+}
+
+impl Default for AnalysisConfig {
+    fn default() -> Self {
+        Self { running: 0, queue: 32 }
+    }
+}
+
+/// How offers are decided.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct StrategyConfig {
+    /// Share of people who never see an offer, beside the experiments' own hold-outs; 0 to below 1.
+    pub holdout: f64,
+    /// How long running experiments and valid offers are served from memory, milliseconds; 0 reads them each time.
+    pub cache_ms: u64,
+}
+
+impl Default for StrategyConfig {
+    fn default() -> Self {
+        Self { holdout: 0.0, cache_ms: 1_000 }
+    }
+}
+
+impl Validate for Config {
+    fn validate(&self, problems: &mut Problems) {
+        self.server.validate(problems);
+        self.telemetry.validate(problems);
+        self.privacy.validate(problems);
+        let url = self.store.url.expose();
+        problems.require(
+            url.starts_with("sqlite:") || url.starts_with("postgres:") || url.starts_with("postgresql:"),
+            "store.url",
+            "must begin with sqlite: or postgres:",
+        );
+        problems.require(self.analysis.queue > 0, "analysis.queue", "must be above 0");
+        problems.require(
+            (0.0..1.0).contains(&self.strategy.holdout),
+            "strategy.holdout",
+            "must be 0 to below 1",
+        );
+    }
+}

@@ -1,0 +1,66 @@
+//! The evaluator's own database, and the only place that knows sea-orm.
+
+mod decisions;
+mod entity;
+mod events;
+mod experiments;
+mod migration;
+mod offers;
+
+use std::sync::Arc;
+
+use chassis::config::Secret;
+use sea_orm::{ConnectOptions, ConnectionTrait as _, Database, DatabaseConnection, DbBackend, DbErr};
+use sea_orm_migration::MigratorTrait as _;
+use tokio::sync::{Mutex, MutexGuard};
+
+use crate::error::{Error, Result};
+
+pub use decisions::Recorded;
+pub use entity::decision::Model as DecisionRow;
+pub use entity::event::Model as EventRow;
+pub use entity::offer::Model as OfferRow;
+
+/// Rows written by one statement; databases bound the number of parameters.
+const STATEMENT: usize = 250;
+
+/// An open database; cheap to clone.
+#[derive(Clone)]
+pub struct Store {
+    db: DatabaseConnection,
+    /// SQLite takes one writer at a time; waiting here is fair and knows no time-out.
+    writer: Option<Arc<Mutex<()>>>,
+}
+
+impl Store {
+    /// Opens the database at `url`, making and migrating it where needed.
+    pub async fn open(url: &Secret) -> Result<Self> {
+        let mut options = ConnectOptions::new(url.expose());
+        // A database in memory is one connection's own.
+        let connections = if url.expose().contains(":memory:") { 1 } else { 8 };
+        options.sqlx_logging(false).max_connections(connections);
+        let db = Database::connect(options).await?;
+        let mut writer = None;
+        if db.get_database_backend() == DbBackend::Sqlite {
+            // WAL stays with the file. `synchronous` is a connection's own and FULL unless it is told otherwise: an
+            // acknowledged row survives a power cut.
+            db.execute_unprepared("PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL;").await?;
+            writer = Some(Arc::new(Mutex::new(())));
+        }
+        migration::Migrator::up(&db, None).await?;
+        Ok(Self { db, writer })
+    }
+
+    async fn writing(&self) -> Option<MutexGuard<'_, ()>> {
+        match &self.writer {
+            Some(writer) => Some(writer.lock().await),
+            None => None,
+        }
+    }
+}
+
+impl From<DbErr> for Error {
+    fn from(error: DbErr) -> Self {
+        Self::Store(Box::new(error))
+    }
+}

@@ -1,0 +1,189 @@
+use std::collections::{HashMap, HashSet};
+
+use sea_orm::sea_query::OnConflict;
+use sea_orm::{
+    ColumnTrait as _, Condition, EntityTrait as _, IntoActiveModel as _, QueryFilter as _, QueryOrder as _,
+    QuerySelect as _, TransactionTrait as _,
+};
+
+use super::entity::{assignment, decision, event};
+use super::{DecisionRow, STATEMENT, Store};
+use crate::error::Result;
+use crate::metric::fact::Exposure;
+
+/// A decision to store.
+pub struct Recorded {
+    /// The decision.
+    pub row: DecisionRow,
+    /// Experiment and variant of each assignment that put the unit into a variant.
+    pub assignments: Vec<(String, String)>,
+}
+
+impl Store {
+    /// Stores `decisions` in one transaction, each once; says how many were new.
+    pub async fn record_decisions(&self, decisions: Vec<Recorded>) -> Result<u64> {
+        let _held = self.writing().await;
+        let transaction = self.db.begin().await?;
+        let mut seen = HashSet::new();
+        for chunk in decisions.chunks(STATEMENT) {
+            let known: Vec<String> = decision::Entity::find()
+                .select_only()
+                .column(decision::Column::DecisionId)
+                .filter(decision::Column::DecisionId.is_in(chunk.iter().map(|d| d.row.decision_id.as_str())))
+                .into_tuple()
+                .all(&transaction)
+                .await?;
+            seen.extend(known);
+        }
+        let (mut rows, mut assignments) = (Vec::new(), Vec::new());
+        for decision in decisions {
+            if !seen.insert(decision.row.decision_id.clone()) {
+                continue;
+            }
+            let row = &decision.row;
+            let unit = if row.person.is_empty() { &row.visitor } else { &row.person };
+            assignments.extend(decision.assignments.into_iter().map(|(experiment_id, variant_id)| {
+                assignment::Model {
+                    decision_id: row.decision_id.clone(),
+                    experiment_id,
+                    variant_id,
+                    unit: unit.clone(),
+                    decided_at: row.decided_at,
+                }
+                .into_active_model()
+            }));
+            rows.push(decision.row.into_active_model());
+        }
+        let fresh = rows.len() as u64;
+        let once = OnConflict::new().do_nothing().to_owned();
+        for chunk in rows.chunks(STATEMENT) {
+            decision::Entity::insert_many(chunk.to_vec())
+                .on_conflict(once.clone())
+                .exec_without_returning(&transaction)
+                .await?;
+        }
+        for chunk in assignments.chunks(STATEMENT) {
+            assignment::Entity::insert_many(chunk.to_vec())
+                .on_conflict(once.clone())
+                .exec_without_returning(&transaction)
+                .await?;
+        }
+        transaction.commit().await?;
+        Ok(fresh)
+    }
+
+    /// Every unit seen in each variant of an experiment.
+    pub async fn exposures(&self, experiment_id: &str) -> Result<Vec<Exposure>> {
+        let rows: Vec<(String, String, i64, i64)> = assignment::Entity::find()
+            .select_only()
+            .column(assignment::Column::Unit)
+            .column(assignment::Column::VariantId)
+            .column_as(assignment::Column::DecidedAt.min(), "first_at")
+            .column_as(assignment::Column::DecisionId.count(), "decisions")
+            .filter(assignment::Column::ExperimentId.eq(experiment_id))
+            .group_by(assignment::Column::Unit)
+            .group_by(assignment::Column::VariantId)
+            .order_by_asc(assignment::Column::Unit)
+            .order_by_asc(assignment::Column::VariantId)
+            .into_tuple()
+            .all(&self.db)
+            .await?;
+        let exposure = |(unit, variant_id, first_at, decisions): (String, String, i64, i64)| Exposure {
+            unit,
+            variant_id,
+            first_at,
+            decisions: decisions.unsigned_abs(),
+        };
+        Ok(rows.into_iter().map(exposure).collect())
+    }
+
+    /// Decisions made in an experiment: (unit, variant) by decision id.
+    pub async fn decisions_in(&self, experiment_id: &str) -> Result<HashMap<String, (String, String)>> {
+        let rows: Vec<(String, String, String)> = assignment::Entity::find()
+            .select_only()
+            .columns([
+                assignment::Column::DecisionId,
+                assignment::Column::Unit,
+                assignment::Column::VariantId,
+            ])
+            .filter(assignment::Column::ExperimentId.eq(experiment_id))
+            .into_tuple()
+            .all(&self.db)
+            .await?;
+        Ok(rows.into_iter().map(|(decision, unit, variant)| (decision, (unit, variant))).collect())
+    }
+
+    /// The offer of each decision that made one.
+    pub async fn offers_decided(&self) -> Result<HashMap<String, String>> {
+        let rows: Vec<(String, String)> = decision::Entity::find()
+            .select_only()
+            .columns([decision::Column::DecisionId, decision::Column::OfferId])
+            .filter(decision::Column::OfferId.ne(""))
+            .into_tuple()
+            .all(&self.db)
+            .await?;
+        Ok(rows.into_iter().collect())
+    }
+
+    /// Encoded decisions and events about `person`, the oldest first.
+    pub async fn held_of(&self, person: &str) -> Result<(Vec<Vec<u8>>, Vec<Vec<u8>>)> {
+        let decisions: Vec<Vec<u8>> = decision::Entity::find()
+            .select_only()
+            .column(decision::Column::Payload)
+            .filter(
+                Condition::any()
+                    .add(decision::Column::Person.eq(person))
+                    .add(decision::Column::Visitor.eq(person)),
+            )
+            .order_by_asc(decision::Column::DecidedAt)
+            .order_by_asc(decision::Column::DecisionId)
+            .into_tuple()
+            .all(&self.db)
+            .await?;
+        let events: Vec<Vec<u8>> = event::Entity::find()
+            .select_only()
+            .column(event::Column::Payload)
+            .filter(
+                Condition::any().add(event::Column::Person.eq(person)).add(event::Column::Visitor.eq(person)),
+            )
+            .order_by_asc(event::Column::OccurredAt)
+            .order_by_asc(event::Column::EventId)
+            .into_tuple()
+            .all(&self.db)
+            .await?;
+        Ok((decisions, events))
+    }
+
+    /// Drops all rows about `person` in one transaction; says how many there were.
+    pub async fn erase(&self, person: &str) -> Result<u64> {
+        let _held = self.writing().await;
+        let transaction = self.db.begin().await?;
+        let decided = Condition::any()
+            .add(decision::Column::Person.eq(person))
+            .add(decision::Column::Visitor.eq(person));
+        let ids: Vec<String> = decision::Entity::find()
+            .select_only()
+            .column(decision::Column::DecisionId)
+            .filter(decided.clone())
+            .into_tuple()
+            .all(&transaction)
+            .await?;
+        let mut dropped = 0;
+        for chunk in ids.chunks(STATEMENT) {
+            let of_decisions = assignment::Column::DecisionId.is_in(chunk.iter().map(String::as_str));
+            dropped += assignment::Entity::delete_many()
+                .filter(of_decisions)
+                .exec(&transaction)
+                .await?
+                .rows_affected;
+        }
+        let of_unit = assignment::Column::Unit.eq(person);
+        dropped += assignment::Entity::delete_many().filter(of_unit).exec(&transaction).await?.rows_affected;
+        dropped += decision::Entity::delete_many().filter(decided).exec(&transaction).await?.rows_affected;
+        let happened =
+            Condition::any().add(event::Column::Person.eq(person)).add(event::Column::Visitor.eq(person));
+        dropped += event::Entity::delete_many().filter(happened).exec(&transaction).await?.rows_affected;
+        transaction.commit().await?;
+        Ok(dropped)
+    }
+}

@@ -1,0 +1,165 @@
+//! The tables. Times are microseconds since 1970; people are pseudonyms.
+
+/// `evaluator_experiment`
+pub mod experiment {
+    use sea_orm::entity::prelude::*;
+
+    /// An experiment.
+    #[derive(Clone, Debug, DeriveEntityModel)]
+    #[sea_orm(table_name = "evaluator_experiment")]
+    pub struct Model {
+        /// Its id.
+        #[sea_orm(primary_key, auto_increment = false)]
+        pub experiment_id: String,
+        /// 1 made, 2 running, 3 stopped.
+        pub state: i16,
+        /// When it was made.
+        pub created_at: i64,
+        /// When it was started.
+        pub started_at: Option<i64>,
+        /// When it was stopped.
+        pub stopped_at: Option<i64>,
+        /// Its design, JSON.
+        pub design: String,
+    }
+
+    /// None.
+    #[derive(Copy, Clone, Debug, EnumIter, DeriveRelation)]
+    pub enum Relation {}
+    impl ActiveModelBehavior for ActiveModel {}
+}
+
+/// `evaluator_decision`
+pub mod decision {
+    use sea_orm::entity::prelude::*;
+
+    /// A decision.
+    #[derive(Clone, Debug, DeriveEntityModel)]
+    #[sea_orm(table_name = "evaluator_decision")]
+    pub struct Model {
+        /// Its id.
+        #[sea_orm(primary_key, auto_increment = false)]
+        pub decision_id: String,
+        /// The person; may be empty.
+        pub person: String,
+        /// The visitor; may be empty.
+        pub visitor: String,
+        /// When.
+        pub decided_at: i64,
+        /// The offer; empty: none.
+        pub offer_id: String,
+        /// Probability of that offer, or of none.
+        pub offer_propensity: f64,
+        /// Whether the person was held out.
+        pub in_holdout: bool,
+        /// The encoded message.
+        pub payload: Vec<u8>,
+    }
+
+    /// None.
+    #[derive(Copy, Clone, Debug, EnumIter, DeriveRelation)]
+    pub enum Relation {}
+    impl ActiveModelBehavior for ActiveModel {}
+}
+
+/// `evaluator_assignment`
+pub mod assignment {
+    use sea_orm::entity::prelude::*;
+
+    /// A variant a decision was made in.
+    #[derive(Clone, Debug, DeriveEntityModel)]
+    #[sea_orm(table_name = "evaluator_assignment")]
+    pub struct Model {
+        /// The decision.
+        #[sea_orm(primary_key, auto_increment = false)]
+        pub decision_id: String,
+        /// The experiment.
+        #[sea_orm(primary_key, auto_increment = false)]
+        pub experiment_id: String,
+        /// The variant.
+        pub variant_id: String,
+        /// The person, or the visitor where the person is not known.
+        pub unit: String,
+        /// When.
+        pub decided_at: i64,
+    }
+
+    /// None.
+    #[derive(Copy, Clone, Debug, EnumIter, DeriveRelation)]
+    pub enum Relation {}
+    impl ActiveModelBehavior for ActiveModel {}
+}
+
+/// `evaluator_event`
+pub mod event {
+    use sea_orm::entity::prelude::*;
+
+    /// An event.
+    #[derive(Clone, Debug, DeriveEntityModel)]
+    #[sea_orm(table_name = "evaluator_event")]
+    pub struct Model {
+        /// Its id.
+        #[sea_orm(primary_key, auto_increment = false)]
+        pub event_id: String,
+        /// The person; may be empty.
+        pub person: String,
+        /// The visitor; may be empty.
+        pub visitor: String,
+        /// Number of its kind.
+        pub kind: i16,
+        /// When.
+        pub occurred_at: i64,
+        /// Number of the channel.
+        pub channel: i16,
+        /// The campaign; may be empty.
+        pub campaign_id: String,
+        /// The decision; may be empty.
+        pub decision_id: String,
+        /// The offer; may be empty.
+        pub offer_id: String,
+        /// Of a purchase, the order.
+        pub order_id: String,
+        /// Of a purchase, the currency.
+        pub currency: String,
+        /// Of a purchase, what was paid.
+        pub revenue: Option<i64>,
+        /// Of a purchase, what it cost.
+        pub cost: Option<i64>,
+        /// Of a purchase, the tax.
+        pub tax: Option<i64>,
+        /// The rating.
+        pub rating: Option<f64>,
+        /// The encoded message.
+        pub payload: Vec<u8>,
+    }
+
+    /// None.
+    #[derive(Copy, Clone, Debug, EnumIter, DeriveRelation)]
+    pub enum Relation {}
+    impl ActiveModelBehavior for ActiveModel {}
+}
+
+/// `evaluator_offer`
+pub mod offer {
+    use sea_orm::entity::prelude::*;
+
+    /// An offer.
+    #[derive(Clone, Debug, DeriveEntityModel)]
+    #[sea_orm(table_name = "evaluator_offer")]
+    pub struct Model {
+        /// Its id.
+        #[sea_orm(primary_key, auto_increment = false)]
+        pub offer_id: String,
+        /// Valid from.
+        pub starts_at: Option<i64>,
+        /// Valid before.
+        pub ends_at: Option<i64>,
+        /// The encoded message.
+        pub payload: Vec<u8>,
+    }
+
+    /// None.
+    #[derive(Copy, Clone, Debug, EnumIter, DeriveRelation)]
+    pub enum Relation {}
+    impl ActiveModelBehavior for ActiveModel {}
+}

@@ -1,0 +1,105 @@
+use proto::common::v1::{Channel, EventKind};
+use sea_orm::sea_query::OnConflict;
+use sea_orm::{
+    ColumnTrait as _, EntityTrait as _, FromQueryResult, IntoActiveModel as _, QueryFilter as _,
+    QueryOrder as _, QuerySelect as _, TransactionTrait as _,
+};
+
+use super::entity::event::{Column, Entity};
+use super::{EventRow, STATEMENT, Store};
+use crate::error::Result;
+use crate::metric::fact::{Fact, Sale};
+
+#[derive(FromQueryResult)]
+struct Row {
+    person: String,
+    visitor: String,
+    kind: i16,
+    occurred_at: i64,
+    channel: i16,
+    campaign_id: String,
+    decision_id: String,
+    offer_id: String,
+    order_id: String,
+    currency: String,
+    revenue: Option<i64>,
+    cost: Option<i64>,
+    tax: Option<i64>,
+    rating: Option<f64>,
+}
+
+impl Store {
+    /// Stores `events` in one transaction, each once; says how many were new.
+    pub async fn ingest_events(&self, events: Vec<EventRow>) -> Result<u64> {
+        let _held = self.writing().await;
+        let transaction = self.db.begin().await?;
+        let mut fresh = 0;
+        let rows: Vec<_> = events.into_iter().map(EventRow::into_active_model).collect();
+        for chunk in rows.chunks(STATEMENT) {
+            fresh += Entity::insert_many(chunk.to_vec())
+                .on_conflict(OnConflict::new().do_nothing().to_owned())
+                .exec_without_returning(&transaction)
+                .await?;
+        }
+        transaction.commit().await?;
+        Ok(fresh)
+    }
+
+    /// What happened from `from` and before `until`, in order of time. `kinds` empty takes all.
+    pub async fn facts(
+        &self,
+        from: Option<i64>,
+        until: Option<i64>,
+        kinds: &[EventKind],
+    ) -> Result<Vec<Fact>> {
+        let mut query = Entity::find().select_only().columns([
+            Column::Person,
+            Column::Visitor,
+            Column::Kind,
+            Column::OccurredAt,
+            Column::Channel,
+            Column::CampaignId,
+            Column::DecisionId,
+            Column::OfferId,
+            Column::OrderId,
+            Column::Currency,
+            Column::Revenue,
+            Column::Cost,
+            Column::Tax,
+            Column::Rating,
+        ]);
+        if let Some(from) = from {
+            query = query.filter(Column::OccurredAt.gte(from));
+        }
+        if let Some(until) = until {
+            query = query.filter(Column::OccurredAt.lt(until));
+        }
+        if !kinds.is_empty() {
+            query = query.filter(Column::Kind.is_in(kinds.iter().map(|kind| *kind as i16)));
+        }
+        let query = query.order_by_asc(Column::OccurredAt).order_by_asc(Column::EventId);
+        let rows = query.into_model::<Row>().all(&self.db).await?;
+        Ok(rows.into_iter().map(fact).collect())
+    }
+}
+
+fn fact(row: Row) -> Fact {
+    let sale = row.revenue.map(|revenue| Sale {
+        order: row.order_id,
+        currency: row.currency,
+        revenue,
+        cost: row.cost,
+        tax: row.tax,
+    });
+    Fact {
+        unit: if row.person.is_empty() { row.visitor } else { row.person },
+        kind: EventKind::try_from(i32::from(row.kind)).unwrap_or_default(),
+        at: row.occurred_at,
+        channel: Channel::try_from(i32::from(row.channel)).unwrap_or_default(),
+        campaign: row.campaign_id,
+        decision: row.decision_id,
+        offer: row.offer_id,
+        sale,
+        rating: row.rating,
+    }
+}

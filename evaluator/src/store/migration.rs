@@ -1,0 +1,152 @@
+use sea_orm_migration::prelude::*;
+
+pub(super) struct Migrator;
+
+#[async_trait::async_trait]
+impl MigratorTrait for Migrator {
+    fn migrations() -> Vec<Box<dyn MigrationTrait>> {
+        vec![Box::new(First)]
+    }
+
+    // Services may share one PostgreSQL database while they are small; their migrations are told apart.
+    fn migration_table_name() -> DynIden {
+        Alias::new("evaluator_migrations").into_iden()
+    }
+}
+
+struct First;
+
+impl MigrationName for First {
+    fn name(&self) -> &'static str {
+        "m0001_experiments_decisions_events_offers"
+    }
+}
+
+fn column(name: &str) -> ColumnDef {
+    ColumnDef::new(Alias::new(name))
+}
+
+fn text(name: &str) -> ColumnDef {
+    column(name).string().not_null().take()
+}
+
+fn number(name: &str) -> ColumnDef {
+    column(name).big_integer().not_null().take()
+}
+
+fn optional_number(name: &str) -> ColumnDef {
+    column(name).big_integer().null().take()
+}
+
+fn bytes(name: &str) -> ColumnDef {
+    column(name).binary().not_null().take()
+}
+
+fn key(name: &str) -> ColumnDef {
+    column(name).string().not_null().primary_key().take()
+}
+
+fn table<const N: usize>(name: &str, columns: [ColumnDef; N]) -> TableCreateStatement {
+    let mut table = Table::create();
+    table.table(Alias::new(name));
+    for column in columns {
+        table.col(column);
+    }
+    table
+}
+
+fn index<const N: usize>(table: &str, columns: [&str; N]) -> IndexCreateStatement {
+    let mut index = Index::create();
+    index.name(format!("{table}_{}", columns.join("_"))).table(Alias::new(table));
+    for column in columns {
+        index.col(Alias::new(column));
+    }
+    index
+}
+
+#[async_trait::async_trait]
+impl MigrationTrait for First {
+    async fn up(&self, manager: &SchemaManager) -> Result<(), DbErr> {
+        let small = |name| column(name).small_integer().not_null().take();
+        let tables = [
+            table(
+                "evaluator_experiment",
+                [
+                    key("experiment_id"),
+                    small("state"),
+                    number("created_at"),
+                    optional_number("started_at"),
+                    optional_number("stopped_at"),
+                    column("design").text().not_null().take(),
+                ],
+            ),
+            table(
+                "evaluator_decision",
+                [
+                    key("decision_id"),
+                    text("person"),
+                    text("visitor"),
+                    number("decided_at"),
+                    text("offer_id"),
+                    column("offer_propensity").double().not_null().take(),
+                    column("in_holdout").boolean().not_null().take(),
+                    bytes("payload"),
+                ],
+            ),
+            table(
+                "evaluator_assignment",
+                [
+                    text("decision_id"),
+                    text("experiment_id"),
+                    text("variant_id"),
+                    text("unit"),
+                    number("decided_at"),
+                ],
+            )
+            .primary_key(Index::create().col(Alias::new("decision_id")).col(Alias::new("experiment_id")))
+            .take(),
+            table(
+                "evaluator_event",
+                [
+                    key("event_id"),
+                    text("person"),
+                    text("visitor"),
+                    small("kind"),
+                    number("occurred_at"),
+                    small("channel"),
+                    text("campaign_id"),
+                    text("decision_id"),
+                    text("offer_id"),
+                    text("order_id"),
+                    text("currency"),
+                    optional_number("revenue"),
+                    optional_number("cost"),
+                    optional_number("tax"),
+                    column("rating").double().null().take(),
+                    bytes("payload"),
+                ],
+            ),
+            table(
+                "evaluator_offer",
+                [key("offer_id"), optional_number("starts_at"), optional_number("ends_at"), bytes("payload")],
+            ),
+        ];
+        for table in tables {
+            manager.create_table(table).await?;
+        }
+        for index in [
+            index("evaluator_experiment", ["created_at"]),
+            index("evaluator_decision", ["person"]),
+            index("evaluator_decision", ["visitor"]),
+            index("evaluator_decision", ["decided_at"]),
+            index("evaluator_assignment", ["experiment_id", "unit"]),
+            index("evaluator_assignment", ["unit"]),
+            index("evaluator_event", ["person"]),
+            index("evaluator_event", ["visitor"]),
+            index("evaluator_event", ["occurred_at"]),
+        ] {
+            manager.create_index(index).await?;
+        }
+        Ok(())
+    }
+}
