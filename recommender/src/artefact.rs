@@ -1,0 +1,63 @@
+//! Models in the object store: immutable, one folder a model.
+
+use std::path::Path as Folder;
+use std::sync::Arc;
+
+use anyhow::Context as _;
+use object_store::local::LocalFileSystem;
+use object_store::path::Path;
+use object_store::{ObjectStore, ObjectStoreExt as _};
+
+use crate::store::Card;
+use crate::taste::Taste;
+
+/// A model and the items its columns stand for.
+#[derive(Debug)]
+pub struct Artefact {
+    /// The fitted model.
+    pub taste: Taste,
+    /// Id of the item of each column.
+    pub item_ids: Vec<String>,
+}
+
+/// Where models are kept; cheap to clone.
+#[derive(Clone)]
+pub struct Artefacts {
+    store: Arc<dyn ObjectStore>,
+}
+
+impl Artefacts {
+    /// Models below `folder`, which is made where it is missing.
+    pub fn open(folder: &Folder) -> anyhow::Result<Self> {
+        std::fs::create_dir_all(folder).with_context(|| format!("{}", folder.display()))?;
+        let store = LocalFileSystem::new_with_prefix(folder)?.with_automatic_cleanup(true);
+        Ok(Self { store: Arc::new(store) })
+    }
+
+    /// Stores a model whole.
+    pub async fn put(&self, card: &Card, artefact: &Artefact) -> anyhow::Result<()> {
+        let id = &card.model_id;
+        let facts = serde_json::json!({
+            "model_id": id, "algorithm": card.algorithm.as_str_name(), "parameters": card.parameters,
+            "metrics": card.metrics, "created_at": card.created_at,
+        });
+        let items = serde_json::to_vec(&artefact.item_ids)?;
+        self.store.put(&Path::from(format!("{id}/model.safetensors")), artefact.taste.to_safetensors()?.into()).await?;
+        self.store.put(&Path::from(format!("{id}/items.json")), items.into()).await?;
+        self.store.put(&Path::from(format!("{id}/card.json")), serde_json::to_vec_pretty(&facts)?.into()).await?;
+        Ok(())
+    }
+
+    /// Loads a model.
+    pub async fn get(&self, model_id: &str) -> anyhow::Result<Artefact> {
+        let read = |name: &str| {
+            let path = Path::from(format!("{model_id}/{name}"));
+            async move { anyhow::Ok(self.store.get(&path).await?.bytes().await?) }
+        };
+        let (model, items) = (read("model.safetensors").await?, read("items.json").await?);
+        let taste = tokio::task::spawn_blocking(move || Taste::from_safetensors(&model)).await??;
+        let item_ids: Vec<String> = serde_json::from_slice(&items)?;
+        anyhow::ensure!(item_ids.len() == taste.items(), "{model_id}: {} names for {} columns", item_ids.len(), taste.items());
+        Ok(Artefact { taste, item_ids })
+    }
+}

@@ -1,0 +1,82 @@
+//! The recommender's settings.
+
+use std::path::PathBuf;
+
+use chassis::auth::PrivacyConfig;
+use chassis::config::{Problems, Secret, Validate};
+use chassis::server::ServerConfig;
+use chassis::telemetry::TelemetryConfig;
+use serde::{Deserialize, Serialize};
+
+/// All settings of the recommender.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Config {
+    /// Where it listens.
+    pub server: ServerConfig,
+    /// Logs, traces and metrics.
+    pub telemetry: TelemetryConfig,
+    /// The key of pseudonyms.
+    pub privacy: PrivacyConfig,
+    /// Its own database.
+    pub store: StoreConfig,
+    /// The object store of models.
+    pub models: ModelsConfig,
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        Self {
+            server: ServerConfig::listening("127.0.0.1:7001"),
+            telemetry: TelemetryConfig::default(),
+            privacy: PrivacyConfig::default(),
+            store: StoreConfig::default(),
+            models: ModelsConfig::default(),
+        }
+    }
+}
+
+/// Where items and events are kept.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct StoreConfig {
+    /// `sqlite://FILE?mode=rwc` or `postgres://…`.
+    pub url: Secret,
+}
+
+impl Default for StoreConfig {
+    fn default() -> Self {
+        Self { url: Secret::new("sqlite://recommender.db?mode=rwc") }
+    }
+}
+
+/// Where models are kept.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct ModelsConfig {
+    /// The folder artefacts are stored below; shared by all replicas.
+    pub folder: PathBuf,
+    /// Milliseconds between two looks for a newly promoted model or changed items.
+    pub watch_ms: u64,
+}
+
+impl Default for ModelsConfig {
+    fn default() -> Self {
+        Self { folder: "models".into(), watch_ms: 2_000 }
+    }
+}
+
+impl Validate for Config {
+    fn validate(&self, problems: &mut Problems) {
+        self.server.validate(problems);
+        self.telemetry.validate(problems);
+        self.privacy.validate(problems);
+        let url = self.store.url.expose();
+        problems.require(
+            url.starts_with("sqlite:") || url.starts_with("postgres:") || url.starts_with("postgresql:"),
+            "store.url",
+            "must begin with sqlite: or postgres:",
+        );
+        problems.require(self.models.watch_ms >= 50, "models.watch_ms", "must be at least 50");
+    }
+}

@@ -1,0 +1,49 @@
+//! The recommender's own database, and the only place that knows sea-orm.
+
+mod entity;
+mod events;
+mod items;
+mod migration;
+mod models;
+
+use chassis::config::Secret;
+use sea_orm::{ConnectOptions, ConnectionTrait as _, Database, DatabaseConnection, DbBackend};
+use sea_orm_migration::MigratorTrait as _;
+
+pub use events::{Deed, EventRow};
+pub use models::Card;
+
+/// Rows of one statement; databases bound the number of parameters.
+const STATEMENT: usize = 500;
+
+/// The database failed.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// The database refused.
+    #[error("database: {0}")]
+    Database(#[from] sea_orm::DbErr),
+    /// A stored row does not decode.
+    #[error("a stored row does not decode: {0}")]
+    Corrupt(String),
+}
+
+/// An open database; cheap to clone.
+#[derive(Clone)]
+pub struct Store {
+    db: DatabaseConnection,
+}
+
+impl Store {
+    /// Opens the database at `url`, making and migrating it where needed.
+    pub async fn open(url: &Secret) -> Result<Self, Error> {
+        let mut options = ConnectOptions::new(url.expose());
+        options.sqlx_logging(false).max_connections(8);
+        let db = Database::connect(options).await?;
+        if db.get_database_backend() == DbBackend::Sqlite {
+            // An acknowledged row survives a power cut: every commit reaches the disk.
+            db.execute_unprepared("PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL; PRAGMA busy_timeout=5000;").await?;
+        }
+        migration::Migrator::up(&db, None).await?;
+        Ok(Self { db })
+    }
+}

@@ -1,0 +1,142 @@
+use prost::Message as _;
+use proto::common::v1::{Event, EventKind};
+use sea_orm::sea_query::{Expr, OnConflict};
+use sea_orm::{
+    ActiveValue::Set, ColumnTrait as _, Condition, EntityTrait as _, QueryFilter as _, QueryOrder as _,
+    QuerySelect as _, TransactionTrait as _,
+};
+
+use super::entity::event::{ActiveModel, Column, Entity};
+use super::{Error, STATEMENT, Store};
+
+/// An event as it is stored; ids of people are pseudonyms.
+#[derive(Debug, Clone)]
+pub struct EventRow(pub Event);
+
+/// Who did what, with which item, when.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Deed {
+    /// Pseudonym of the person or visitor.
+    pub person: String,
+    /// What was done.
+    pub kind: EventKind,
+    /// The item.
+    pub item_id: String,
+    /// Seconds since 1970.
+    pub at: i64,
+}
+
+type Columns = (String, String, i32, String, i64);
+
+fn deed((person, visitor, kind, item_id, at): Columns) -> Deed {
+    let kind = EventKind::try_from(kind).unwrap_or_default();
+    Deed { person: if person.is_empty() { visitor } else { person }, kind, item_id, at }
+}
+
+/// Rows about any of `people`, whether known or anonymous.
+fn about(people: &[String]) -> Condition {
+    Condition::any()
+        .add(Column::Person.is_in(people.iter().map(String::as_str)))
+        .add(Column::Visitor.is_in(people.iter().map(String::as_str)))
+}
+
+impl Store {
+    /// Stores `events` in one transaction, each once; says how many were new.
+    pub async fn ingest_events(&self, events: &[EventRow]) -> Result<u64, Error> {
+        let rows: Vec<_> = events
+            .iter()
+            .map(|EventRow(event)| ActiveModel {
+                event_id: Set(event.event_id.clone()),
+                person: Set(event.user_id.clone()),
+                visitor: Set(event.visitor_id.clone()),
+                kind: Set(event.kind),
+                item_id: Set(event.item_id.clone()),
+                occurred_at: Set(event.occurred_at.as_ref().map_or(0, |at| at.seconds)),
+                payload: Set(event.encode_to_vec()),
+            })
+            .collect();
+        let transaction = self.db.begin().await?;
+        let mut fresh = 0;
+        for rows in rows.chunks(STATEMENT) {
+            let once = OnConflict::column(Column::EventId).do_nothing().to_owned();
+            fresh += Entity::insert_many(rows.to_vec())
+                .on_conflict(once)
+                .exec_without_returning(&transaction)
+                .await?;
+        }
+        transaction.commit().await?;
+        Ok(fresh)
+    }
+
+    /// The last `most` deeds of any of `people`, the oldest first.
+    pub async fn history(&self, people: &[String], most: u64) -> Result<Vec<Deed>, Error> {
+        let rows: Vec<Columns> = Entity::find()
+            .select_only()
+            .columns([Column::Person, Column::Visitor, Column::Kind, Column::ItemId, Column::OccurredAt])
+            .filter(about(people))
+            .order_by_desc(Column::OccurredAt)
+            .order_by_desc(Column::EventId)
+            .limit(most)
+            .into_tuple()
+            .all(&self.db)
+            .await?;
+        Ok(rows.into_iter().rev().map(deed).collect())
+    }
+
+    /// All deeds with an item, in order of time.
+    pub async fn deeds(&self) -> Result<Vec<Deed>, Error> {
+        let rows: Vec<Columns> = Entity::find()
+            .select_only()
+            .columns([Column::Person, Column::Visitor, Column::Kind, Column::ItemId, Column::OccurredAt])
+            .filter(Column::ItemId.ne(""))
+            .order_by_asc(Column::OccurredAt)
+            .order_by_asc(Column::EventId)
+            .into_tuple()
+            .all(&self.db)
+            .await?;
+        Ok(rows.into_iter().map(deed).collect())
+    }
+
+    /// Items any of `people` has bought.
+    pub async fn purchased(&self, people: &[String]) -> Result<Vec<String>, Error> {
+        let items = Entity::find()
+            .select_only()
+            .column(Column::ItemId)
+            .distinct()
+            .filter(about(people))
+            .filter(Column::Kind.eq(EventKind::Purchase as i32));
+        Ok(items.into_tuple().all(&self.db).await?)
+    }
+
+    /// Items by number of people who did something with them, the most first.
+    pub async fn popularity(&self) -> Result<Vec<(String, i64)>, Error> {
+        let count = Expr::col(Column::Person).count_distinct();
+        let items = Entity::find()
+            .select_only()
+            .column(Column::ItemId)
+            .column_as(count, "people")
+            .filter(Column::ItemId.ne(""))
+            .group_by(Column::ItemId);
+        let mut rows: Vec<(String, i64)> = items.into_tuple().all(&self.db).await?;
+        rows.sort_by(|a, b| b.1.cmp(&a.1).then_with(|| a.0.cmp(&b.0)));
+        Ok(rows)
+    }
+
+    /// All events of `person`, the oldest first.
+    pub async fn events_of(&self, person: &str) -> Result<Vec<Event>, Error> {
+        let rows = Entity::find()
+            .filter(about(&[person.to_owned()]))
+            .order_by_asc(Column::OccurredAt)
+            .order_by_asc(Column::EventId)
+            .all(&self.db)
+            .await?;
+        let decode = |payload: &[u8]| Event::decode(payload).map_err(|cause| Error::Corrupt(cause.to_string()));
+        rows.iter().map(|row| decode(&row.payload)).collect()
+    }
+
+    /// Removes all events of `person`; says how many there were.
+    pub async fn erase(&self, person: &str) -> Result<u64, Error> {
+        let gone = Entity::delete_many().filter(about(&[person.to_owned()])).exec(&self.db).await?;
+        Ok(gone.rows_affected)
+    }
+}
