@@ -1,5 +1,7 @@
 //! The command line: `serve`, `migrate` and the batch tools that need no server.
 
+mod batch;
+
 use std::path::PathBuf;
 
 use chassis::config::Flags;
@@ -30,6 +32,32 @@ enum Command {
         #[arg(long = "model", value_name = "ID")]
         models: Vec<String>,
     },
+    /// Write copy for briefs, without a server.
+    Write {
+        /// A brief a line, as JSON.
+        #[arg(long, value_name = "FILE")]
+        briefs: PathBuf,
+        /// Copies of each.
+        #[arg(long, value_name = "N", default_value_t = 1)]
+        variants: u32,
+        /// Seed of all chance.
+        #[arg(long, value_name = "N", default_value_t = 0)]
+        seed: u64,
+        /// One JSON answer a line.
+        #[arg(long)]
+        json: bool,
+        #[command(flatten)]
+        flags: Flags,
+    },
+    /// Check copies against their briefs, without a server.
+    Check {
+        /// A `{"text", "brief"}` a line, as JSON.
+        #[arg(long, value_name = "FILE")]
+        copies: PathBuf,
+        /// One JSON answer a line.
+        #[arg(long)]
+        json: bool,
+    },
 }
 
 impl Arguments {
@@ -55,6 +83,11 @@ impl Arguments {
                 });
                 fetching.await?
             }
+            Command::Write { briefs, variants, seed, json, flags } => {
+                let config: Config = chassis::config::load("generator", &flags)?;
+                batch::write(&config, &briefs, variants, seed, json).await
+            }
+            Command::Check { copies, json } => batch::check(&copies, json),
         }
     }
 }

@@ -7,11 +7,17 @@ pub mod engine;
 pub mod fetch;
 pub mod guard;
 pub mod models;
+pub mod service;
 pub mod store;
 pub mod template;
+pub mod writing;
+
+use std::time::Duration;
 
 use anyhow::Context as _;
 use chassis::server::Server;
+use chrono::{TimeDelta, Utc};
+use proto::generator::v1::generator_service_server::GeneratorServiceServer;
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
@@ -19,11 +25,31 @@ pub use config::Config;
 
 /// Serves on `listener` until `shutdown`. Templates answer while the model is being loaded.
 pub async fn run(config: Config, listener: TcpListener, shutdown: CancellationToken) -> anyhow::Result<()> {
-    let _store =
-        store::Store::open(&config.store.url).await.context("the generator's database cannot be opened")?;
-    let served = Server::new(config.server.clone())
-        .descriptors(proto::FILE_DESCRIPTOR_SET)
-        .serve(listener, shutdown)
-        .await;
-    served.context("serving failed")
+    let store = store::Store::open(&config.store.url).await.context("the generator's database cannot be opened")?;
+    let stop = CancellationToken::new();
+    let _stop = stop.clone().drop_guard();
+    tokio::spawn(housekeeping(store.clone(), config.store.keep_hours, stop.clone()));
+    let engine = config.model.engine().map(|engine| engine::Engine::start(&engine));
+    let writer = writing::Writer::new(engine, store, &config.writing, stop);
+    let generator = service::Generator::new(writer, config.model.clone(), config.writing.stream_concurrency);
+    let service = GeneratorServiceServer::new(generator)
+        .max_decoding_message_size(config.server.max_request_bytes)
+        .max_encoding_message_size(config.server.max_response_bytes);
+    let server = Server::new(config.server.clone()).add(service).descriptors(proto::FILE_DESCRIPTOR_SET);
+    server.serve(listener, shutdown).await.context("serving failed")
+}
+
+/// Forgets copy that has been kept long enough, every hour.
+async fn housekeeping(store: store::Store, keep_hours: u32, stop: CancellationToken) {
+    let mut hours = tokio::time::interval(Duration::from_secs(3600));
+    let work = async {
+        loop {
+            hours.tick().await;
+            match store.forget_before(Utc::now() - TimeDelta::hours(i64::from(keep_hours))).await {
+                Ok(forgotten) => tracing::debug!(forgotten, "old copy is forgotten"),
+                Err(error) => tracing::warn!(%error, "old copy cannot be forgotten"),
+            }
+        }
+    };
+    stop.run_until_cancelled(work).await;
 }

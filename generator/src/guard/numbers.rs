@@ -189,7 +189,8 @@ fn mention(text: &Folded, at: usize) -> Option<Mention> {
     }
     if let Some((end, value)) = numerals::english(&text.folded, at) {
         let mention = classify(text, at, end, value);
-        return (mention.kind != Kind::Count(None)).then_some(mention);
+        // Nobody writes out a number above twelve but to claim it.
+        return (mention.kind != Kind::Count(None) || value > 12.0).then_some(mention);
     }
     let odd = c.is_numeric() && !crate::brief::is_han(c);
     odd.then(|| Mention { start: at, end: at + 1, kind: Kind::Unread, value: f64::from(u32::from(c)) })

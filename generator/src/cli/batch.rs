@@ -1,0 +1,123 @@
+//! Batch tools that need no server: JSON lines in, JSON lines or a table for people out.
+
+use std::io::Write as _;
+use std::path::Path;
+use std::time::Duration;
+
+use anyhow::{Context as _, bail};
+use chassis::config::Secret;
+use futures::{StreamExt as _, TryStreamExt as _};
+use indicatif::ProgressBar;
+use proto::generator::v1::{Brief, CheckCopyRequest, CopySource, GenerateCopyRequest, GenerateCopyResponse};
+use proto::validate::Violation;
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use tokio_util::sync::CancellationToken;
+
+use crate::engine::{Engine, State};
+use crate::store::Store;
+use crate::writing::Writer;
+use crate::{Config, service};
+
+/// Briefs worked on at once.
+const AT_ONCE: usize = 4;
+
+/// Writes copy for each brief of `file`, in order.
+pub(super) async fn write(
+    config: &Config,
+    file: &Path,
+    variants: u32,
+    seed: u64,
+    json: bool,
+) -> anyhow::Result<()> {
+    let briefs: Vec<Brief> = lines(file)?;
+    let stop = CancellationToken::new();
+    let _stop = stop.clone().drop_guard();
+    let store = Store::open(&Secret::new("sqlite::memory:")).await?;
+    let engine = match config.model.engine() {
+        Some(engine) => Some(loaded(Engine::start(&engine)).await?),
+        None => None,
+    };
+    let writer = Writer::new(engine, store, &config.writing, stop);
+    let progress = ProgressBar::new(briefs.len() as u64);
+    let answers = futures::stream::iter(briefs.into_iter().enumerate()).map(|(index, brief)| {
+        let writer = writer.clone();
+        async move {
+            let request = GenerateCopyRequest { brief: Some(brief), variants, seed, ..Default::default() };
+            let order = service::order(request).map_err(|faults| at_line(index, &faults))?;
+            let title = order.brief.item.as_ref().map(|item| item.title.clone()).unwrap_or_default();
+            let answer =
+                writer.write(&order, None, None).await.with_context(|| format!("line {}", index + 1))?;
+            anyhow::Ok((title, answer))
+        }
+    });
+    let mut answers = answers.buffered(AT_ONCE);
+    let (mut copies, mut by_model) = (0, 0);
+    while let Some((title, answer)) = answers.try_next().await? {
+        progress.inc(1);
+        copies += answer.copies.len();
+        by_model += answer.copies.iter().filter(|copy| copy.source() != CopySource::Template).count();
+        if json { print(&answer)? } else { show(&title, &answer)? }
+    }
+    progress.finish_and_clear();
+    eprintln!("{copies} copies, {by_model} of them by the model");
+    Ok(())
+}
+
+/// Checks each copy of `file` against its brief.
+pub(super) fn check(file: &Path, json: bool) -> anyhow::Result<()> {
+    let requests: Vec<CheckCopyRequest> = lines(file)?;
+    let mut faulty = 0;
+    for (index, request) in requests.iter().enumerate() {
+        let checked = service::check(request).map_err(|faults| at_line(index, &faults))?;
+        faulty += usize::from(!checked.violations.is_empty());
+        if json {
+            print(&checked)?;
+        } else {
+            let verdict =
+                if checked.violations.is_empty() { "fine".to_owned() } else { checked.violations.join("; ") };
+            writeln!(std::io::stdout(), "{}\n    {verdict}", request.text)?;
+        }
+    }
+    eprintln!("{} checked, {faulty} with violations", requests.len());
+    Ok(())
+}
+
+async fn loaded(engine: Engine) -> anyhow::Result<Engine> {
+    loop {
+        match engine.state() {
+            State::Loading => tokio::time::sleep(Duration::from_millis(20)).await,
+            State::Ready(_) => return Ok(engine),
+            State::Failed(reason) => {
+                bail!("the model cannot be loaded: {reason}; `generator fetch` brings it")
+            }
+        }
+    }
+}
+
+fn lines<T: DeserializeOwned>(file: &Path) -> anyhow::Result<Vec<T>> {
+    let text = std::fs::read_to_string(file).with_context(|| format!("{}", file.display()))?;
+    let lines = text.lines().enumerate().filter(|(_, line)| !line.trim().is_empty());
+    lines.map(|(at, line)| serde_json::from_str(line).with_context(|| format!("line {}", at + 1))).collect()
+}
+
+fn at_line(index: usize, faults: &[Violation]) -> anyhow::Error {
+    let faults: Vec<String> =
+        faults.iter().map(|fault| format!("{}: {}", fault.field, fault.description)).collect();
+    anyhow::anyhow!("line {}: {}", index + 1, faults.join("; "))
+}
+
+fn print(message: &impl Serialize) -> anyhow::Result<()> {
+    writeln!(std::io::stdout(), "{}", serde_json::to_string(message)?)?;
+    Ok(())
+}
+
+fn show(title: &str, answer: &GenerateCopyResponse) -> anyhow::Result<()> {
+    let mut out = std::io::stdout().lock();
+    writeln!(out, "{title}")?;
+    for copy in &answer.copies {
+        let source = copy.source().as_str_name().trim_start_matches("COPY_SOURCE_").to_lowercase();
+        writeln!(out, "    {} | {} | {} ({source})", copy.headline, copy.body, copy.call_to_action)?;
+    }
+    Ok(())
+}

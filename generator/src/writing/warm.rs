@@ -1,0 +1,54 @@
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use proto::common::v1::Item;
+use proto::generator::v1::Brief;
+
+use super::Shared;
+use crate::engine::{Piece, State, Task};
+
+/// Has the worked examples of both languages read once the model is there, so that no caller waits for it.
+pub(super) async fn up(shared: Arc<Shared>) {
+    let stop = shared.stop.clone();
+    stop.run_until_cancelled(async move {
+        let Some(engine) = &shared.engine else { return };
+        loop {
+            match engine.state() {
+                State::Loading => tokio::time::sleep(Duration::from_millis(50)).await,
+                State::Ready(card) => {
+                    tracing::info!(model = card.model_id, "the model is loaded");
+                    break;
+                }
+                State::Failed(reason) => {
+                    tracing::error!(reason, "the model cannot be loaded; templates serve alone");
+                    return;
+                }
+            }
+        }
+        for (locale, title) in [("en", "Green tea"), ("zh-CN", "绿茶")] {
+            let item = Item { title: title.into(), ..Item::default() };
+            let brief = Brief { item: Some(item), locale: locale.into(), ..Brief::default() };
+            // The first reading is slow and tells nothing of the next; the second does.
+            for measured in [false, true] {
+                let task = Task {
+                    prompt: crate::brief::prompt::of(&brief),
+                    max_tokens: shared.config.max_tokens,
+                    temperature: 0.0,
+                    top_p: 1.0,
+                    seed: 0,
+                    stop: vec!["\n".into()],
+                    deadline: None,
+                };
+                let started = Instant::now();
+                let Ok(mut pieces) = engine.submit(task) else { return };
+                while let Some(piece) = pieces.recv().await {
+                    if measured && matches!(piece, Piece::Done(_)) {
+                        shared.pace.measured(started.elapsed());
+                    }
+                }
+            }
+        }
+        tracing::info!(estimate_ms = shared.pace.estimate().map(|pace| pace.as_millis() as u64), "warm");
+    })
+    .await;
+}
