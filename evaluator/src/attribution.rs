@@ -6,6 +6,7 @@ pub mod credit;
 pub mod heuristic;
 pub mod journeys;
 pub mod markov;
+pub mod observed;
 pub mod shapley;
 
 pub use credit::{Attribution, Credit, attribute};

@@ -6,4 +6,5 @@ pub mod decision;
 pub mod definition;
 pub mod effect;
 pub mod health;
+pub mod outcome;
 pub mod power;

@@ -1,8 +1,12 @@
 //! Metrics: what is measured, kept as additive sums, read as a value with an interval.
 
+pub mod activity;
 pub mod fact;
 pub mod moments;
+pub mod named;
+pub mod report;
 pub mod statistic;
 
 pub use moments::Moments;
+pub use named::Named;
 pub use statistic::{MetricKind, Statistic};

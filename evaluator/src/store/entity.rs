@@ -1,36 +1,36 @@
 //! The tables. Times are microseconds since 1970; people are pseudonyms.
 
 /// `evaluator_experiment`
-pub mod experiment {
+pub(super) mod experiment {
     use sea_orm::entity::prelude::*;
 
     /// An experiment.
     #[derive(Clone, Debug, DeriveEntityModel)]
     #[sea_orm(table_name = "evaluator_experiment")]
-    pub struct Model {
+    pub(crate) struct Model {
         /// Its id.
         #[sea_orm(primary_key, auto_increment = false)]
-        pub experiment_id: String,
+        pub(crate) experiment_id: String,
         /// 1 made, 2 running, 3 stopped.
-        pub state: i16,
+        pub(crate) state: i16,
         /// When it was made.
-        pub created_at: i64,
+        pub(crate) created_at: i64,
         /// When it was started.
-        pub started_at: Option<i64>,
+        pub(crate) started_at: Option<i64>,
         /// When it was stopped.
-        pub stopped_at: Option<i64>,
+        pub(crate) stopped_at: Option<i64>,
         /// Its design, JSON.
-        pub design: String,
+        pub(crate) design: String,
     }
 
     /// None.
     #[derive(Copy, Clone, Debug, EnumIter, DeriveRelation)]
-    pub enum Relation {}
+    pub(crate) enum Relation {}
     impl ActiveModelBehavior for ActiveModel {}
 }
 
 /// `evaluator_decision`
-pub mod decision {
+pub(super) mod decision {
     use sea_orm::entity::prelude::*;
 
     /// A decision.
@@ -63,35 +63,35 @@ pub mod decision {
 }
 
 /// `evaluator_assignment`
-pub mod assignment {
+pub(super) mod assignment {
     use sea_orm::entity::prelude::*;
 
     /// A variant a decision was made in.
     #[derive(Clone, Debug, DeriveEntityModel)]
     #[sea_orm(table_name = "evaluator_assignment")]
-    pub struct Model {
+    pub(crate) struct Model {
         /// The decision.
         #[sea_orm(primary_key, auto_increment = false)]
-        pub decision_id: String,
+        pub(crate) decision_id: String,
         /// The experiment.
         #[sea_orm(primary_key, auto_increment = false)]
-        pub experiment_id: String,
+        pub(crate) experiment_id: String,
         /// The variant.
-        pub variant_id: String,
+        pub(crate) variant_id: String,
         /// The person, or the visitor where the person is not known.
-        pub unit: String,
+        pub(crate) unit: String,
         /// When.
-        pub decided_at: i64,
+        pub(crate) decided_at: i64,
     }
 
     /// None.
     #[derive(Copy, Clone, Debug, EnumIter, DeriveRelation)]
-    pub enum Relation {}
+    pub(crate) enum Relation {}
     impl ActiveModelBehavior for ActiveModel {}
 }
 
 /// `evaluator_event`
-pub mod event {
+pub(super) mod event {
     use sea_orm::entity::prelude::*;
 
     /// An event.
@@ -140,7 +140,7 @@ pub mod event {
 }
 
 /// `evaluator_offer`
-pub mod offer {
+pub(super) mod offer {
     use sea_orm::entity::prelude::*;
 
     /// An offer.

@@ -1,0 +1,76 @@
+//! What one person did within one cell of a report, or one arm of an experiment.
+
+use std::collections::{BTreeMap, HashSet};
+
+use proto::common::v1::EventKind;
+
+use super::fact::{DAY, Fact};
+
+/// Sums over one person's events.
+#[derive(Debug, Clone, Default)]
+pub struct Activity {
+    /// Items shown.
+    pub impressions: u32,
+    /// Clicks.
+    pub clicks: u32,
+    /// Decisions made; of an experiment only.
+    pub decisions: u64,
+    /// Ratings and survey answers.
+    pub ratings: u32,
+    /// Their sum.
+    pub rating_sum: f64,
+    /// Purchases by currency.
+    pub money: BTreeMap<String, Money>,
+    days: Option<(i64, i64)>,
+}
+
+/// Purchases in one currency, minor units.
+#[derive(Debug, Clone, Default)]
+pub struct Money {
+    /// What was paid.
+    pub revenue: i64,
+    /// Revenue less tax and cost of the lines whose cost is known.
+    pub profit: i64,
+    named: HashSet<String>,
+    unnamed: usize,
+}
+
+impl Money {
+    /// Distinct orders; a line without an order is one of its own.
+    pub fn orders(&self) -> usize {
+        self.named.len() + self.unnamed
+    }
+}
+
+impl Activity {
+    /// Adds an event. Impressions and clicks count only where they are `answers`: to the decisions in question, or
+    /// in a report to anything.
+    pub fn add(&mut self, fact: &Fact, answers: bool) {
+        let day = fact.at.div_euclid(DAY);
+        self.days = Some(self.days.map_or((day, day), |(first, last)| (first.min(day), last.max(day))));
+        match fact.kind {
+            EventKind::Impression if answers => self.impressions += 1,
+            EventKind::Click if answers => self.clicks += 1,
+            _ => {}
+        }
+        if let Some(rating) = fact.rating {
+            self.ratings += 1;
+            self.rating_sum += rating;
+        }
+        if let Some(sale) = &fact.sale {
+            let money = self.money.entry(sale.currency.clone()).or_default();
+            money.revenue = money.revenue.saturating_add(sale.revenue);
+            money.profit = money.profit.saturating_add(sale.profit().unwrap_or(0));
+            if sale.order.is_empty() {
+                money.unnamed += 1;
+            } else {
+                money.named.insert(sale.order.clone());
+            }
+        }
+    }
+
+    /// Whether the person was seen on more than one day.
+    pub fn returned(&self) -> bool {
+        self.days.is_some_and(|(first, last)| last > first)
+    }
+}

@@ -1,0 +1,80 @@
+//! The metrics that have a name, and what each is made of.
+
+use super::MetricKind;
+use super::activity::Activity;
+
+/// A metric with a name.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Named {
+    /// Clicks ÷ impressions.
+    Ctr,
+    /// Share of people who bought.
+    Cr,
+    /// Revenue ÷ orders.
+    Aov,
+    /// Revenue: a person's mean in an experiment, the total in a report.
+    Revenue,
+    /// Revenue less tax and cost, of the lines whose cost is known: mean or total likewise.
+    Profit,
+    /// Share of people seen again on another day, UTC.
+    Retention,
+    /// Mean of the ratings given.
+    Satisfaction,
+}
+
+/// All of them.
+pub const ALL: [Named; 7] =
+    [Named::Ctr, Named::Cr, Named::Aov, Named::Revenue, Named::Profit, Named::Retention, Named::Satisfaction];
+
+impl Named {
+    /// The metric of that name.
+    pub fn parse(name: &str) -> Option<Self> {
+        ALL.into_iter().find(|metric| metric.name() == name)
+    }
+
+    /// Its name.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Ctr => "CTR",
+            Self::Cr => "CR",
+            Self::Aov => "AOV",
+            Self::Revenue => "REVENUE",
+            Self::Profit => "PROFIT",
+            Self::Retention => "RETENTION",
+            Self::Satisfaction => "SATISFACTION",
+        }
+    }
+
+    /// All names, for a refusal.
+    pub fn names() -> String {
+        ALL.map(Self::name).join(", ")
+    }
+
+    /// What it is made of.
+    pub fn kind(self) -> MetricKind {
+        match self {
+            Self::Ctr | Self::Aov | Self::Satisfaction => MetricKind::Ratio,
+            Self::Cr | Self::Retention => MetricKind::Proportion,
+            Self::Revenue | Self::Profit => MetricKind::Mean,
+        }
+    }
+
+    /// Whether it is an amount of money.
+    pub fn is_money(self) -> bool {
+        matches!(self, Self::Aov | Self::Revenue | Self::Profit)
+    }
+
+    /// One person's numerator and denominator; money in `currency`.
+    pub fn pair(self, activity: &Activity, currency: &str) -> (f64, f64) {
+        let money = activity.money.get(currency);
+        match self {
+            Self::Ctr => (f64::from(activity.clicks), f64::from(activity.impressions)),
+            Self::Cr => (f64::from(u8::from(!activity.money.is_empty())), 1.0),
+            Self::Aov => money.map_or((0.0, 0.0), |money| (money.revenue as f64, money.orders() as f64)),
+            Self::Revenue => (money.map_or(0.0, |money| money.revenue as f64), 1.0),
+            Self::Profit => (money.map_or(0.0, |money| money.profit as f64), 1.0),
+            Self::Retention => (f64::from(u8::from(activity.returned())), 1.0),
+            Self::Satisfaction => (activity.rating_sum, f64::from(activity.ratings)),
+        }
+    }
+}

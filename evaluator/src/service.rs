@@ -1,0 +1,48 @@
+//! The contract's services: messages to domain and back, no more.
+
+pub mod analysis;
+pub mod attribution;
+mod convert;
+mod decisions;
+mod effects;
+mod experiments;
+mod intake;
+mod metrics;
+mod page;
+mod snapshot;
+mod status;
+mod strategies;
+
+use std::sync::Arc;
+
+use chassis::auth::Pseudonymiser;
+use chrono::Utc;
+
+use crate::config::StrategyConfig;
+use crate::pool::Pool;
+use crate::store::Store;
+
+pub(crate) use attribution::Attributions;
+pub(crate) use decisions::Decisions;
+pub(crate) use effects::Effects;
+pub(crate) use experiments::Experiments;
+pub(crate) use metrics::Metrics;
+pub(crate) use snapshot::Snapshots;
+pub(crate) use strategies::Strategies;
+
+/// What the services stand on.
+pub(crate) struct Shared {
+    pub(crate) store: Store,
+    pub(crate) names: Pseudonymiser,
+    pub(crate) pool: Pool,
+    pub(crate) snapshots: Snapshots,
+    pub(crate) strategy: StrategyConfig,
+}
+
+/// A handle on what the services share.
+pub(crate) type Base = Arc<Shared>;
+
+/// The server's clock, microseconds since 1970.
+fn now() -> i64 {
+    Utc::now().timestamp_micros()
+}

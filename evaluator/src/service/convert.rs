@@ -1,0 +1,46 @@
+use pbjson_types::Timestamp;
+use proto::common::v1 as wire;
+use proto::validate::Violations;
+
+use crate::stats::Interval;
+
+/// The last second a timestamp may hold: the end of the year 9999.
+const LAST_SECOND: i64 = 253_402_300_799;
+
+pub(super) fn micros(at: &Timestamp) -> i64 {
+    at.seconds.saturating_mul(1_000_000).saturating_add(i64::from(at.nanos) / 1_000)
+}
+
+pub(super) fn timestamp(micros: i64) -> Timestamp {
+    Timestamp {
+        seconds: micros.div_euclid(1_000_000),
+        nanos: i32::try_from(micros.rem_euclid(1_000_000) * 1_000).unwrap_or(0),
+    }
+}
+
+pub(super) fn interval(interval: Interval) -> wire::Interval {
+    let Interval { estimate, lower, upper, level } = interval;
+    wire::Interval { estimate, lower, upper, level }
+}
+
+/// The span from `from` and before `until`, checked.
+pub(super) fn span(
+    found: &mut Violations,
+    from: Option<&Timestamp>,
+    until: Option<&Timestamp>,
+) -> (Option<i64>, Option<i64>) {
+    for (field, at) in [("from", from), ("until", until)] {
+        if let Some(at) = at
+            && (!(0..=LAST_SECOND).contains(&at.seconds) || !(0..1_000_000_000).contains(&at.nanos))
+        {
+            found.add(field, "OUT_OF_RANGE", "must be a time from 1970 to 9999 with nanos of 0 to 999999999");
+        }
+    }
+    let (from, until) = (from.map(micros), until.map(micros));
+    if let (Some(from), Some(until)) = (from, until)
+        && from >= until
+    {
+        found.add("until", "EMPTY_SPAN", "must be after from");
+    }
+    (from, until)
+}

@@ -1,0 +1,112 @@
+use prost::Message as _;
+use proto::common::v1::Event;
+use proto::evaluator::v1::decision_service_server::DecisionService;
+use proto::evaluator::v1::{
+    Decision, EraseUserRequest, EraseUserResponse, ExportUserRequest, ExportUserResponse,
+    IngestEventsRequest, IngestEventsResponse, RecordDecisionsRequest, RecordDecisionsResponse,
+};
+use proto::validate::{Violation, Violations};
+use tonic::{Request, Response, Status, Streaming};
+
+use super::Base;
+use super::intake::{self, BATCH, Tally};
+use super::status::refuse;
+use crate::error::Error;
+
+/// `DecisionService`
+pub(crate) struct Decisions(pub(crate) Base);
+
+impl Decisions {
+    fn person(&self, user_id: &str, request_id: &str) -> Result<String, Status> {
+        let mut found = Violations::new();
+        found.required_id("user_id", user_id);
+        found.optional_id("request_id", request_id);
+        refuse(found)?;
+        Ok(self.0.names.pseudonym(user_id))
+    }
+}
+
+fn absent(field: &str) -> Vec<Violation> {
+    vec![Violation::new(field, "EMPTY", "must be given")]
+}
+
+#[tonic::async_trait]
+impl DecisionService for Decisions {
+    async fn record_decisions(
+        &self,
+        request: Request<Streaming<RecordDecisionsRequest>>,
+    ) -> Result<Response<RecordDecisionsResponse>, Status> {
+        let mut stream = request.into_inner();
+        let (mut tally, mut batch, mut index) = (Tally::default(), Vec::new(), 0);
+        while let Some(message) = stream.message().await? {
+            match message.decision.map(|decision| intake::decision(&self.0, decision)) {
+                Some(Ok(row)) => batch.push(row),
+                Some(Err((id, found))) => tally.refuse(&id, index, found),
+                None => tally.refuse("", index, absent("decision")),
+            }
+            index += 1;
+            if batch.len() == BATCH {
+                let fresh = self.0.store.record_decisions(std::mem::take(&mut batch)).await?;
+                tally.stored(BATCH, fresh);
+            }
+        }
+        let rows = batch.len();
+        tally.stored(rows, self.0.store.record_decisions(batch).await?);
+        let Tally { accepted, duplicates, rejected } = tally;
+        Ok(Response::new(RecordDecisionsResponse { accepted, duplicates, rejected }))
+    }
+
+    async fn ingest_events(
+        &self,
+        request: Request<Streaming<IngestEventsRequest>>,
+    ) -> Result<Response<IngestEventsResponse>, Status> {
+        let mut stream = request.into_inner();
+        let (mut tally, mut batch, mut index) = (Tally::default(), Vec::new(), 0);
+        while let Some(message) = stream.message().await? {
+            match message.event.map(|event| intake::event(&self.0, event)) {
+                Some(Ok(row)) => batch.push(row),
+                Some(Err((id, found))) => tally.refuse(&id, index, found),
+                None => tally.refuse("", index, absent("event")),
+            }
+            index += 1;
+            if batch.len() == BATCH {
+                let fresh = self.0.store.ingest_events(std::mem::take(&mut batch)).await?;
+                tally.stored(BATCH, fresh);
+            }
+        }
+        let rows = batch.len();
+        tally.stored(rows, self.0.store.ingest_events(batch).await?);
+        let Tally { accepted, duplicates, rejected } = tally;
+        Ok(Response::new(IngestEventsResponse { accepted, duplicates, rejected }))
+    }
+
+    async fn export_user(
+        &self,
+        request: Request<ExportUserRequest>,
+    ) -> Result<Response<ExportUserResponse>, Status> {
+        let person = self.person(&request.into_inner().user_id, "")?;
+        let (decisions, events) = self.0.store.held_of(&person).await?;
+        let broken = |error: prost::DecodeError| Error::Internal(error.to_string());
+        let decisions: Vec<Decision> = decisions
+            .iter()
+            .map(|row| Decision::decode(row.as_slice()))
+            .collect::<Result<_, _>>()
+            .map_err(broken)?;
+        let events: Vec<Event> = events
+            .iter()
+            .map(|row| Event::decode(row.as_slice()))
+            .collect::<Result<_, _>>()
+            .map_err(broken)?;
+        Ok(Response::new(ExportUserResponse { decisions, events }))
+    }
+
+    async fn erase_user(
+        &self,
+        request: Request<EraseUserRequest>,
+    ) -> Result<Response<EraseUserResponse>, Status> {
+        let EraseUserRequest { user_id, request_id } = request.into_inner();
+        let person = self.person(&user_id, &request_id)?;
+        let removed = self.0.store.erase(&person).await?;
+        Ok(Response::new(EraseUserResponse { removed, remainder: String::new() }))
+    }
+}

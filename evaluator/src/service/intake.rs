@@ -1,0 +1,148 @@
+//! Rows of a stream: judged one by one, stored a thousand at a time.
+
+use pbjson_types::Timestamp;
+use prost::Message as _;
+use proto::common::v1::{Channel, Event, Rejection};
+use proto::evaluator::v1::Decision;
+use proto::validate::{self, MAX_AHEAD_SECONDS, Violation, Violations};
+
+use super::{Shared, convert, now};
+use crate::store::{DecisionRow, EventRow, Recorded};
+
+/// Rows of one transaction.
+pub(super) const BATCH: usize = 1_000;
+
+/// What became of the rows.
+#[derive(Default)]
+pub(super) struct Tally {
+    pub(super) accepted: u64,
+    pub(super) duplicates: u64,
+    pub(super) rejected: Vec<Rejection>,
+}
+
+impl Tally {
+    /// Notes a batch of `rows`, `fresh` of them new.
+    pub(super) fn stored(&mut self, rows: usize, fresh: u64) {
+        self.accepted += fresh;
+        self.duplicates += (rows as u64).saturating_sub(fresh);
+    }
+
+    /// Notes a row that is refused for the first of `found`.
+    pub(super) fn refuse(&mut self, id: &str, index: u64, found: Vec<Violation>) {
+        let id = if id.is_empty() { format!("#{index}") } else { id.to_owned() };
+        self.rejected.extend(found.into_iter().take(1).map(|v| Rejection {
+            id,
+            field: v.field,
+            reason: v.description,
+        }));
+    }
+}
+
+/// The event as it is stored: pseudonyms for people.
+pub(super) fn event(shared: &Shared, mut event: Event) -> Result<EventRow, (String, Vec<Violation>)> {
+    let mut found = validate::event(&event, now() / 1_000_000);
+    let mut more = Violations::new();
+    more.optional_id("decision_token", &event.decision_token);
+    if let Some(offer) = event.attributes.get("offer_id") {
+        more.optional_id("attributes[offer_id]", offer);
+    }
+    found.extend(more.into_vec());
+    if !found.is_empty() {
+        return Err((event.event_id, found));
+    }
+    event.user_id = shared.names.pseudonym(&event.user_id);
+    event.visitor_id = shared.names.pseudonym(&event.visitor_id);
+    let payload = event.encode_to_vec();
+    let purchase = event.purchase.unwrap_or_default();
+    let revenue = purchase.revenue;
+    Ok(EventRow {
+        kind: i16::try_from(event.kind).unwrap_or_default(),
+        channel: i16::try_from(event.channel).unwrap_or_default(),
+        occurred_at: event.occurred_at.as_ref().map_or(0, convert::micros),
+        event_id: event.event_id,
+        person: event.user_id,
+        visitor: event.visitor_id,
+        campaign_id: event.campaign_id,
+        decision_id: event.decision_token,
+        offer_id: event.attributes.get("offer_id").cloned().unwrap_or_default(),
+        order_id: purchase.order_id,
+        currency: revenue.as_ref().map(|money| money.currency_code.clone()).unwrap_or_default(),
+        revenue: revenue.map(|money| money.minor_units),
+        cost: purchase.cost.map(|money| money.minor_units),
+        tax: purchase.tax.map(|money| money.minor_units),
+        rating: event.rating,
+        payload,
+    })
+}
+
+/// The decision as it is stored: pseudonyms for people.
+pub(super) fn decision(
+    shared: &Shared,
+    mut decision: Decision,
+) -> Result<Recorded, (String, Vec<Violation>)> {
+    let found = check(&decision);
+    if !found.is_empty() {
+        return Err((decision.decision_id, found));
+    }
+    decision.user_id = shared.names.pseudonym(&decision.user_id);
+    decision.visitor_id = shared.names.pseudonym(&decision.visitor_id);
+    let payload = decision.encode_to_vec();
+    let assignments = decision
+        .assignments
+        .into_iter()
+        .filter(|assignment| !assignment.variant_id.is_empty())
+        .map(|assignment| (assignment.experiment_id, assignment.variant_id))
+        .collect();
+    let row = DecisionRow {
+        decided_at: decision.decided_at.as_ref().map_or(0, convert::micros),
+        decision_id: decision.decision_id,
+        person: decision.user_id,
+        visitor: decision.visitor_id,
+        offer_id: decision.offer_id,
+        offer_propensity: decision.offer_propensity,
+        in_holdout: decision.in_holdout,
+        payload,
+    };
+    Ok(Recorded { row, assignments })
+}
+
+fn check(decision: &Decision) -> Vec<Violation> {
+    let mut found = Violations::new();
+    found.required_id("decision_id", &decision.decision_id);
+    if decision.user_id.is_empty() && decision.visitor_id.is_empty() {
+        found.add("user_id", "EMPTY", "user_id or visitor_id must be given");
+    }
+    found.optional_id("user_id", &decision.user_id);
+    found.optional_id("visitor_id", &decision.visitor_id);
+    decided_at(&mut found, decision.decided_at.as_ref());
+    found.known_enum::<Channel>("channel", decision.channel, false);
+    found.optional_id("offer_id", &decision.offer_id);
+    found.optional_id("plan_id", &decision.plan_id);
+    found.within_range("offer_propensity", decision.offer_propensity, 0.0, 1.0);
+    for (index, placement) in decision.placements.iter().enumerate() {
+        let path = |field| format!("placements[{index}].{field}");
+        found.required_id(&path("item_id"), &placement.item_id);
+        found.finite(&path("score"), placement.score);
+        found.within_range(&path("propensity"), placement.propensity, 0.0, 1.0);
+    }
+    for (index, assignment) in decision.assignments.iter().enumerate() {
+        let path = |field| format!("assignments[{index}].{field}");
+        found.required_id(&path("experiment_id"), &assignment.experiment_id);
+        found.optional_id(&path("variant_id"), &assignment.variant_id);
+        found.within_range(&path("propensity"), assignment.propensity, 0.0, 1.0);
+    }
+    found.into_vec()
+}
+
+fn decided_at(found: &mut Violations, at: Option<&Timestamp>) {
+    match at {
+        None => found.add("decided_at", "EMPTY", "must be given"),
+        Some(at) if at.seconds > now() / 1_000_000 + MAX_AHEAD_SECONDS => {
+            found.add("decided_at", "IN_THE_FUTURE", "must be at most 24 hours ahead of the server's clock");
+        }
+        Some(at) if at.seconds < 0 || !(0..1_000_000_000).contains(&at.nanos) => {
+            found.add("decided_at", "OUT_OF_RANGE", "must be a time after 1970 with nanos of 0 to 999999999");
+        }
+        Some(_) => {}
+    }
+}

@@ -1,0 +1,113 @@
+use proto::evaluator::v1 as wire;
+use proto::evaluator::v1::metric_service_server::MetricService;
+use proto::validate::Violations;
+use tonic::{Request, Response, Status};
+
+use super::Base;
+use super::convert::{interval, span};
+use super::status::refuse;
+use crate::metric::Named;
+use crate::metric::report::{Dimension, Granularity, Variants, report};
+
+/// `MetricService`
+pub(crate) struct Metrics(pub(crate) Base);
+
+/// Prefix of a dimension that tells an experiment's variants apart.
+const EXPERIMENT: &str = "experiment:";
+/// Most dimensions of a report.
+const MOST_DIMENSIONS: usize = 8;
+
+#[tonic::async_trait]
+impl MetricService for Metrics {
+    async fn query_metrics(
+        &self,
+        request: Request<wire::QueryMetricsRequest>,
+    ) -> Result<Response<wire::QueryMetricsResponse>, Status> {
+        let request = request.into_inner();
+        let mut found = Violations::new();
+        if request.metrics.is_empty() {
+            found.add("metrics", "EMPTY", format!("must name at least one of {}", Named::names()));
+        }
+        let mut metrics = Vec::new();
+        for (index, name) in request.metrics.iter().enumerate() {
+            match Named::parse(name) {
+                Some(metric) if !metrics.contains(&metric) => metrics.push(metric),
+                Some(_) => {}
+                None => {
+                    let text = format!("must be one of {}, is {name:?}", Named::names());
+                    found.add(format!("metrics[{index}]"), "UNKNOWN_METRIC", text);
+                }
+            }
+        }
+        if request.dimensions.len() > MOST_DIMENSIONS {
+            found.add("dimensions", "TOO_MANY", format!("must be at most {MOST_DIMENSIONS}"));
+        }
+        for (index, name) in request.dimensions.iter().enumerate() {
+            let experiment = name.strip_prefix(EXPERIMENT).is_some_and(|id| !id.is_empty());
+            if !experiment && !["channel", "campaign", "offer", "day"].contains(&name.as_str()) {
+                let text = format!("must be channel, campaign, offer, day or experiment:ID, is {name:?}");
+                found.add(format!("dimensions[{index}]"), "UNKNOWN_DIMENSION", text);
+            }
+        }
+        found.known_enum::<wire::Granularity>("granularity", request.granularity, false);
+        let (from, until) = span(&mut found, request.from.as_ref(), request.until.as_ref());
+        refuse(found)?;
+        let granularity = match request.granularity() {
+            wire::Granularity::Unspecified => Granularity::Whole,
+            wire::Granularity::Day => Granularity::Day,
+            wire::Granularity::Week => Granularity::Week,
+            wire::Granularity::Month => Granularity::Month,
+        };
+        let mut dimensions = Vec::new();
+        for name in &request.dimensions {
+            dimensions.push(self.dimension(name).await?);
+        }
+        let facts = self.0.store.facts(from, until, &[]).await?;
+        let rows = self.0.pool.run(move || report(&facts, &metrics, &dimensions, granularity)).await?;
+        let row = |row: crate::metric::report::Row| wire::MetricRow {
+            dimensions: request
+                .dimensions
+                .iter()
+                .cloned()
+                .zip(row.values)
+                .chain(row.from.map(|from| ("from".to_owned(), from)))
+                .collect(),
+            metric: row.metric.name().into(),
+            value: Some(interval(row.value)),
+            units: row.units,
+            currency_code: row.currency,
+        };
+        Ok(Response::new(wire::QueryMetricsResponse { rows: rows.into_iter().map(row).collect() }))
+    }
+
+    async fn analyse_funnel(
+        &self,
+        _request: Request<wire::AnalyseFunnelRequest>,
+    ) -> Result<Response<wire::AnalyseFunnelResponse>, Status> {
+        Err(chassis::error::unimplemented("AnalyseFunnel"))
+    }
+
+    async fn analyse_paths(
+        &self,
+        _request: Request<wire::AnalysePathsRequest>,
+    ) -> Result<Response<wire::AnalysePathsResponse>, Status> {
+        Err(chassis::error::unimplemented("AnalysePaths"))
+    }
+}
+
+impl Metrics {
+    async fn dimension(&self, name: &str) -> Result<Dimension, Status> {
+        Ok(match name {
+            "channel" => Dimension::Channel,
+            "campaign" => Dimension::Campaign,
+            "offer" => Dimension::Offer(self.0.store.offers_decided().await?),
+            "day" => Dimension::Day,
+            other => {
+                let id = other.strip_prefix(EXPERIMENT).unwrap_or(other);
+                self.0.store.experiment(id).await?;
+                let exposures = self.0.store.exposures(id).await?;
+                Dimension::Variant(Variants::new(exposures, self.0.store.decisions_in(id).await?))
+            }
+        })
+    }
+}

@@ -1,0 +1,182 @@
+use std::collections::BTreeMap;
+
+use chassis::error::unimplemented;
+use prost::Message as _;
+use proto::common::v1::{Channel, Offer, Rejection};
+use proto::evaluator::v1 as wire;
+use proto::evaluator::v1::strategy_service_server::StrategyService;
+use proto::validate::{self, Violations};
+use tonic::{Request, Response, Status, Streaming};
+
+use super::experiments::assignment;
+use super::intake::BATCH;
+use super::status::refuse;
+use super::{Base, convert, now, page};
+use crate::error::Error;
+use crate::store::OfferRow;
+use crate::strategy::uniform;
+
+/// `StrategyService`
+pub(crate) struct Strategies(pub(crate) Base);
+
+/// Name of the uniform random policy on the wire.
+const UNIFORM: &str = "uniform";
+
+#[tonic::async_trait]
+impl StrategyService for Strategies {
+    async fn upsert_offers(
+        &self,
+        request: Request<Streaming<wire::UpsertOffersRequest>>,
+    ) -> Result<Response<wire::UpsertOffersResponse>, Status> {
+        let mut stream = request.into_inner();
+        let (mut accepted, mut rejected, mut index) = (0, Vec::new(), 0_u64);
+        let mut batch: BTreeMap<String, OfferRow> = BTreeMap::new();
+        while let Some(message) = stream.message().await? {
+            match row(message.offer) {
+                Ok(row) => {
+                    accepted += 1;
+                    batch.insert(row.offer_id.clone(), row);
+                }
+                Err((id, field, reason)) => {
+                    let id = if id.is_empty() { format!("#{index}") } else { id };
+                    rejected.push(Rejection { id, field, reason });
+                }
+            }
+            index += 1;
+            if batch.len() == BATCH {
+                self.0.store.upsert_offers(std::mem::take(&mut batch).into_values().collect()).await?;
+            }
+        }
+        self.0.store.upsert_offers(batch.into_values().collect()).await?;
+        self.0.snapshots.changed();
+        Ok(Response::new(wire::UpsertOffersResponse { accepted, rejected }))
+    }
+
+    async fn list_offers(
+        &self,
+        request: Request<wire::ListOffersRequest>,
+    ) -> Result<Response<wire::ListOffersResponse>, Status> {
+        let request = request.into_inner();
+        let mut found = Violations::new();
+        found.page_size(request.page_size);
+        refuse(found)?;
+        let list = if request.valid_only { "offers valid" } else { "offers" };
+        let after = page::place(list, &request.page_token)?.unwrap_or_default();
+        let size = page::size(request.page_size);
+        let mut rows = self.0.store.offers(&after, size + 1, request.valid_only.then(now)).await?;
+        let more = rows.len() as u64 > size;
+        rows.truncate(size as usize);
+        let next_page_token = rows.last().filter(|_| more).map(|row| page::token(list, &row.offer_id));
+        let offers = rows
+            .iter()
+            .map(|row| Offer::decode(row.payload.as_slice()))
+            .collect::<Result<_, _>>()
+            .map_err(|error| Error::Internal(error.to_string()))?;
+        Ok(Response::new(wire::ListOffersResponse {
+            offers,
+            next_page_token: next_page_token.unwrap_or_default(),
+        }))
+    }
+
+    async fn generate_strategies(
+        &self,
+        _request: Request<wire::GenerateStrategiesRequest>,
+    ) -> Result<Response<wire::GenerateStrategiesResponse>, Status> {
+        Err(unimplemented("GenerateStrategies"))
+    }
+
+    async fn optimise_budget(
+        &self,
+        _request: Request<wire::OptimiseBudgetRequest>,
+    ) -> Result<Response<wire::OptimiseBudgetResponse>, Status> {
+        Err(unimplemented("OptimiseBudget"))
+    }
+
+    async fn activate_plan(
+        &self,
+        _request: Request<wire::ActivatePlanRequest>,
+    ) -> Result<Response<wire::ActivatePlanResponse>, Status> {
+        Err(unimplemented("ActivatePlan"))
+    }
+
+    async fn decide(
+        &self,
+        request: Request<wire::DecideRequest>,
+    ) -> Result<Response<wire::DecideResponse>, Status> {
+        let wire::DecideRequest { user_id, context } = request.into_inner();
+        let context = context.unwrap_or_default();
+        let mut found = Violations::new();
+        found.required_id("user_id", &user_id);
+        found.known_enum::<Channel>("context.channel", context.channel, false);
+        found.optional_id("context.placement", &context.placement);
+        found.optional_id("context.locale", &context.locale);
+        for (name, value) in &context.features {
+            found.finite(&format!("context.features[{name}]"), *value);
+        }
+        refuse(found)?;
+        let unit = self.0.names.pseudonym(&user_id);
+        let moment = self.0.snapshots.moment(&self.0.store, now()).await?;
+        let assignments: Vec<_> =
+            moment.experiments.iter().map(|running| assignment(&running.design, &unit)).collect();
+        let seed = if context.seed == 0 { uniform::seed_of_day(&unit, now()) } else { context.seed };
+        let set = |name: &str| assignments.iter().find_map(|found| found.parameters.get(name)).cloned();
+        let in_holdout = assignments.iter().any(|assignment| assignment.in_holdout)
+            || uniform::held_out(&unit, self.0.strategy.holdout);
+        // Who is held out gets nothing with certainty; the share held out is no choice of the policy's.
+        let (offer, propensity) = if in_holdout {
+            (None, 1.0)
+        } else {
+            let eligible: Vec<&Offer> =
+                moment.offers.iter().filter(|offer| valid(offer, now()) && suits(offer, &context)).collect();
+            let choice = uniform::choose(&unit, seed, eligible.len());
+            (
+                choice.offer.and_then(|index| eligible.get(index)).map(|offer| (*offer).clone()),
+                choice.propensity,
+            )
+        };
+        let angle = if in_holdout { None } else { set("angle") };
+        Ok(Response::new(wire::DecideResponse {
+            offer,
+            angle: angle.unwrap_or_default(),
+            assignments,
+            propensity,
+            in_holdout,
+            plan_id: UNIFORM.into(),
+            seed,
+        }))
+    }
+}
+
+fn valid(offer: &Offer, now: i64) -> bool {
+    offer.starts_at.as_ref().is_none_or(|from| convert::micros(from) <= now)
+        && offer.ends_at.as_ref().is_none_or(|until| convert::micros(until) > now)
+}
+
+/// Whether an offer that is good for some goods only suits a moment that says what it is about, by features named
+/// `item:ID` and `category:NAME` that are not 0. A moment that says nothing of the kind suits every offer.
+fn suits(offer: &Offer, context: &wire::DecisionContext) -> bool {
+    let about = |prefix: &str| {
+        let set = context.features.iter().filter(|(_, value)| **value != 0.0);
+        set.filter_map(|(name, _)| name.strip_prefix(prefix)).map(str::to_owned).collect::<Vec<_>>()
+    };
+    let (items, categories) = (about("item:"), about("category:"));
+    let everywhere = offer.item_ids.is_empty() && offer.categories.is_empty();
+    everywhere
+        || (items.is_empty() && categories.is_empty())
+        || items.iter().any(|item| offer.item_ids.contains(item))
+        || categories.iter().any(|category| offer.categories.contains(category))
+}
+
+fn row(offer: Option<Offer>) -> Result<OfferRow, (String, String, String)> {
+    let offer = offer.ok_or_else(|| (String::new(), "offer".to_owned(), "must be given".to_owned()))?;
+    if let Some(violation) = validate::offer(&offer).into_iter().next() {
+        return Err((offer.offer_id, violation.field, violation.description));
+    }
+    let payload = offer.encode_to_vec();
+    Ok(OfferRow {
+        starts_at: offer.starts_at.as_ref().map(convert::micros),
+        ends_at: offer.ends_at.as_ref().map(convert::micros),
+        offer_id: offer.offer_id,
+        payload,
+    })
+}

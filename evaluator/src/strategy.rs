@@ -1,0 +1,3 @@
+//! What to offer whom.
+
+pub mod uniform;
