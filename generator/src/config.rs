@@ -129,7 +129,7 @@ impl Default for WritingConfig {
             temperature: 0.6,
             top_p: 0.9,
             max_tokens: 64,
-            attempts: 2,
+            attempts: 3,
             longest_ms: 60_000,
             margin_ms: 5,
             background: 256,

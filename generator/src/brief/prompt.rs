@@ -10,41 +10,47 @@ use crate::engine::Prompt;
 /// Between headline and body in what the model writes.
 pub const SEPARATOR: char = '|';
 
-const ENGLISH_SYSTEM: &str = "You write one line of shop copy: a headline, then |, then one short sentence. You only use the facts given.";
-const ENGLISH: [(&str, &str); 6] = [
+const ENGLISH_SYSTEM: &str =
+    "You write one line of shop copy: a headline, then |, then one short sentence. Use only the facts given.";
+const ENGLISH: [(&str, &str); 7] = [
     (
-        "Item: Whole milk, 1 gal. Kind: Dairy",
-        "Milk for the Whole Family | Smooth whole milk for cereal, coffee and a quiet glass before bed.",
+        "Item: Whole milk, 1 gal. Kind: Fluid milk",
+        "Milk for the Whole Week | Whole milk, ready for breakfast or a quiet glass before bed.",
     ),
     (
-        "Item: Women Summer Floral Print Sleeveless Dress. Kind: Dress",
-        "A Dress in Full Bloom | A sleeveless floral print made for warm afternoons.",
+        "Item: Women Summer Floral Print Sleeveless Dress Long Boho",
+        "A Dress for Long Afternoons | A sleeveless floral dress to wear wherever summer takes you.",
     ),
     (
-        "Item: Paper towels. Kind: Household. Why: you have bought dish soap",
-        "Paper Towels for Busy Kitchens | Keep a roll next to your dish soap and wipe spills away.",
+        "Item: Paper towels. Kind: Household",
+        "Ready for Every Spill | Keep a roll of paper towels close by and get on with your day.",
     ),
     (
         "Item: Wireless mouse. Kind: Electronics. Tone: playful",
-        "Meet Your New Desk Buddy | A wireless mouse that goes where you go, no strings attached.",
+        "Meet Your New Desk Buddy | A wireless mouse that goes where you go.",
     ),
     (
-        "Item: Hamburger buns, 8 ct. Kind: Bakery. Why: you have bought ground beef",
-        "Buns for Burger Night | Soft hamburger buns to go with your ground beef.",
+        "Item: Hamburger buns, 8 ct. Kind: Bread",
+        "Burger Night, Sorted | Hamburger buns waiting for whatever you put between them.",
     ),
     (
-        "Item: Dog chew toy. Kind: Pet care",
-        "Happy Dog, Happy Home | A chew toy to keep your best friend busy.",
+        "Item: Cat litter - clumping, 20 lb. Kind: Pet care",
+        "A Fresh Start for Your Cat | Clumping litter that makes the daily chore a little easier.",
+    ),
+    (
+        "Item: Toothbrush (Oral hygiene)",
+        "Start the Day with a Smile | A toothbrush for the first minute of every morning.",
     ),
 ];
 const CHINESE_SYSTEM: &str = "你为商店写一行文案：标题，然后|，然后一句短句。只使用给出的事实。";
-const CHINESE: [(&str, &str); 6] = [
+const CHINESE: [(&str, &str); 7] = [
     ("商品：白色刺绣牛仔外套。类别：上衣", "白色牛仔，随性出街 | 刺绣点缀的牛仔外套，简单一搭就好看。"),
     ("商品：碎花连衣裙。类别：裙", "把春天穿在身上 | 碎花连衣裙轻盈飘逸，走到哪里都像一阵风。"),
-    ("商品：燕麦饼干。类别：零食。理由：您买过牛奶", "下午茶的好搭档 | 燕麦饼干配上牛奶，香脆刚刚好。"),
+    ("商品：燕麦饼干。类别：零食", "下午茶的好搭档 | 燕麦饼干配一杯热茶，慢慢享受。"),
     ("商品：高腰直筒裤。类别：裤。风格：简约", "简约直筒，利落有型 | 高腰直筒裤线条干净，上班出游都合适。"),
     ("商品：厨房纸巾。类别：家居", "厨房干净，心情也好 | 油渍水渍轻轻一擦，厨房清清爽爽。"),
     ("商品：连帽卫衣。类别：上衣。图案：卡通", "卡通卫衣，童心出发 | 连帽卫衣印上卡通图案，周末出门更有趣。"),
+    ("商品：格子衬衫。类别：上衣。风格：英伦", "格子里的英伦味道 | 一件格子衬衫，随手一穿就很有精神。"),
 ];
 
 /// What the model is asked about `brief`.
@@ -74,13 +80,12 @@ pub fn facts(brief: &Brief) -> String {
         }
     };
     if let Some(item) = &brief.item {
-        add("Item", "商品", clean(&item.title, 90));
+        add("Item", "商品", clean(&item.title, 70));
         add("Kind", "类别", item.categories.last().map(|kind| clean(kind, 40)).unwrap_or_default());
         for (name, value) in attributes(item) {
             add(&name, &name, value);
         }
     }
-    add("Why", "理由", brief.reasons.first().map(|reason| clean(reason, 80)).unwrap_or_default());
     add("Tone", "风格", clean(&brief.tone, 30));
     add("Angle", "角度", clean(&brief.angle, 30));
     let words: Vec<String> = brief.must_include.iter().map(|word| clean(word, 40)).collect();
@@ -96,47 +101,52 @@ fn attributes(item: &Item) -> Vec<(String, String)> {
 
 /// Whether `answer` has words of the examples that the brief does not have: it tells of another item.
 pub fn leaks(answer: &str, brief: &Brief) -> bool {
-    const ENGLISH_MARKS: [&str; 18] = [
+    const ENGLISH_MARKS: [&str; 15] = [
         "milk",
-        "cereal",
-        "coffee",
+        "breakfast",
         "floral",
         "sleeveless",
-        "bloom",
         "paper towel",
-        "dish soap",
         "spill",
         "mouse",
         "desk",
-        "strings",
         "burger",
         "buns",
-        "beef",
-        "chew",
-        "dog",
+        "cat",
+        "litter",
+        "clumping",
+        "toothbrush",
         "dress",
     ];
-    const CHINESE_MARKS: [&str; 16] = [
+    const CHINESE_MARKS: [&str; 18] = [
         "牛仔",
         "刺绣",
         "碎花",
         "连衣裙",
         "燕麦",
         "饼干",
-        "牛奶",
+        "热茶",
         "直筒",
+        "高腰",
         "纸巾",
         "油渍",
         "水渍",
         "厨房",
         "卫衣",
         "卡通",
-        "童心",
         "连帽",
+        "衬衫",
+        "格子",
     ];
     let marks: &[&str] = if Locale::of(brief) == Locale::English { &ENGLISH_MARKS } else { &CHINESE_MARKS };
     let known =
         super::texts(brief).into_iter().map(|(_, text)| text.to_lowercase()).collect::<Vec<_>>().join("\n");
     let answer = answer.to_lowercase();
-    marks.iter().any(|mark| answer.contains(mark) && !known.contains(mark))
+    let has = |mark: &str| {
+        answer.match_indices(mark).any(|(at, _)| {
+            let before = answer[..at].chars().next_back();
+            !mark.is_ascii() || before.is_none_or(|c| !c.is_alphabetic())
+        })
+    };
+    marks.iter().any(|mark| has(mark) && !known.contains(mark))
 }

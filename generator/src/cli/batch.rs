@@ -30,6 +30,7 @@ pub(super) async fn write(
     seed: u64,
     json: bool,
 ) -> anyhow::Result<()> {
+    let telemetry = chassis::telemetry::init("generator", &config.telemetry)?;
     let briefs: Vec<Brief> = lines(file)?;
     let stop = CancellationToken::new();
     let _stop = stop.clone().drop_guard();
@@ -61,6 +62,7 @@ pub(super) async fn write(
     }
     progress.finish_and_clear();
     eprintln!("{copies} copies, {by_model} of them by the model");
+    telemetry.flush().await;
     Ok(())
 }
 

@@ -91,7 +91,8 @@ impl Facts {
 
     /// The path of the text in which one of `words` occurs.
     pub(super) fn words(&self, words: &[&str]) -> Option<&str> {
-        let found = self.texts.iter().find(|(_, text)| words.iter().any(|word| text.has(word)));
+        // A title may join what copy sets apart: "Chickenbreast", 白色 in 纯白色.
+        let found = self.texts.iter().find(|(_, text)| words.iter().any(|word| has(text, word)));
         found.map(|(path, _)| path.as_str())
     }
 
@@ -120,6 +121,10 @@ impl Facts {
 
 impl Fact {
     fn bears_out(&self, mention: &Mention, rest: &str) -> bool {
+        // A brand's number is part of its name: "National 69" makes nothing 69 of anything.
+        if self.path == "item.brand" {
+            return false;
+        }
         let equal = (self.value - mention.value).abs() < 1e-6 * self.value.abs().max(1.0);
         equal && self.fits(&mention.kind, rest)
     }
@@ -147,6 +152,11 @@ impl Fact {
             _ => false,
         }
     }
+}
+
+fn has(text: &Folded, word: &str) -> bool {
+    let word: Vec<char> = word.chars().collect();
+    text.folded.windows(word.len()).any(|window| window == word)
 }
 
 /// "20%!" and "20% on tea" speak of the offer; "20% bigger" does not.

@@ -38,7 +38,7 @@ pub(super) fn opening(locale: Locale, choice: u64) -> &'static str {
 }
 
 /// Why it was picked.
-pub(super) fn reason(reason: &str, locale: Locale, choice: u64) -> String {
+pub fn reason(reason: &str, locale: Locale, choice: u64) -> String {
     let reason = reason.trim_end_matches(['.', '。', '!', '！']);
     let you = reason.to_lowercase().starts_with("you ");
     match locale {

@@ -2,7 +2,7 @@
 
 use proto::generator::v1::Brief;
 
-use crate::brief::{Locale, is_han, prompt, texts};
+use crate::brief::{Locale, clean, is_han, prompt, texts};
 use crate::engine::Reason;
 use crate::guard::limits::Limits;
 use crate::guard::{Guard, Report, Text};
@@ -71,18 +71,24 @@ pub(super) fn checked(brief: &Brief, headline: &str, body: &str) -> (Text, Repor
     last
 }
 
-/// The body with the offer's own sentence behind it, where there is room and it passes.
+/// The body with the offer, or the price or reason, behind it in fixed words, where there is room and it passes.
 fn with_offer(brief: &Brief, locale: Locale, headline: &str, body: String, room: usize) -> String {
     let price =
         brief.item.as_ref().and_then(|item| item.price.as_ref()).filter(|price| price.minor_units > 0);
     let price = price.filter(|_| brief.angle.to_lowercase().contains("price") || brief.angle.contains('价'));
-    let offer = brief.offer.as_ref().and_then(|offer| phrase::offer(offer, locale));
-    let Some(sentence) = offer.or_else(|| price.map(|price| phrase::price(price, locale))) else {
-        return body;
-    };
-    let longer = format!("{body}{}{sentence}", if locale == Locale::English { " " } else { "" });
-    let fits = longer.chars().count() <= room && checked(brief, headline, &longer).1.violations.is_empty();
-    if fits { longer } else { body }
+    let reason = brief.reasons.first().map(|reason| clean(reason, 120)).filter(|reason| !reason.is_empty());
+    let sentences = [
+        brief.offer.as_ref().and_then(|offer| phrase::offer(offer, locale)),
+        price.map(|price| phrase::price(price, locale)),
+        reason.map(|reason| phrase::reason(&reason, locale, headline.len() as u64)),
+    ];
+    let space = if locale == Locale::English { " " } else { "" };
+    sentences.into_iter().flatten().fold(body, |body, sentence| {
+        let longer = format!("{body}{space}{sentence}");
+        let fits =
+            longer.chars().count() <= room && checked(brief, headline, &longer).1.violations.is_empty();
+        if fits { longer } else { body }
+    })
 }
 
 /// Without quotation marks around it and spaces where Chinese has none.
