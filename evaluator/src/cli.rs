@@ -1,5 +1,6 @@
 //! Batch tools that need no server. Exit codes: 0 done, 1 refused, 2 usage.
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs::File;
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
@@ -13,6 +14,7 @@ use serde_json::{Value, json};
 use crate::attribution::credit::Model;
 use crate::attribution::{Attribution, Journeys, attribute};
 use crate::experiment::bucket::{HashVersion, bucket};
+use crate::policy::{Logged, evaluate};
 
 /// A batch tool.
 #[derive(Debug, Subcommand)]
@@ -58,9 +60,12 @@ pub enum Tool {
     },
     /// Say what a policy would have brought, from a log.
     Policy {
-        /// CSV of the log.
+        /// CSV with the columns action, propensity and reward.
         #[arg(long, value_name = "FILE")]
         log: PathBuf,
+        /// The policy as JSON, such as {"push": 0.7, "none": 0.3}. Absent: every logged action alike.
+        #[arg(long, value_name = "JSON")]
+        target: Option<String>,
         /// Print JSON.
         #[arg(long)]
         json: bool,
@@ -97,10 +102,7 @@ pub fn run(tool: Tool) -> ExitCode {
             print_credits(&journeys, model, order as usize, json)
         }
         Tool::Analyse { arms, json } => print_analysis(&arms, json),
-        Tool::Policy { .. } => {
-            let _ = writeln!(std::io::stderr(), "evaluator policy: not built yet");
-            return ExitCode::from(2);
-        }
+        Tool::Policy { log, target, json } => print_policy(&log, target.as_deref(), json),
     };
     match done {
         Ok(text) => match writeln!(std::io::stdout(), "{text}") {
@@ -134,16 +136,20 @@ fn print_credits(file: &Path, model: ModelName, order: usize, json: bool) -> any
     if json { Ok(credits_json(&found).to_string()) } else { Ok(credits_table(&found)) }
 }
 
-/// Reads journeys; one file may be gzipped.
-fn read_journeys(file: &Path) -> anyhow::Result<Journeys> {
-    let name = file.display();
-    let opened = File::open(file).with_context(|| format!("{name} cannot be read"))?;
+/// A CSV file, gzipped where it ends in `.gz`.
+fn open_csv(file: &Path) -> anyhow::Result<csv::Reader<Box<dyn std::io::Read>>> {
+    let opened = File::open(file).with_context(|| format!("{} cannot be read", file.display()))?;
     let source: Box<dyn std::io::Read> = if file.extension().is_some_and(|e| e == "gz") {
         Box::new(flate2::read::MultiGzDecoder::new(opened))
     } else {
         Box::new(opened)
     };
-    let mut reader = csv::ReaderBuilder::new().trim(csv::Trim::All).from_reader(source);
+    Ok(csv::ReaderBuilder::new().trim(csv::Trim::All).from_reader(source))
+}
+
+fn read_journeys(file: &Path) -> anyhow::Result<Journeys> {
+    let name = file.display();
+    let mut reader = open_csv(file)?;
     let headers = reader.headers().with_context(|| format!("{name} is no CSV"))?.clone();
     let column = |wanted: &str| headers.iter().position(|header| header == wanted);
     let path = column("path").with_context(|| format!("{name} has no column path"))?;
@@ -223,5 +229,69 @@ fn print_analysis(file: &Path, json: bool) -> anyhow::Result<String> {
         lines.push(format!("{:<20} {effect:>12} {range:>26} {p:>10}", result.variant_id));
     }
     lines.extend(found.decision.iter().map(|decision| decision.verdict().as_str_name().to_owned()));
+    Ok(lines.join("\n"))
+}
+
+#[derive(serde::Deserialize)]
+struct LogRow {
+    action: String,
+    propensity: f64,
+    reward: f64,
+}
+
+fn print_policy(file: &Path, target: Option<&str>, json: bool) -> anyhow::Result<String> {
+    let name = file.display();
+    let mut log = Vec::new();
+    for (index, row) in open_csv(file)?.deserialize().enumerate() {
+        let LogRow { action, propensity, reward } =
+            row.with_context(|| format!("{name}, line {}", index + 2))?;
+        if !(propensity > 0.0 && propensity <= 1.0 && reward.is_finite()) {
+            bail!("{name}, line {}: propensity must be above 0 and at most 1, reward finite", index + 2);
+        }
+        log.push(Logged { action, propensity, reward });
+    }
+    if log.is_empty() {
+        bail!("{name} holds no decision");
+    }
+    let policy: BTreeMap<String, f64> = if let Some(text) = target {
+        serde_json::from_str(text).context("--target is no JSON object of probabilities")?
+    } else {
+        let actions: BTreeSet<&String> = log.iter().map(|row| &row.action).collect();
+        actions.iter().map(|action| ((*action).clone(), 1.0 / actions.len() as f64)).collect()
+    };
+    let sum: f64 = policy.values().sum();
+    if policy.values().any(|share| !(0.0..=1.0).contains(share)) || !((sum - 1.0).abs() <= 1e-6) {
+        bail!("--target must hold probabilities that sum to 1; they sum to {sum}");
+    }
+    let found = evaluate(&log, &policy);
+    let named = [("IPS", found.ips), ("SNIPS", found.snips), ("DM", found.dm), ("DR", found.dr)];
+    if json {
+        let estimates: Vec<Value> = named
+            .iter()
+            .map(|(estimator, v)| {
+                json!({
+                    "estimator": format!("POLICY_ESTIMATOR_{estimator}"),
+                    "value": {"estimate": v.estimate, "lower": v.lower, "upper": v.upper, "level": v.level},
+                })
+            })
+            .collect();
+        let answer = json!({
+            "estimates": estimates,
+            "effective_sample_size": found.effective_sample_size,
+            "max_weight": found.max_weight,
+            "refused": found.why.is_some(),
+            "why": found.why.unwrap_or_default(),
+        });
+        return Ok(answer.to_string());
+    }
+    let mut lines: Vec<String> = named
+        .iter()
+        .map(|(estimator, v)| format!("{estimator:<6} {:>12.6} [{:.6}, {:.6}]", v.estimate, v.lower, v.upper))
+        .collect();
+    lines.push(format!(
+        "effective sample size {:.1}, largest weight {:.2}",
+        found.effective_sample_size, found.max_weight
+    ));
+    lines.extend(found.why.map(|why| format!("refused: {why}")));
     Ok(lines.join("\n"))
 }

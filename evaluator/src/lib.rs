@@ -6,6 +6,7 @@ pub mod config;
 pub mod error;
 pub mod experiment;
 pub mod metric;
+pub mod policy;
 pub mod pool;
 pub mod service;
 pub mod stats;

@@ -1,6 +1,7 @@
 //! Metrics: what is measured, kept as additive sums, read as a value with an interval.
 
 pub mod activity;
+pub mod behaviour;
 pub mod fact;
 pub mod moments;
 pub mod named;

@@ -1,3 +1,4 @@
 //! What to offer whom.
 
+pub mod budget;
 pub mod uniform;

@@ -1,3 +1,4 @@
+use std::collections::BTreeMap;
 use std::pin::Pin;
 
 use proto::common::v1::Channel;
@@ -8,8 +9,10 @@ use tokio_stream::Stream;
 use tonic::{Request, Response, Status};
 
 use super::Base;
+use super::convert::{interval, span};
 use super::status::refuse;
 use crate::error::Error;
+use crate::policy::{Evaluation, Logged, evaluate};
 
 /// `EffectService`
 pub(crate) struct Effects(pub(crate) Base);
@@ -59,8 +62,68 @@ impl EffectService for Effects {
 
     async fn evaluate_policy(
         &self,
-        _request: Request<wire::EvaluatePolicyRequest>,
+        request: Request<wire::EvaluatePolicyRequest>,
     ) -> Result<Response<wire::EvaluatePolicyResponse>, Status> {
-        Err(chassis::error::unimplemented("EvaluatePolicy"))
+        let request = request.into_inner();
+        let mut found = Violations::new();
+        let policy = target(&mut found, request.policy.as_ref());
+        let (from, until) = span(&mut found, request.from.as_ref(), request.until.as_ref());
+        let mut log = logged(&mut found, &request.logged);
+        refuse(found)?;
+        if request.logged.is_empty() {
+            log = self.0.store.logged(from, until).await?;
+            if log.is_empty() {
+                let text = "no decision with a propensity is stored in this span";
+                return Err(Error::precondition("NO_LOGGED_DECISIONS", text).into());
+            }
+        }
+        let answer = self.0.pool.run(move || answer(&evaluate(&log, &policy))).await?;
+        Ok(Response::new(answer))
+    }
+}
+
+fn target(found: &mut Violations, policy: Option<&wire::Policy>) -> BTreeMap<String, f64> {
+    let policy = policy.map(|policy| policy.action_probabilities.clone()).unwrap_or_default();
+    for (action, share) in &policy {
+        found.within_range(&format!("policy.action_probabilities[{action}]"), *share, 0.0, 1.0);
+    }
+    let sum: f64 = policy.values().sum();
+    if policy.is_empty() {
+        found.add("policy.action_probabilities", "EMPTY", "must be given");
+    } else if !((sum - 1.0).abs() <= 1e-6) {
+        found.add("policy.action_probabilities", "NOT_ONE", format!("must sum to 1, sum to {sum}"));
+    }
+    policy
+}
+
+fn logged(found: &mut Violations, given: &[wire::LoggedDecision]) -> Vec<Logged> {
+    let row = |(index, row): (usize, &wire::LoggedDecision)| {
+        let path = |field: &str| format!("logged[{index}].{field}");
+        found.required_id(&path("action"), &row.action);
+        found.within_range(&path("propensity"), row.propensity, f64::MIN_POSITIVE, 1.0);
+        found.finite(&path("reward"), row.reward);
+        for (name, value) in &row.context {
+            found.finite(&path(&format!("context[{name}]")), *value);
+        }
+        Logged { action: row.action.clone(), propensity: row.propensity, reward: row.reward }
+    };
+    given.iter().enumerate().map(row).collect()
+}
+
+fn answer(found: &Evaluation) -> wire::EvaluatePolicyResponse {
+    use wire::PolicyEstimator::{Dm, Dr, Ips, Snips};
+    let estimates = [(Ips, found.ips), (Snips, found.snips), (Dm, found.dm), (Dr, found.dr)];
+    wire::EvaluatePolicyResponse {
+        estimates: estimates
+            .into_iter()
+            .map(|(estimator, value)| wire::PolicyEstimate {
+                estimator: estimator.into(),
+                value: Some(interval(value)),
+            })
+            .collect(),
+        effective_sample_size: found.effective_sample_size,
+        max_weight: found.max_weight,
+        refused: found.why.is_some(),
+        why: found.why.clone().unwrap_or_default(),
     }
 }

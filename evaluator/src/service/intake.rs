@@ -30,11 +30,9 @@ impl Tally {
     /// Notes a row that is refused for the first of `found`.
     pub(super) fn refuse(&mut self, id: &str, index: u64, found: Vec<Violation>) {
         let id = if id.is_empty() { format!("#{index}") } else { id.to_owned() };
-        self.rejected.extend(found.into_iter().take(1).map(|v| Rejection {
-            id,
-            field: v.field,
-            reason: v.description,
-        }));
+        if let Some(first) = found.into_iter().next() {
+            self.rejected.push(Rejection { id, field: first.field, reason: first.description });
+        }
     }
 }
 

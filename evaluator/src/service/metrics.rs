@@ -1,3 +1,4 @@
+use proto::common::v1::EventKind;
 use proto::evaluator::v1 as wire;
 use proto::evaluator::v1::metric_service_server::MetricService;
 use proto::validate::Violations;
@@ -7,6 +8,7 @@ use super::Base;
 use super::convert::{interval, span};
 use super::status::refuse;
 use crate::metric::Named;
+use crate::metric::behaviour::{self, funnel, transitions};
 use crate::metric::report::{Dimension, Granularity, Variants, report};
 
 /// `MetricService`
@@ -14,6 +16,10 @@ pub(crate) struct Metrics(pub(crate) Base);
 
 /// Prefix of a dimension that tells an experiment's variants apart.
 const EXPERIMENT: &str = "experiment:";
+/// Most steps of a funnel.
+const MOST_STEPS: usize = 20;
+/// What follows where nothing does.
+const DROP_OFF: &str = "drop-off";
 /// Most dimensions of a report.
 const MOST_DIMENSIONS: usize = 8;
 
@@ -82,16 +88,55 @@ impl MetricService for Metrics {
 
     async fn analyse_funnel(
         &self,
-        _request: Request<wire::AnalyseFunnelRequest>,
+        request: Request<wire::AnalyseFunnelRequest>,
     ) -> Result<Response<wire::AnalyseFunnelResponse>, Status> {
-        Err(chassis::error::unimplemented("AnalyseFunnel"))
+        let request = request.into_inner();
+        let mut found = Violations::new();
+        if !(2..=MOST_STEPS).contains(&request.steps.len()) {
+            found.add(
+                "steps",
+                "OUT_OF_RANGE",
+                format!("must be 2 to {MOST_STEPS}, are {}", request.steps.len()),
+            );
+        }
+        for (index, step) in request.steps.iter().enumerate() {
+            found.known_enum::<EventKind>(&format!("steps[{index}]"), *step, true);
+        }
+        let (from, until) = span(&mut found, request.from.as_ref(), request.until.as_ref());
+        refuse(found)?;
+        let kinds: Vec<EventKind> = request.steps().collect();
+        let facts = self.0.store.facts(from, until, &kinds).await?;
+        let steps = self.0.pool.run(move || funnel(&facts, &kinds)).await?;
+        let step = |step: behaviour::Step| wire::FunnelStep {
+            kind: step.kind.into(),
+            units: step.units,
+            conversion: step.conversion.map(interval),
+            drop_off: step.drop_off,
+        };
+        Ok(Response::new(wire::AnalyseFunnelResponse { steps: steps.into_iter().map(step).collect() }))
     }
 
     async fn analyse_paths(
         &self,
-        _request: Request<wire::AnalysePathsRequest>,
+        request: Request<wire::AnalysePathsRequest>,
     ) -> Result<Response<wire::AnalysePathsResponse>, Status> {
-        Err(chassis::error::unimplemented("AnalysePaths"))
+        let request = request.into_inner();
+        let mut found = Violations::new();
+        let depth = if request.depth == 0 { 5 } else { request.depth };
+        if !(2..=10).contains(&depth) {
+            found.add("depth", "OUT_OF_RANGE", format!("must be 2 to 10, or 0 for 5, is {depth}"));
+        }
+        let (from, until) = span(&mut found, request.from.as_ref(), request.until.as_ref());
+        refuse(found)?;
+        let facts = self.0.store.facts(from, until, &[]).await?;
+        let ways = self.0.pool.run(move || transitions(&facts, depth as usize)).await?;
+        let way = |way: behaviour::Transition| wire::PathTransition {
+            step: way.step,
+            source: way.source.as_str_name().into(),
+            target: way.target.map_or(DROP_OFF, |kind| kind.as_str_name()).into(),
+            count: way.count,
+        };
+        Ok(Response::new(wire::AnalysePathsResponse { transitions: ways.into_iter().map(way).collect() }))
     }
 }
 

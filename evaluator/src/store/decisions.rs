@@ -1,5 +1,6 @@
 use std::collections::{HashMap, HashSet};
 
+use proto::common::v1::EventKind;
 use sea_orm::sea_query::OnConflict;
 use sea_orm::{
     ColumnTrait as _, Condition, EntityTrait as _, IntoActiveModel as _, QueryFilter as _, QueryOrder as _,
@@ -10,6 +11,7 @@ use super::entity::{assignment, decision, event};
 use super::{DecisionRow, STATEMENT, Store};
 use crate::error::Result;
 use crate::metric::fact::Exposure;
+use crate::policy::Logged;
 
 /// A decision to store.
 pub struct Recorded {
@@ -123,6 +125,44 @@ impl Store {
             .all(&self.db)
             .await?;
         Ok(rows.into_iter().collect())
+    }
+
+    /// What was decided in a span outside hold-outs and what it brought: the offer or "none", its propensity, and 1
+    /// where a purchase answers the decision.
+    pub async fn logged(&self, from: Option<i64>, until: Option<i64>) -> Result<Vec<Logged>> {
+        let mut query = decision::Entity::find()
+            .select_only()
+            .columns([
+                decision::Column::DecisionId,
+                decision::Column::OfferId,
+                decision::Column::OfferPropensity,
+            ])
+            .filter(decision::Column::InHoldout.eq(false))
+            .filter(decision::Column::OfferPropensity.gt(0.0));
+        if let Some(from) = from {
+            query = query.filter(decision::Column::DecidedAt.gte(from));
+        }
+        if let Some(until) = until {
+            query = query.filter(decision::Column::DecidedAt.lt(until));
+        }
+        let query =
+            query.order_by_asc(decision::Column::DecidedAt).order_by_asc(decision::Column::DecisionId);
+        let rows: Vec<(String, String, f64)> = query.into_tuple().all(&self.db).await?;
+        let bought: Vec<String> = event::Entity::find()
+            .select_only()
+            .column(event::Column::DecisionId)
+            .filter(event::Column::Kind.eq(EventKind::Purchase as i16))
+            .filter(event::Column::DecisionId.ne(""))
+            .into_tuple()
+            .all(&self.db)
+            .await?;
+        let bought: HashSet<String> = bought.into_iter().collect();
+        let logged = |(id, offer, propensity): (String, String, f64)| Logged {
+            action: if offer.is_empty() { "none".to_owned() } else { offer },
+            propensity,
+            reward: f64::from(u8::from(bought.contains(&id))),
+        };
+        Ok(rows.into_iter().map(logged).collect())
     }
 
     /// Encoded decisions and events about `person`, the oldest first.
