@@ -23,7 +23,7 @@ const ENGLISH: [(&str, &str); 7] = [
     ),
     (
         "Item: Paper towels. Kind: Household",
-        "Ready for Every Spill | Keep a roll of paper towels close by and get on with your day.",
+        "Ready for Every Spill | Keep a roll of paper towels within reach.",
     ),
     (
         "Item: Wireless mouse. Kind: Electronics. Tone: playful",
@@ -35,11 +35,11 @@ const ENGLISH: [(&str, &str); 7] = [
     ),
     (
         "Item: Cat litter - clumping, 20 lb. Kind: Pet care",
-        "A Fresh Start for Your Cat | Clumping litter that makes the daily chore a little easier.",
+        "A Fresh Start for Your Cat | Clumping litter that makes a small chore smaller.",
     ),
     (
         "Item: Toothbrush (Oral hygiene)",
-        "Start the Day with a Smile | A toothbrush for the first minute of every morning.",
+        "A Brighter Smile | A toothbrush for early mornings and late nights.",
     ),
 ];
 const CHINESE_SYSTEM: &str = "你为商店写一行文案：标题，然后|，然后一句短句。只使用给出的事实。";

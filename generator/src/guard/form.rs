@@ -78,6 +78,9 @@ fn stutter(text: &Folded, facts: &Facts) -> Option<String> {
     if let Some(three) = words.windows(3).find(|three| three[0] == three[1] && three[1] == three[2]) {
         return (!facts.contains(&three.join(" "))).then(|| three[0].clone());
     }
+    if let Some(chunk) = chant(&words, facts) {
+        return Some(chunk);
+    }
     let size =
         if words.iter().filter(|word| word.chars().all(is_han)).count() * 2 > words.len() { 6 } else { 4 };
     let mut seen: HashMap<&[String], usize> = HashMap::new();
@@ -88,6 +91,32 @@ fn stutter(text: &Folded, facts: &Facts) -> Option<String> {
         *count >= 2 && !facts.contains(&run.join(if size == 6 { "" } else { " " }))
     });
     run.map(|run| run.join(" "))
+}
+
+/// Two to four Chinese characters twice in a row, or three times in all.
+fn chant(words: &[String], facts: &Facts) -> Option<String> {
+    let han = |run: &[String]| run.iter().all(|word| word.chars().all(is_han));
+    for size in 2..=4 {
+        let mut seen: HashMap<&[String], usize> = HashMap::new();
+        for (at, run) in words.windows(size).enumerate().filter(|(_, run)| han(run)) {
+            let count = seen.entry(run).or_default();
+            *count += 1;
+            let twice = words.get(at + size..at + 2 * size) == Some(run);
+            // 干干净净 and 试试 are words; 显瘦显瘦 is a stutter.
+            let varied = run.iter().any(|word| *word != run[0]);
+            let doubled = [run, run].concat().concat();
+            if varied && twice && !facts.contains(&doubled)
+                || varied && *count >= 3 && !facts.contains(&run.concat())
+            {
+                return Some(run.concat());
+            }
+            // Copy may name its item often, but not only.
+            if varied && *count > 3 {
+                return Some(run.concat());
+            }
+        }
+    }
+    None
 }
 
 /// Latin words and single Chinese characters.

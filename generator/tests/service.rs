@@ -1,0 +1,186 @@
+//! The generator over a real socket with the real model.
+
+mod common;
+
+use std::time::{Duration, Instant};
+
+use common::{serve, serve_model, settings, tea};
+use futures::StreamExt as _;
+use proto::common::v1::DegradationCause;
+use proto::generator::v1::generate_copies_response::Outcome;
+use proto::generator::v1::stream_copy_response::Part;
+use proto::generator::v1::{
+    Brief, CheckCopyRequest, CopySource, EmbedRequest, FinishReason, GenerateCopiesRequest,
+    GenerateCopyRequest, GenerateCopyResponse, StreamCopyRequest,
+};
+use tonic::Code;
+
+const GENEROUS: Duration = Duration::from_secs(60);
+
+fn sources(answer: &GenerateCopyResponse) -> Vec<CopySource> {
+    answer.copies.iter().map(proto::generator::v1::Copy::source).collect()
+}
+
+fn causes(answer: &GenerateCopyResponse) -> Vec<DegradationCause> {
+    answer.degradations.iter().map(proto::common::v1::Degradation::cause).collect()
+}
+
+#[tokio::test]
+async fn a_tight_deadline_is_kept_by_a_template_and_the_next_call_finds_the_text() {
+    let mut service = serve_model(|_| {}).await;
+    let started = Instant::now();
+    let first = service.generate(tea(1), Duration::from_millis(50)).await;
+    // The server was in time, or the call had failed; the rest is for the way back on a busy machine.
+    assert!(started.elapsed() < Duration::from_millis(100), "{:?}", started.elapsed());
+    assert_eq!(sources(&first), [CopySource::Template]);
+    assert_eq!(first.copies[0].finish_reason(), FinishReason::Deadline);
+    assert_eq!(causes(&first), [DegradationCause::Deadline]);
+    assert_eq!(first.degradations[0].served_by, "template");
+    assert_eq!(first.model_version, "");
+
+    let later = loop {
+        assert!(started.elapsed() < GENEROUS, "the text never came");
+        let later = service.generate(tea(1), Duration::from_millis(50)).await;
+        if sources(&later) == [CopySource::Cache] {
+            break later;
+        }
+        tokio::time::sleep(Duration::from_millis(100)).await;
+    };
+    assert!(later.degradations.is_empty());
+    assert_ne!(later.model_version, "");
+}
+
+#[tokio::test]
+async fn a_generous_deadline_is_served_by_the_model_and_the_same_seed_gives_the_same_text() {
+    let mut service = serve_model(|_| {}).await;
+    let request = GenerateCopyRequest { variants: 3, ..tea(7) };
+    let answer = service.generate(request.clone(), GENEROUS).await;
+    assert!(sources(&answer).contains(&CopySource::Model), "{answer:?}");
+    let timing = answer.timing.as_ref().unwrap();
+    assert!(timing.output_tokens > 0 && timing.prompt_tokens > timing.cached_tokens, "{timing:?}");
+    for copy in &answer.copies {
+        assert!(copy.violations.is_empty());
+        assert!((7..10).contains(&copy.seed));
+        let text = format!("{}\n{}", copy.headline, copy.body);
+        let check = CheckCopyRequest { text, brief: request.brief.clone() };
+        let checked = service.client.check_copy(check).await.unwrap().into_inner();
+        assert!(checked.violations.is_empty(), "{copy:?}: {checked:?}");
+    }
+    let again = service.generate(request.clone(), GENEROUS).await;
+    assert_eq!(texts(&again), texts(&answer), "from the cache");
+
+    drop(service);
+    let mut other = serve_model(|_| {}).await;
+    let elsewhere = other.generate(request, GENEROUS).await;
+    assert_eq!(texts(&elsewhere), texts(&answer), "written anew from the same seed");
+}
+
+fn texts(answer: &GenerateCopyResponse) -> Vec<(String, String, String, u64)> {
+    let mut texts: Vec<_> = answer
+        .copies
+        .iter()
+        .map(|copy| (copy.copy_id.clone(), copy.headline.clone(), copy.body.clone(), copy.seed))
+        .collect();
+    texts.sort();
+    texts
+}
+
+#[tokio::test]
+async fn a_missing_model_leaves_templates_and_says_so() {
+    let (mut config, folder) = settings();
+    config.model.folder = folder.path().to_owned();
+    let mut service = serve(config, folder).await;
+    let answer = loop {
+        let answer = service.generate(tea(1), GENEROUS).await;
+        if causes(&answer) != [DegradationCause::Cold] {
+            break answer;
+        }
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    };
+    assert_eq!(sources(&answer), [CopySource::Template]);
+    assert_eq!(causes(&answer), [DegradationCause::Unavailable]);
+    assert!(answer.copies[0].headline.contains("Green tea"), "{answer:?}");
+    let model = service.model().await;
+    assert!(!model.ready && !model.reason.is_empty(), "{model:?}");
+}
+
+#[tokio::test]
+async fn a_stream_tells_the_draft_and_then_the_checked_copy() {
+    let mut service = serve_model(|_| {}).await;
+    let GenerateCopyRequest { brief, .. } = tea(0);
+    let request = StreamCopyRequest { brief, seed: 3, ..StreamCopyRequest::default() };
+    let parts = service.client.stream_copy(request).await.unwrap().into_inner();
+    let parts: Vec<_> = parts.map(|part| part.unwrap().part.unwrap()).collect().await;
+    let (last, drafts) = parts.split_last().unwrap();
+    assert!(drafts.len() > 2 && drafts.iter().all(|part| matches!(part, Part::Delta(_))), "{drafts:?}");
+    let Part::Done(answer) = last else { panic!("{last:?}") };
+    assert_eq!(answer.copies.len(), 1);
+}
+
+#[tokio::test]
+async fn many_briefs_are_answered_by_their_ids() {
+    let mut service = serve_model(|_| {}).await;
+    let ask = |id: &str, request| GenerateCopiesRequest { correlation_id: id.into(), request };
+    let no_title = GenerateCopyRequest { brief: Some(Brief::default()), ..tea(0) };
+    let requests =
+        [ask("a", Some(tea(1))), ask("b", Some(tea(2))), ask("c", Some(no_title)), ask("", Some(tea(3)))];
+    let answers = service.client.generate_copies(tokio_stream::iter(requests)).await.unwrap().into_inner();
+    let mut answers: Vec<_> = answers.map(Result::unwrap).collect().await;
+    answers.sort_by(|a, b| a.correlation_id.cmp(&b.correlation_id));
+    let outcomes: Vec<_> = answers
+        .iter()
+        .map(|answer| match answer.outcome.as_ref().unwrap() {
+            Outcome::Response(response) => (answer.correlation_id.as_str(), response.copies.len(), ""),
+            Outcome::Rejection(rejection) => (rejection.id.as_str(), 0, rejection.field.as_str()),
+        })
+        .collect();
+    assert_eq!(
+        outcomes,
+        [("#3", 0, "correlation_id"), ("a", 1, ""), ("b", 1, ""), ("c", 0, "request.brief.item")]
+    );
+}
+
+#[tokio::test]
+async fn too_many_callers_at_once_all_get_an_answer_in_time() {
+    let service = serve_model(|config| config.model.queue = 1).await;
+    let calls = (0..24).map(|seed| {
+        let mut client = service.client.clone();
+        async move {
+            let mut request = tonic::Request::new(tea(100 + seed));
+            request.set_timeout(Duration::from_secs(3));
+            let started = Instant::now();
+            let answer = client.generate_copy(request).await.unwrap().into_inner();
+            (answer, started.elapsed())
+        }
+    });
+    let answers = futures::future::join_all(calls).await;
+    assert!(answers.iter().all(|(answer, took)| answer.copies.len() == 1 && *took < Duration::from_secs(3)));
+    let overload =
+        answers.iter().filter(|(answer, _)| causes(answer) == [DegradationCause::Overload]).count();
+    assert!(overload > 0, "one waits, one is written, the others are told");
+}
+
+#[tokio::test]
+async fn bad_input_is_refused_by_its_field() {
+    let (mut config, folder) = settings();
+    config.model.file = String::new();
+    let mut service = serve(config, folder).await;
+    let untitled = GenerateCopyRequest { brief: Some(Brief::default()), ..tea(0) };
+    let status = service.client.generate_copy(untitled).await.unwrap_err();
+    assert_eq!((status.code(), status.message()), (Code::InvalidArgument, "brief.item: must be given"));
+    let status =
+        service.client.generate_copy(GenerateCopyRequest { variants: 9, ..tea(0) }).await.unwrap_err();
+    assert_eq!(chassis::error::reason(&status).as_deref(), Some("OUT_OF_RANGE"));
+    let mut banned = tea(0);
+    let letters = ('a'..='z').chain('0'..='5').map(String::from).collect();
+    banned.brief.as_mut().unwrap().banned = letters;
+    let status = service.client.generate_copy(banned).await.unwrap_err();
+    assert_eq!(chassis::error::reason(&status).as_deref(), Some("UNSATISFIABLE"), "{status:?}");
+    let status =
+        service.client.check_copy(CheckCopyRequest { text: String::new(), brief: None }).await.unwrap_err();
+    assert_eq!(status.message(), "text: must not be empty");
+    let status = service.client.embed(EmbedRequest::default()).await.unwrap_err();
+    assert_eq!(status.code(), Code::Unimplemented);
+    let template = service.generate(GenerateCopyRequest { variants: 8, ..tea(0) }, GENEROUS).await;
+    assert_eq!(template.copies.len(), 8);
+}
