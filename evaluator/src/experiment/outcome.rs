@@ -43,7 +43,7 @@ impl Outcomes {
             };
             let decided = exposure.decisions;
             units.entry(&exposure.unit).and_modify(|unit| unit.0 = None).or_insert_with(|| {
-                let activity = Activity { decisions: decided, ..Activity::default() };
+                let activity = Activity::decided(decided);
                 (Some(arm), exposure.first_at, activity)
             });
         }

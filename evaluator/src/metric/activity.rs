@@ -43,6 +43,11 @@ impl Money {
 }
 
 impl Activity {
+    /// No events yet, after `decisions` made.
+    pub fn decided(decisions: u64) -> Self {
+        Self { decisions, ..Self::default() }
+    }
+
     /// Adds an event. Impressions and clicks count only where they are `answers`: to the decisions in question, or
     /// in a report to anything.
     pub fn add(&mut self, fact: &Fact, answers: bool) {
