@@ -7,6 +7,7 @@ use std::path::PathBuf;
 use chassis::config::Flags;
 use clap::{Parser, Subcommand};
 
+use crate::engine::EngineConfig;
 use crate::{Config, fetch};
 
 /// What the program is asked to do.
@@ -49,6 +50,24 @@ enum Command {
         #[command(flatten)]
         flags: Flags,
     },
+    /// Measure how fast a model reads and writes on this machine.
+    Bench {
+        /// The GGUF file.
+        #[arg(long, value_name = "FILE")]
+        model: PathBuf,
+        /// Threads the model may use.
+        #[arg(long, value_name = "N", default_value_t = 1)]
+        threads: usize,
+        /// Tokens to read.
+        #[arg(long, value_name = "N", default_value_t = 128)]
+        prompt: usize,
+        /// Tokens to write.
+        #[arg(long, value_name = "N", default_value_t = 64)]
+        output: usize,
+        /// One JSON object.
+        #[arg(long)]
+        json: bool,
+    },
     /// Check copies against their briefs, without a server.
     Check {
         /// A `{"text", "brief"}` a line, as JSON.
@@ -86,6 +105,11 @@ impl Arguments {
             Command::Write { briefs, variants, seed, json, flags } => {
                 let config: Config = chassis::config::load("generator", &flags)?;
                 batch::write(&config, &briefs, variants, seed, json).await
+            }
+            Command::Bench { model, threads, prompt, output, json } => {
+                let engine =
+                    EngineConfig { model, threads, queue: 1, context: prompt + output + 1, batch: 128 };
+                tokio::task::spawn_blocking(move || batch::bench(&engine, prompt, output, json)).await?
             }
             Command::Check { copies, json } => batch::check(&copies, json),
         }

@@ -41,7 +41,7 @@ pub async fn run(config: Config, listener: TcpListener, shutdown: CancellationTo
 
 /// Forgets copy that has been kept long enough, every hour.
 async fn housekeeping(store: store::Store, keep_hours: u32, stop: CancellationToken) {
-    let mut hours = tokio::time::interval(Duration::from_secs(3600));
+    let mut hours = tokio::time::interval(Duration::from_hours(1));
     let work = async {
         loop {
             hours.tick().await;

@@ -15,7 +15,7 @@ use proto::generator::v1::{
 };
 use tonic::Code;
 
-const GENEROUS: Duration = Duration::from_secs(60);
+const GENEROUS: Duration = Duration::from_mins(1);
 
 fn sources(answer: &GenerateCopyResponse) -> Vec<CopySource> {
     answer.copies.iter().map(proto::generator::v1::Copy::source).collect()

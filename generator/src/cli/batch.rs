@@ -14,7 +14,7 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 use tokio_util::sync::CancellationToken;
 
-use crate::engine::{Engine, State};
+use crate::engine::{Engine, EngineConfig, State};
 use crate::store::Store;
 use crate::writing::Writer;
 use crate::{Config, service};
@@ -82,6 +82,29 @@ pub(super) fn check(file: &Path, json: bool) -> anyhow::Result<()> {
         }
     }
     eprintln!("{} checked, {faulty} with violations", requests.len());
+    Ok(())
+}
+
+/// Measures the model of `engine`. Blocks for as long as that takes.
+pub(super) fn bench(engine: &EngineConfig, prompt: usize, output: usize, json: bool) -> anyhow::Result<()> {
+    let found = crate::engine::bench::bench(engine, prompt, output)?;
+    let row = serde_json::json!({
+        "model_id": found.model_id,
+        "threads": engine.threads,
+        "prompt_tokens": prompt,
+        "output_tokens": output,
+        "load_seconds": found.load.as_secs_f64(),
+        "prefill_tokens_per_second": found.prefill_per_second,
+        "decode_tokens_per_second": found.decode_per_second,
+        "peak_bytes": found.peak_bytes,
+    });
+    if json {
+        return print(&row);
+    }
+    let mut out = std::io::stdout().lock();
+    for (name, value) in row.as_object().into_iter().flatten() {
+        writeln!(out, "{name:26} {value}")?;
+    }
     Ok(())
 }
 

@@ -139,16 +139,16 @@ impl Fact {
             | (Kind::Off, Kind::Off | Kind::MoneyOff(_))
             | (Kind::Discount, Kind::Off)
             | (Kind::Percent, Kind::Percent)
-            | (Kind::Unread, Kind::Unread) => true,
+            | (Kind::Unread, Kind::Unread)
+            | (Kind::MoneyOff(_), Kind::Off)
+            | (Kind::Count(None), _) => true,
             (Kind::Percent, Kind::Discount) => stands_for_the_offer(rest),
             (Kind::MoneyOff(claimed), Kind::MoneyOff(stated))
             | (Kind::MinSpend(claimed), Kind::MinSpend(stated))
             | (Kind::Price(claimed), Kind::Price(stated)) => currency(claimed, stated),
-            (Kind::MoneyOff(_), Kind::Off) => true,
             (Kind::Count(Some(claimed)), Kind::Count(Some(stated))) => claimed == stated,
             // "12 pack" may be what a bare 12 in a title means; "12 hours" is not.
             (Kind::Count(Some(claimed)), Kind::Count(None)) => !PROMISES.contains(claimed),
-            (Kind::Count(None), _) => true,
             _ => false,
         }
     }

@@ -50,7 +50,7 @@ impl Folded {
         if word.is_empty() || word.len() > self.folded.len() {
             return Vec::new();
         }
-        let letter = |at: usize| self.folded.get(at).is_some_and(|c| c.is_ascii_alphanumeric());
+        let letter = |at: usize| self.folded.get(at).is_some_and(char::is_ascii_alphanumeric);
         let whole = |start: usize| {
             let mut end = start + word.len();
             if word[word.len() - 1].is_ascii_alphabetic() && self.folded.get(end) == Some(&'s') {

@@ -144,7 +144,7 @@ fn language(text: &Folded, facts: &Facts, locale: Locale) -> Option<String> {
     let words = words(text);
     let foreign = words.iter().find(|word| {
         let letters = word.chars().filter(|c| c.is_alphabetic()).count();
-        let latin = word.chars().all(|c| c.is_ascii());
+        let latin = word.is_ascii();
         let other = match locale {
             Locale::English => word.chars().any(|c| c.is_alphabetic() && !is_latin(c)),
             Locale::Chinese => {

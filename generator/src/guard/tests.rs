@@ -4,8 +4,8 @@ use proto::generator::v1::{Brief, Verdict};
 
 use super::{Guard, Text};
 
-fn money(code: &str, minor_units: i64) -> Option<Money> {
-    Some(Money { currency_code: code.into(), minor_units })
+fn money(code: &str, minor_units: i64) -> Money {
+    Money { currency_code: code.into(), minor_units }
 }
 
 fn english() -> Brief {
@@ -13,8 +13,8 @@ fn english() -> Brief {
         title: "Soft drinks 12/18&15pk can car, 12 oz".into(),
         categories: vec!["Grocery".into()],
         brand: "National 69".into(),
-        price: money("USD", 1299),
-        unit_cost: money("USD", 700),
+        price: Some(money("USD", 1299)),
+        unit_cost: Some(money("USD", 700)),
         stock: Some(3),
         ..Item::default()
     };
@@ -22,20 +22,21 @@ fn english() -> Brief {
         offer_id: "o".into(),
         kind: OfferKind::Coupon.into(),
         percent_off: Some(20.0),
-        min_spend: money("USD", 3000),
+        min_spend: Some(money("USD", 3000)),
         ..Offer::default()
     };
     Brief { item: Some(item), offer: Some(offer), ..Brief::default() }
 }
 
 fn chinese() -> Brief {
-    let item =
-        Item { title: "纯棉白色牛仔外套".into(), price: money("CNY", 19900), ..Item::default() };
+    let item = Item {
+        title: "纯棉白色牛仔外套".into(), price: Some(money("CNY", 19900)), ..Item::default()
+    };
     let offer = Offer {
         offer_id: "o".into(),
         kind: OfferKind::ThresholdDiscount.into(),
-        amount_off: money("CNY", 3000),
-        min_spend: money("CNY", 10000),
+        amount_off: Some(money("CNY", 3000)),
+        min_spend: Some(money("CNY", 10000)),
         ..Offer::default()
     };
     Brief { item: Some(item), offer: Some(offer), locale: "zh-CN".into(), ..Brief::default() }
@@ -266,7 +267,7 @@ proptest! {
     fn a_price_passes_only_if_it_is_the_price(cents in 1_i64..10_000_000, other in 1_i64..10_000_000) {
         let mut brief = english();
         brief.offer = None;
-        brief.item.as_mut().unwrap().price = money("USD", cents);
+        brief.item.as_mut().unwrap().price = Some(money("USD", cents));
         let told = |cents: i64| format!("Drinks for ${}.{:02}", cents / 100, cents % 100);
         prop_assert!(violations(&brief, &told(cents)).is_empty());
         prop_assert_eq!(violations(&brief, &told(other)).is_empty(), cents == other);

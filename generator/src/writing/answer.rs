@@ -136,9 +136,9 @@ impl<'a> Answer<'a> {
             copies,
             model_version: if by_model { self.model_id } else { String::new() },
             timing: Some(ProtoTiming {
-                queue: duration(self.timing.queue),
-                prefill: duration(self.timing.prefill),
-                decode: duration(self.timing.decode),
+                queue: Some(duration(self.timing.queue)),
+                prefill: Some(duration(self.timing.prefill)),
+                decode: Some(duration(self.timing.decode)),
                 prompt_tokens: self.timing.prompt_tokens,
                 cached_tokens: self.timing.cached_tokens,
                 output_tokens: self.timing.output_tokens,
@@ -172,6 +172,6 @@ impl<'a> Answer<'a> {
     }
 }
 
-fn duration(duration: Duration) -> Option<pbjson_types::Duration> {
-    Some(pbjson_types::Duration { seconds: duration.as_secs() as i64, nanos: duration.subsec_nanos() as i32 })
+fn duration(duration: Duration) -> pbjson_types::Duration {
+    pbjson_types::Duration { seconds: duration.as_secs() as i64, nanos: duration.subsec_nanos() as i32 }
 }

@@ -26,9 +26,8 @@ pub(super) fn compose(brief: &Brief, answer: &str, reason: Reason) -> Result<Com
     if headline.is_empty() || body.is_empty() {
         return fault("no headline or no body");
     }
-    let (body, cut) = match whole(&body, locale, reason == Reason::Stop) {
-        Some(whole) => whole,
-        None => return fault("no whole sentence"),
+    let Some((body, cut)) = whole(&body, locale, reason == Reason::Stop) else {
+        return fault("no whole sentence");
     };
     let room = limits.total.saturating_sub(headline.chars().count());
     let (body, shortened) = if body.chars().count() > room {

@@ -1,5 +1,7 @@
 //! A generator on a free port, with the real model.
 
+#![expect(clippy::unwrap_used, reason = "clippy knows this for no test")]
+
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
@@ -68,7 +70,7 @@ pub(crate) async fn serve_model(change: impl FnOnce(&mut Config)) -> Service {
     let mut service = serve(config, folder).await;
     let started = Instant::now();
     while !service.model().await.ready {
-        assert!(started.elapsed() < Duration::from_secs(60), "the model is not loaded");
+        assert!(started.elapsed() < Duration::from_mins(1), "the model is not loaded");
         tokio::time::sleep(Duration::from_millis(20)).await;
     }
     service
