@@ -1,14 +1,18 @@
 //! The models the engine can run: a GGUF file read into weights, a tokenizer and a chat template.
 
+pub mod activations;
 pub mod attention;
 pub mod gguf;
 pub mod hyper;
+pub mod kernel;
 pub mod linear;
 pub mod maths;
+pub mod matrix;
 pub mod sequence;
 pub mod template;
 pub mod tokenizer;
 pub mod transformer;
+pub mod workers;
 
 use std::path::Path;
 
@@ -17,6 +21,7 @@ use anyhow::Context as _;
 use crate::engine::ModelCard;
 use gguf::Weights;
 use hyper::Hyper;
+use linear::Machine;
 use template::Template;
 use tokenizer::Tokenizer;
 use transformer::Transformer;
@@ -34,8 +39,9 @@ pub struct Model {
 }
 
 impl Model {
-    /// Reads a GGUF file; sequences will hold at most `context` tokens.
-    pub fn load(path: &Path, context: usize) -> anyhow::Result<Model> {
+    /// Reads a GGUF file; sequences will hold at most `context` tokens, and products are
+    /// shared by `threads`.
+    pub fn load(path: &Path, context: usize, threads: usize) -> anyhow::Result<Model> {
         let mut weights = Weights::open(path)?;
         let mut hyper = Hyper::read(&weights)?;
         hyper.context = hyper.context.min(context.max(2));
@@ -49,7 +55,7 @@ impl Model {
             quantisation: weights.quantisation(),
             context_length: u32::try_from(hyper.context)?,
         };
-        let transformer = Transformer::read(&mut weights, hyper)?;
+        let transformer = Transformer::read(&mut weights, hyper, Machine::new(threads)?)?;
         anyhow::ensure!(
             tokenizer.len() <= transformer.vocabulary(),
             "the tokenizer has {} tokens, the model {}",

@@ -26,7 +26,8 @@ pub struct Bench {
 pub fn bench(config: &EngineConfig, prompt: usize, output: usize) -> anyhow::Result<Bench> {
     anyhow::ensure!(prompt > 0 && output > 0, "nothing to measure");
     let started = Instant::now();
-    let mut generator = Generator::new(Model::load(&config.model, config.context)?, config.batch);
+    let mut generator =
+        Generator::new(Model::load(&config.model, config.context, config.threads)?, config.batch);
     let load = started.elapsed();
     let tokens: Vec<u32> = generator
         .model()

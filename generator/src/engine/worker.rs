@@ -22,7 +22,7 @@ impl Drop for Watch<'_> {
 pub(super) fn work(config: &EngineConfig, state: &Mutex<State>, jobs: &mpsc::Receiver<Job>) {
     let _watch = Watch(state);
     let started = Instant::now();
-    let model = match Model::load(&config.model, config.context) {
+    let model = match Model::load(&config.model, config.context, config.threads) {
         Ok(model) => model,
         Err(error) => {
             tracing::error!(model = %config.model.display(), error = format!("{error:#}"), "no model");

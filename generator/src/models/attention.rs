@@ -55,15 +55,14 @@ pub fn attend(
     layer: usize,
     length: usize,
     queries: &[f32],
-    scores: &mut Vec<f32>,
     out: &mut [f32],
 ) {
     let shared = hyper.heads / hyper.kv_heads;
     let heads = queries.chunks_exact(hyper.head).zip(out.chunks_exact_mut(hyper.head));
-    scores.resize(length.next_multiple_of(LANES), 0.0);
+    let mut scores = vec![0.0; length.next_multiple_of(LANES)];
     for (head, (query, out)) in heads.enumerate() {
         let (keys, values) = sequence.head(layer, head / shared);
-        score(query, keys, scores);
+        score(query, keys, &mut scores);
         let total = soften(&mut scores[..length], 1.0 / (hyper.head as f32).sqrt());
         mix(&scores[..length], values, total, out);
     }

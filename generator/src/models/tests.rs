@@ -63,7 +63,7 @@ fn best(logits: &[f32]) -> usize {
 }
 
 fn agrees(name: &str, most: f64) {
-    let model = Model::load(&path(name), 512).unwrap();
+    let model = Model::load(&path(name), 512, 1).unwrap();
     let tokens = model.tokenizer.encode(TEXT).unwrap();
     let mut sequence = Sequence::new(model.transformer.hyper(), 256);
     let ours = read(&model, &mut sequence, &tokens, 16);
@@ -88,7 +88,7 @@ fn smollm_agrees_with_candles_own() {
 
 #[test]
 fn a_forked_prefix_gives_the_very_same_logits_and_so_does_any_batching() {
-    let model = Model::load(&path(SMOL), 512).unwrap();
+    let model = Model::load(&path(SMOL), 512, 1).unwrap();
     let tokens = model.tokenizer.encode(TEXT).unwrap();
     let mut whole = Sequence::new(model.transformer.hyper(), 128);
     let wanted = read(&model, &mut whole, &tokens, 128);
@@ -112,7 +112,7 @@ fn a_forked_prefix_gives_the_very_same_logits_and_so_does_any_batching() {
 
 #[test]
 fn bad_rows_are_refused() {
-    let model = Model::load(&path(SMOL), 16).unwrap();
+    let model = Model::load(&path(SMOL), 16, 1).unwrap();
     let mut sequence = Sequence::new(model.transformer.hyper(), 16);
     let row = Row { token: 1, sequence: 0, logits: true };
     let mut run = |rows: &[Row]| model.transformer.forward(rows, &mut [&mut sequence]);

@@ -7,7 +7,7 @@ use candle_core::{Device, Tensor};
 use super::attention::{Rotary, attend};
 use super::gguf::Weights;
 use super::hyper::{Architecture, Hyper};
-use super::linear::Linear;
+use super::linear::{Linear, Machine};
 use super::maths::{add, rms_norm, swiglu};
 use super::sequence::Sequence;
 
@@ -37,29 +37,30 @@ struct Layer {
 /// The weights of a model, and its forward pass.
 pub struct Transformer {
     hyper: Hyper,
-    embedding: QTensor,
+    /// None where the output's matrix is the embedding too.
+    embedding: Option<QTensor>,
     layers: Vec<Layer>,
     norm: Vec<f32>,
     head: Linear,
     rotary: Rotary,
-    arch: pulp::Arch,
+    machine: Machine,
 }
 
 impl Transformer {
     /// Reads the weights, one tensor at a time.
-    pub fn read(weights: &mut Weights, hyper: Hyper) -> anyhow::Result<Transformer> {
+    pub fn read(weights: &mut Weights, hyper: Hyper, machine: Machine) -> anyhow::Result<Transformer> {
         let (vocabulary, _, _) = weights.shape("token_embd.weight")?;
         let layers = (0..hyper.layers)
-            .map(|index| Layer::read(weights, &hyper, index))
+            .map(|index| Layer::read(weights, &machine, &hyper, index))
             .collect::<anyhow::Result<_>>()?;
         let tied = !weights.has("output.weight");
         let head = if tied { "token_embd.weight" } else { "output.weight" };
         Ok(Transformer {
-            head: Linear::read(weights, head, vocabulary, hyper.hidden)?,
-            embedding: weights.tensor("token_embd.weight")?,
+            head: Linear::read(weights, &machine, head, vocabulary, hyper.hidden)?,
+            embedding: if tied { None } else { Some(weights.tensor("token_embd.weight")?) },
             norm: weights.vector("output_norm.weight", hyper.hidden)?,
             rotary: Rotary::new(&hyper),
-            arch: pulp::Arch::new(),
+            machine,
             layers,
             hyper,
         })
@@ -72,7 +73,7 @@ impl Transformer {
 
     /// How many tokens it can say.
     pub fn vocabulary(&self) -> usize {
-        self.head.outputs()
+        self.head.matrix().rows()
     }
 
     /// Takes rows in, in order, each at the end of its sequence; returns the logits of those rows that ask for
@@ -80,33 +81,40 @@ impl Transformer {
     pub fn forward(&self, rows: &[Row], sequences: &mut [&mut Sequence]) -> anyhow::Result<Vec<f32>> {
         let positions = self.positions(rows, sequences)?;
         let hidden = self.hyper.hidden;
+        let (wide, narrow) = (self.hyper.heads * self.hyper.head, self.hyper.kv_heads * self.hyper.head);
+        let machine = &self.machine;
         let mut stream = self.embed(rows)?;
-        let mut scores = Vec::new();
         for (index, layer) in self.layers.iter().enumerate() {
-            let normed = self.normed(&stream, &layer.attention_norm);
-            let mut queries = layer.query.forward(&normed)?;
-            let mut keys = layer.key.forward(&normed)?;
-            let values = layer.value.forward(&normed)?;
-            let (wide, narrow) = (self.hyper.heads * self.hyper.head, self.hyper.kv_heads * self.hyper.head);
-            let mut mixed = vec![0.0; queries.len()];
-            self.arch.dispatch(|| {
+            let normed = machine.activations(&self.normed(&stream, &layer.attention_norm), hidden);
+            let mut queries = layer.query.forward(machine, &normed);
+            let mut keys = layer.key.forward(machine, &normed);
+            let values = layer.value.forward(machine, &normed);
+            machine.arch.dispatch(|| {
                 for (at, row) in rows.iter().enumerate() {
-                    let sequence = &mut *sequences[row.sequence];
-                    let query = &mut queries[at * wide..][..wide];
                     let key = &mut keys[at * narrow..][..narrow];
-                    self.rotary.turn(query, positions[at]);
+                    self.rotary.turn(&mut queries[at * wide..][..wide], positions[at]);
                     self.rotary.turn(key, positions[at]);
-                    sequence.write(index, positions[at], key, &values[at * narrow..][..narrow]);
-                    let out = &mut mixed[at * wide..][..wide];
-                    attend(&self.hyper, sequence, index, positions[at] + 1, query, &mut scores, out);
+                    sequences[row.sequence].write(
+                        index,
+                        positions[at],
+                        key,
+                        &values[at * narrow..][..narrow],
+                    );
                 }
             });
-            add(&mut stream, &layer.output.forward(&mixed)?);
-            let normed = self.normed(&stream, &layer.feed_norm);
-            let mut gate = layer.gate.forward(&normed)?;
-            let up = layer.up.forward(&normed)?;
-            self.arch.dispatch(|| swiglu(&mut gate, &up));
-            add(&mut stream, &layer.down.forward(&gate)?);
+            let read: Vec<&Sequence> = sequences.iter().map(|sequence| &**sequence).collect();
+            let mut mixed = vec![0.0; queries.len()];
+            machine.workers.each(&mut mixed, wide, |at, out| {
+                let query = &queries[at * wide..][..wide];
+                let sequence = read[rows[at].sequence];
+                machine.arch.dispatch(|| attend(&self.hyper, sequence, index, positions[at] + 1, query, out));
+            });
+            add(&mut stream, &layer.output.forward(machine, &machine.activations(&mixed, wide)));
+            let normed = machine.activations(&self.normed(&stream, &layer.feed_norm), hidden);
+            let mut gate = layer.gate.forward(machine, &normed);
+            let up = layer.up.forward(machine, &normed);
+            machine.arch.dispatch(|| swiglu(&mut gate, &up));
+            add(&mut stream, &layer.down.forward(machine, &machine.activations(&gate, self.hyper.inner)));
         }
         for row in rows {
             sequences[row.sequence].push(row.token);
@@ -120,7 +128,7 @@ impl Transformer {
         if asked.is_empty() {
             return Ok(Vec::new());
         }
-        self.head.forward(&self.normed(&asked, &self.norm))
+        Ok(self.head.forward(machine, &machine.activations(&self.normed(&asked, &self.norm), hidden)))
     }
 
     fn positions(&self, rows: &[Row], sequences: &[&mut Sequence]) -> anyhow::Result<Vec<usize>> {
@@ -139,14 +147,21 @@ impl Transformer {
     }
 
     fn embed(&self, rows: &[Row]) -> anyhow::Result<Vec<f32>> {
+        let Some(embedding) = &self.embedding else {
+            let mut out = vec![0.0; rows.len() * self.hyper.hidden];
+            for (row, out) in rows.iter().zip(out.chunks_exact_mut(self.hyper.hidden)) {
+                self.head.matrix().read(row.token as usize, out);
+            }
+            return Ok(out);
+        };
         let tokens: Vec<u32> = rows.iter().map(|row| row.token).collect();
         let tokens = Tensor::from_vec(tokens, rows.len(), &Device::Cpu)?;
-        Ok(self.embedding.embedding(&tokens)?.flatten_all()?.to_vec1()?)
+        Ok(embedding.embedding(&tokens)?.flatten_all()?.to_vec1()?)
     }
 
     fn normed(&self, stream: &[f32], weight: &[f32]) -> Vec<f32> {
         let mut out = vec![0.0; stream.len()];
-        self.arch.dispatch(|| {
+        self.machine.arch.dispatch(|| {
             for (row, out) in stream.chunks_exact(weight.len()).zip(out.chunks_exact_mut(weight.len())) {
                 rms_norm(row, weight, self.hyper.epsilon, out);
             }
@@ -156,12 +171,12 @@ impl Transformer {
 }
 
 impl Layer {
-    fn read(weights: &mut Weights, hyper: &Hyper, index: usize) -> anyhow::Result<Layer> {
+    fn read(weights: &mut Weights, machine: &Machine, hyper: &Hyper, index: usize) -> anyhow::Result<Layer> {
         let name = |part: &str| format!("blk.{index}.{part}");
         let (wide, narrow) = (hyper.heads * hyper.head, hyper.kv_heads * hyper.head);
         let (hidden, inner) = (hyper.hidden, hyper.inner);
         let biased = |weights: &mut Weights, part: &str, outputs: usize| -> anyhow::Result<Linear> {
-            let linear = Linear::read(weights, &name(&format!("{part}.weight")), outputs, hidden)?;
+            let linear = Linear::read(weights, machine, &name(&format!("{part}.weight")), outputs, hidden)?;
             match hyper.architecture {
                 Architecture::Llama => Ok(linear),
                 Architecture::Qwen2 => {
@@ -177,11 +192,11 @@ impl Layer {
             query,
             key,
             value,
-            output: Linear::read(weights, &name("attn_output.weight"), hidden, wide)?,
+            output: Linear::read(weights, machine, &name("attn_output.weight"), hidden, wide)?,
             feed_norm: weights.vector(&name("ffn_norm.weight"), hidden)?,
-            gate: Linear::read(weights, &name("ffn_gate.weight"), inner, hidden)?,
-            up: Linear::read(weights, &name("ffn_up.weight"), inner, hidden)?,
-            down: Linear::read(weights, &name("ffn_down.weight"), hidden, inner)?,
+            gate: Linear::read(weights, machine, &name("ffn_gate.weight"), inner, hidden)?,
+            up: Linear::read(weights, machine, &name("ffn_up.weight"), inner, hidden)?,
+            down: Linear::read(weights, machine, &name("ffn_down.weight"), hidden, inner)?,
         })
     }
 }

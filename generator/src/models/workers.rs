@@ -1,0 +1,37 @@
+//! The threads that share a product.
+
+use anyhow::Context as _;
+use rayon::prelude::*;
+
+/// How many pieces a thread takes at once at least.
+const GRAIN: usize = 8;
+
+/// A pool of one engine's own, so that engines do not wait for each other; one thread needs none.
+pub struct Workers {
+    pool: Option<rayon::ThreadPool>,
+}
+
+impl Workers {
+    /// At least one thread.
+    pub fn new(threads: usize) -> anyhow::Result<Workers> {
+        let build = || {
+            rayon::ThreadPoolBuilder::new()
+                .num_threads(threads)
+                .thread_name(|index| format!("inference-{index}"))
+                .build()
+                .context("no threads for inference")
+        };
+        Ok(Workers { pool: if threads > 1 { Some(build()?) } else { None } })
+    }
+
+    /// Works on pieces of `size` values side by side, each known by its index.
+    pub fn each(&self, values: &mut [f32], size: usize, work: impl Fn(usize, &mut [f32]) + Sync) {
+        match &self.pool {
+            None => values.chunks_exact_mut(size).enumerate().for_each(|(index, piece)| work(index, piece)),
+            Some(pool) => pool.install(|| {
+                let pieces = values.par_chunks_exact_mut(size).enumerate().with_min_len(GRAIN);
+                pieces.for_each(|(index, piece)| work(index, piece));
+            }),
+        }
+    }
+}
