@@ -1,20 +1,19 @@
 //! Batch tools that need no server. Exit codes: 0 done, 1 refused, 2 usage.
 
-use std::collections::{BTreeMap, BTreeSet};
+mod credits;
+mod policy;
+
 use std::fs::File;
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
-use anyhow::{Context as _, bail};
+use anyhow::Context as _;
 use clap::{Subcommand, ValueEnum};
 use proto::evaluator::v1::AnalyseExperimentRequest;
-use serde_json::{Value, json};
+use serde_json::json;
 
-use crate::attribution::credit::Model;
-use crate::attribution::{Attribution, Journeys, attribute};
 use crate::experiment::bucket::{HashVersion, bucket};
-use crate::policy::{Logged, evaluate};
 
 /// A batch tool.
 #[derive(Debug, Subcommand)]
@@ -102,7 +101,7 @@ pub fn run(tool: Tool) -> ExitCode {
             print_credits(&journeys, model, order as usize, json)
         }
         Tool::Analyse { arms, json } => print_analysis(&arms, json),
-        Tool::Policy { log, target, json } => print_policy(&log, target.as_deref(), json),
+        Tool::Policy { log, target, json } => policy::print_policy(&log, target.as_deref(), json),
     };
     match done {
         Ok(text) => match writeln!(std::io::stdout(), "{text}") {
@@ -122,20 +121,6 @@ fn print_bucket(version: i32, seed: &str, unit: &str, json: bool) -> anyhow::Res
     Ok(if json { json!({ "bucket": bucket }).to_string() } else { bucket.to_string() })
 }
 
-fn print_credits(file: &Path, model: ModelName, order: usize, json: bool) -> anyhow::Result<String> {
-    let model = match model {
-        ModelName::LastTouch => Model::LastTouch,
-        ModelName::FirstTouch => Model::FirstTouch,
-        ModelName::Linear => Model::Linear,
-        ModelName::TimeDecay => Model::TimeDecay,
-        ModelName::Position => Model::Position,
-        ModelName::Markov => Model::Markov { order },
-        ModelName::Shapley => Model::Shapley,
-    };
-    let found = attribute(&read_journeys(file)?, model);
-    if json { Ok(credits_json(&found).to_string()) } else { Ok(credits_table(&found)) }
-}
-
 /// A CSV file, gzipped where it ends in `.gz`.
 fn open_csv(file: &Path) -> anyhow::Result<csv::Reader<Box<dyn std::io::Read>>> {
     let opened = File::open(file).with_context(|| format!("{} cannot be read", file.display()))?;
@@ -145,69 +130,6 @@ fn open_csv(file: &Path) -> anyhow::Result<csv::Reader<Box<dyn std::io::Read>>> 
         Box::new(opened)
     };
     Ok(csv::ReaderBuilder::new().trim(csv::Trim::All).from_reader(source))
-}
-
-fn read_journeys(file: &Path) -> anyhow::Result<Journeys> {
-    let name = file.display();
-    let mut reader = open_csv(file)?;
-    let headers = reader.headers().with_context(|| format!("{name} is no CSV"))?.clone();
-    let column = |wanted: &str| headers.iter().position(|header| header == wanted);
-    let path = column("path").with_context(|| format!("{name} has no column path"))?;
-    let numbers = ["conversions", "value", "nulls"].map(|wanted| (wanted, column(wanted)));
-    if numbers[0].1.is_none() {
-        bail!("{name} has no column conversions");
-    }
-    let mut journeys = Journeys::new();
-    for (index, record) in reader.records().enumerate() {
-        let row = index + 2;
-        let record = record.with_context(|| format!("{name}, line {row}"))?;
-        let mut counts = [0.0_f64; 3];
-        for (count, (wanted, at)) in counts.iter_mut().zip(numbers) {
-            let text = at.and_then(|at| record.get(at)).unwrap_or_default();
-            if !text.is_empty() {
-                *count = text
-                    .parse()
-                    .with_context(|| format!("{name}, line {row}: {wanted} {text:?} is no number"))?;
-            }
-        }
-        let touches =
-            record.get(path).unwrap_or_default().split('>').map(str::trim).filter(|t| !t.is_empty());
-        journeys.push(&format!("line {row}"), touches, (counts[0], counts[1], counts[2]))?;
-    }
-    Ok(journeys)
-}
-
-fn credits_json(found: &Attribution) -> Value {
-    let credits: Vec<Value> = found
-        .credits
-        .iter()
-        .map(|credit| {
-            json!({
-                "channel": credit.channel,
-                "conversions": credit.conversions,
-                "value": credit.value,
-                "removal_effect": credit.removal_effect,
-            })
-        })
-        .collect();
-    json!({
-        "credits": credits,
-        "conversion_probability": found.conversion_probability,
-        "total_conversions": found.total_conversions,
-        "total_value": found.total_value,
-    })
-}
-
-fn credits_table(found: &Attribution) -> String {
-    let mut text = format!("{:<24} {:>14} {:>16} {:>10}", "channel", "conversions", "value", "removal");
-    for credit in &found.credits {
-        let removal = credit.removal_effect.map_or_else(|| "-".to_owned(), |effect| format!("{effect:.4}"));
-        text += &format!(
-            "\n{:<24} {:>14.2} {:>16.2} {removal:>10}",
-            credit.channel, credit.conversions, credit.value
-        );
-    }
-    text
 }
 
 fn print_analysis(file: &Path, json: bool) -> anyhow::Result<String> {
@@ -229,69 +151,5 @@ fn print_analysis(file: &Path, json: bool) -> anyhow::Result<String> {
         lines.push(format!("{:<20} {effect:>12} {range:>26} {p:>10}", result.variant_id));
     }
     lines.extend(found.decision.iter().map(|decision| decision.verdict().as_str_name().to_owned()));
-    Ok(lines.join("\n"))
-}
-
-#[derive(serde::Deserialize)]
-struct LogRow {
-    action: String,
-    propensity: f64,
-    reward: f64,
-}
-
-fn print_policy(file: &Path, target: Option<&str>, json: bool) -> anyhow::Result<String> {
-    let name = file.display();
-    let mut log = Vec::new();
-    for (index, row) in open_csv(file)?.deserialize().enumerate() {
-        let LogRow { action, propensity, reward } =
-            row.with_context(|| format!("{name}, line {}", index + 2))?;
-        if !(propensity > 0.0 && propensity <= 1.0 && reward.is_finite()) {
-            bail!("{name}, line {}: propensity must be above 0 and at most 1, reward finite", index + 2);
-        }
-        log.push(Logged { action, propensity, reward });
-    }
-    if log.is_empty() {
-        bail!("{name} holds no decision");
-    }
-    let policy: BTreeMap<String, f64> = if let Some(text) = target {
-        serde_json::from_str(text).context("--target is no JSON object of probabilities")?
-    } else {
-        let actions: BTreeSet<&String> = log.iter().map(|row| &row.action).collect();
-        actions.iter().map(|action| ((*action).clone(), 1.0 / actions.len() as f64)).collect()
-    };
-    let sum: f64 = policy.values().sum();
-    if policy.values().any(|share| !(0.0..=1.0).contains(share)) || !((sum - 1.0).abs() <= 1e-6) {
-        bail!("--target must hold probabilities that sum to 1; they sum to {sum}");
-    }
-    let found = evaluate(&log, &policy);
-    let named = [("IPS", found.ips), ("SNIPS", found.snips), ("DM", found.dm), ("DR", found.dr)];
-    if json {
-        let estimates: Vec<Value> = named
-            .iter()
-            .map(|(estimator, v)| {
-                json!({
-                    "estimator": format!("POLICY_ESTIMATOR_{estimator}"),
-                    "value": {"estimate": v.estimate, "lower": v.lower, "upper": v.upper, "level": v.level},
-                })
-            })
-            .collect();
-        let answer = json!({
-            "estimates": estimates,
-            "effective_sample_size": found.effective_sample_size,
-            "max_weight": found.max_weight,
-            "refused": found.why.is_some(),
-            "why": found.why.unwrap_or_default(),
-        });
-        return Ok(answer.to_string());
-    }
-    let mut lines: Vec<String> = named
-        .iter()
-        .map(|(estimator, v)| format!("{estimator:<6} {:>12.6} [{:.6}, {:.6}]", v.estimate, v.lower, v.upper))
-        .collect();
-    lines.push(format!(
-        "effective sample size {:.1}, largest weight {:.2}",
-        found.effective_sample_size, found.max_weight
-    ));
-    lines.extend(found.why.map(|why| format!("refused: {why}")));
     Ok(lines.join("\n"))
 }

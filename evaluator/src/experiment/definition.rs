@@ -120,7 +120,7 @@ impl Experiment {
             }
         }
         let sum: f64 = self.variants.iter().map(|variant| variant.weight).sum();
-        if self.variants.len() >= 2 && !((sum - 1.0).abs() <= WEIGHT_SLACK) {
+        if self.variants.len() >= 2 && (sum.is_nan() || (sum - 1.0).abs() > WEIGHT_SLACK) {
             fault("variants".into(), "WEIGHTS_NOT_ONE", format!("weights must sum to 1, sum to {sum}"));
         }
         if HashVersion::from_number(self.hash_version.try_into().unwrap_or(0)).is_none() {

@@ -49,15 +49,13 @@ struct Side {
     raw: Statistic,
     /// CUPED-adjusted, the same as `raw` without a covariate.
     adjusted: Statistic,
-    covariate_variance: f64,
-    covariance: f64,
 }
 
 /// The effect of `treatment` against `control`.
 ///
 /// CUPED (Deng et al. 2013) adjusts both arms by θ = cov(post, pre) / var(pre), pooled over both; the relative
-/// effect divides by the control's unadjusted value, and its variance follows by the delta method with the
-/// covariate's share in the control kept.
+/// effect divides by the control's unadjusted value, and its variance is the delta method's on the adjusted errors, as
+/// GrowthBook's.
 pub fn effect(
     control: &Moments,
     treatment: &Moments,
@@ -81,10 +79,7 @@ pub fn effect(
         Difference::Relative => {
             let base = a.raw.mean;
             let relation = b.raw.mean / base;
-            let theta = theta.unwrap_or(0.0);
-            let control_share = relation * relation * a.raw.variance - 2.0 * theta * relation * a.covariance
-                + theta * theta * a.covariate_variance;
-            (change / base, (eb + control_share / a.raw.units) / (base * base))
+            (change / base, (eb + relation * relation * ea) / (base * base))
         }
     };
     if variance <= 0.0 || !variance.is_finite() || !estimate.is_finite() {
@@ -120,7 +115,7 @@ fn pooled_theta(control: &Moments, treatment: &Moments, kind: MetricKind) -> Opt
 fn side(moments: &Moments, kind: MetricKind, theta: Option<f64>) -> Option<Side> {
     let raw = Statistic::of(moments, kind)?;
     let Some(theta) = theta else {
-        return Some(Side { raw, adjusted: raw, covariate_variance: 0.0, covariance: 0.0 });
+        return Some(Side { raw, adjusted: raw });
     };
     let n = raw.units;
     let pre = moments.covariate_sum;
@@ -131,5 +126,5 @@ fn side(moments: &Moments, kind: MetricKind, theta: Option<f64>) -> Option<Side>
         mean: raw.mean - theta * pre / n,
         variance: raw.variance + theta * theta * covariate_variance - 2.0 * theta * shared,
     };
-    Some(Side { raw, adjusted, covariate_variance, covariance: shared })
+    Some(Side { raw, adjusted })
 }

@@ -84,6 +84,9 @@ pub struct Row {
     pub currency: String,
 }
 
+/// Start of a cell's time and its place in each dimension.
+type Cell = (Option<String>, Vec<String>);
+
 /// Rows for every cell in which a metric has something to divide by, in order of time and dimensions.
 pub fn report(
     facts: &[Fact],
@@ -91,7 +94,7 @@ pub fn report(
     dimensions: &[Dimension],
     granularity: Granularity,
 ) -> Vec<Row> {
-    let mut cells: BTreeMap<(Option<String>, Vec<String>), HashMap<&str, Activity>> = BTreeMap::new();
+    let mut cells: BTreeMap<Cell, HashMap<&str, Activity>> = BTreeMap::new();
     for fact in facts {
         let key = (
             start(fact.at, granularity),

@@ -90,7 +90,7 @@ fn target(found: &mut Violations, policy: Option<&wire::Policy>) -> BTreeMap<Str
     let sum: f64 = policy.values().sum();
     if policy.is_empty() {
         found.add("policy.action_probabilities", "EMPTY", "must be given");
-    } else if !((sum - 1.0).abs() <= 1e-6) {
+    } else if sum.is_nan() || (sum - 1.0).abs() > 1e-6 {
         found.add("policy.action_probabilities", "NOT_ONE", format!("must sum to 1, sum to {sum}"));
     }
     policy

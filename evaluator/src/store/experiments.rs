@@ -14,7 +14,7 @@ impl Store {
         let _held = self.writing().await;
         let id = &design.experiment_id;
         if let Some(known) = Entity::find_by_id(id).one(&self.db).await? {
-            let known = registered(known)?;
+            let known = registered(&known)?;
             if known.design == *design {
                 return Ok(known);
             }
@@ -29,12 +29,12 @@ impl Store {
             design: serde_json::to_string(design).map_err(|error| Error::Internal(error.to_string()))?,
         };
         Entity::insert(row.clone().into_active_model()).exec_without_returning(&self.db).await?;
-        registered(row)
+        registered(&row)
     }
 
     /// One experiment.
     pub async fn experiment(&self, id: &str) -> Result<Registered> {
-        registered(self.row(id).await?)
+        registered(&self.row(id).await?)
     }
 
     /// Experiments made before `after` (time and id of the last one seen), the newest first.
@@ -46,7 +46,7 @@ impl Store {
             query = query.filter(Condition::any().add(Column::CreatedAt.lt(created_at)).add(same));
         }
         let query = query.order_by_desc(Column::CreatedAt).order_by_desc(Column::ExperimentId).limit(most);
-        query.all(&self.db).await?.into_iter().map(registered).collect()
+        query.all(&self.db).await?.iter().map(registered).collect()
     }
 
     /// The experiments that assign, by id.
@@ -54,7 +54,7 @@ impl Store {
         let query = Entity::find()
             .filter(Column::State.eq(number(State::Running)))
             .order_by_asc(Column::ExperimentId);
-        query.all(&self.db).await?.into_iter().map(registered).collect()
+        query.all(&self.db).await?.iter().map(registered).collect()
     }
 
     /// Lets an experiment assign; one that does already stays as it is.
@@ -62,7 +62,7 @@ impl Store {
         let _held = self.writing().await;
         let row = self.row(id).await?;
         match state(row.state)? {
-            State::Running => registered(row),
+            State::Running => registered(&row),
             State::Stopped => Err(Error::precondition(
                 "EXPERIMENT_STOPPED",
                 format!(
@@ -73,7 +73,7 @@ impl Store {
                 let mut row = row.into_active_model();
                 row.state = Set(number(State::Running));
                 row.started_at = Set(Some(now));
-                registered(row.update(&self.db).await?)
+                registered(&row.update(&self.db).await?)
             }
         }
     }
@@ -83,7 +83,7 @@ impl Store {
         let _held = self.writing().await;
         let row = self.row(id).await?;
         match state(row.state)? {
-            State::Stopped => registered(row),
+            State::Stopped => registered(&row),
             State::Draft => Err(Error::precondition(
                 "EXPERIMENT_NOT_RUNNING",
                 format!("experiment {id:?} was never started: there is nothing to stop"),
@@ -92,7 +92,7 @@ impl Store {
                 let mut row = row.into_active_model();
                 row.state = Set(number(State::Stopped));
                 row.stopped_at = Set(Some(now));
-                registered(row.update(&self.db).await?)
+                registered(&row.update(&self.db).await?)
             }
         }
     }
@@ -122,7 +122,7 @@ fn state(number: i16) -> Result<State> {
     }
 }
 
-fn registered(row: Model) -> Result<Registered> {
+fn registered(row: &Model) -> Result<Registered> {
     let design = serde_json::from_str(&row.design).map_err(|error| {
         Error::Internal(format!("evaluator_experiment.design of {}: {error}", row.experiment_id))
     })?;
