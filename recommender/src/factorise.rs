@@ -7,7 +7,7 @@
 mod dense;
 mod krylov;
 mod lobpcg;
-pub mod output;
+mod output;
 
 use ndarray::Array2;
 
@@ -18,8 +18,10 @@ use crate::matrix::Csr;
 pub enum Road {
     /// Block Krylov with Cholesky-QR: four products each way.
     #[default]
+    #[value(name = "krylov")]
     Fast,
     /// linfa-linalg's LOBPCG to a residual of 1e-3 of the least eigenvalue wanted.
+    #[value(name = "lobpcg")]
     Accurate,
 }
 

@@ -3,6 +3,7 @@
 //! The transposed product is never computed by scattering: a transposed copy costs one pass and eight bytes
 //! a non-zero, and makes both products the same streaming kernel.
 
+pub mod file;
 mod kernel;
 
 use ndarray::{Array2, ArrayView2};
@@ -67,8 +68,13 @@ impl Csr {
             by_row.push((row, column as u32, value));
         }
         by_row.sort_unstable_by_key(|&(row, column, _)| (row, column));
-        let mut matrix =
-            Self { rows, cols, starts: Vec::with_capacity(rows + 1), columns: Vec::new(), values: Vec::new() };
+        let mut matrix = Self {
+            rows,
+            cols,
+            starts: Vec::with_capacity(rows + 1),
+            columns: Vec::new(),
+            values: Vec::new(),
+        };
         matrix.starts.push(0);
         for (row, column, value) in by_row {
             while matrix.starts.len() <= row {
@@ -92,6 +98,36 @@ impl Csr {
     pub fn from_rows(cols: usize, rows: &[Vec<(usize, f32)>]) -> Result<Self, MatrixError> {
         let entries = rows.iter().enumerate().flat_map(|(r, row)| row.iter().map(move |&(c, v)| (r, c, v)));
         Self::from_triplets(rows.len(), cols, entries)
+    }
+
+    /// A matrix from compressed rows: row `r` has its entries at `starts[r]..starts[r + 1]`, columns in any
+    /// order; repeats are added up. `starts` must ascend from 0 to the number of entries.
+    ///
+    /// # Errors
+    /// An entry outside the shape or not finite, or a sum that is not finite.
+    ///
+    /// # Panics
+    /// `starts` has not `rows + 1` places.
+    pub(crate) fn from_parts(
+        rows: usize,
+        cols: usize,
+        starts: Vec<usize>,
+        columns: &[usize],
+        values: Vec<f32>,
+    ) -> Result<Self, MatrixError> {
+        assert_eq!(starts.len(), rows + 1, "a start a row, and the end");
+        let in_order = |row: usize| {
+            let row = &columns[starts[row]..starts[row + 1]];
+            row.windows(2).all(|pair| pair[0] < pair[1]) && row.last().is_none_or(|&last| last < cols)
+        };
+        if cols <= u32::MAX as usize && (0..rows).all(in_order) {
+            let columns = columns.iter().map(|&column| column as u32).collect();
+            let matrix = Self { rows, cols, starts, columns, values };
+            matrix.check_finite()?;
+            return Ok(matrix);
+        }
+        let places = (0..rows).flat_map(|row| (starts[row]..starts[row + 1]).map(move |at| (row, at)));
+        Self::from_triplets(rows, cols, places.map(|(row, at)| (row, columns[at], values[at])))
     }
 
     fn check_finite(&self) -> Result<(), MatrixError> {

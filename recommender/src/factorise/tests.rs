@@ -157,7 +157,10 @@ fn the_same_seed_gives_the_same_bytes() {
 #[test]
 fn what_cannot_be_factorised_is_refused() {
     let empty = Csr::from_triplets(3, 3, []).unwrap();
-    assert!(matches!(truncated_svd(&empty, settings(1, Road::Fast), Watch::idle()), Err(SvdError::Empty { .. })));
+    assert!(matches!(
+        truncated_svd(&empty, settings(1, Road::Fast), Watch::idle()),
+        Err(SvdError::Empty { .. })
+    ));
     for rank in [0, 5] {
         let refused = truncated_svd(&sparse(&WORKED), settings(rank, Road::Fast), Watch::idle());
         assert_eq!(refused.unwrap_err(), SvdError::Rank { rank, most: 4, rows: 4, cols: 4 });

@@ -1,0 +1,29 @@
+//! Batch tools of the command line that need no server.
+
+mod evaluate;
+mod factorise;
+
+pub use evaluate::EvaluateArgs;
+pub use factorise::FactoriseArgs;
+
+use std::io::Write;
+
+use indicatif::{ProgressBar, ProgressStyle};
+
+/// Writes one line to standard output; a reader that has gone is an error, not a panic.
+fn print(text: &str) -> anyhow::Result<()> {
+    let mut out = std::io::stdout().lock();
+    writeln!(out, "{text}")?;
+    Ok(out.flush()?)
+}
+
+/// A bar on standard error, shown only where that is a terminal.
+fn bar(name: &'static str) -> anyhow::Result<ProgressBar> {
+    let style = ProgressStyle::with_template("{msg} [{bar:40}] {percent}% {elapsed}")?;
+    Ok(ProgressBar::new(1000).with_style(style).with_message(name))
+}
+
+/// Moves the bar to a share from 0 to 1.
+fn advance(bar: &ProgressBar, share: f64) {
+    bar.set_position((share * 1000.0) as u64);
+}
