@@ -98,7 +98,7 @@ pub fn run(tool: Tool) -> ExitCode {
     let done = match tool {
         Tool::Bucket { hash_version, seed, unit, json } => print_bucket(hash_version, &seed, &unit, json),
         Tool::Attribute { journeys, model, order, json } => {
-            print_credits(&journeys, model, order as usize, json)
+            credits::print_credits(&journeys, model, order as usize, json)
         }
         Tool::Analyse { arms, json } => print_analysis(&arms, json),
         Tool::Policy { log, target, json } => policy::print_policy(&log, target.as_deref(), json),
