@@ -140,7 +140,7 @@ pub(super) fn ritz(
 ) -> Result<(Array2<f32>, Vec<f32>, Array2<f32>), SvdError> {
     let (values, vectors) = symmetric_eigen(gram(ak, ak))?;
     let w = vectors.slice_move(s![.., ..rank]);
-    let sigma: Vec<f64> = values.iter().take(rank).map(|value| value.max(0.0).sqrt()).collect();
+    let mut sigma: Vec<f64> = values.iter().take(rank).map(|value| value.max(0.0).sqrt()).collect();
     let largest = sigma.first().copied().unwrap_or(0.0);
     let known = sigma.iter().take_while(|&&value| value > largest * 1e-5).count();
     let v = rotate(k, &w);
@@ -150,6 +150,15 @@ pub(super) fn ritz(
     }
     left.slice_mut(s![.., known..]).fill(0.0);
     let mut u = rotate(ak, &left);
+    // The Gram matrix cannot tell a value near zero from the rounding of the largest; the image can. A left
+    // vector that is not of length one came from rounding, and its value is the length of its image.
+    let lengths: Vec<f64> = u.columns().into_iter().map(|x| f64::from(x.dot(&x)).sqrt()).collect();
+    let known = lengths[..known].iter().position(|length| (length - 1.0).abs() > 0.01).unwrap_or(known);
+    let mut least = known.checked_sub(1).map_or(f64::INFINITY, |last| sigma[last]);
+    for (value, length) in sigma.iter_mut().zip(&lengths).skip(known) {
+        least = least.min(*value * length);
+        *value = least;
+    }
     complete(&mut u, known, seed.wrapping_add(1))?;
     Ok((u, sigma.iter().map(|&value| value as f32).collect(), v))
 }
