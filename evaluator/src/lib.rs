@@ -3,6 +3,7 @@
 pub mod attribution;
 pub mod cli;
 pub mod config;
+pub mod effect;
 pub mod error;
 pub mod experiment;
 pub mod metric;

@@ -12,6 +12,7 @@ mod page;
 mod snapshot;
 mod status;
 mod strategies;
+mod training;
 
 use std::sync::Arc;
 

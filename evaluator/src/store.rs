@@ -5,6 +5,7 @@ mod entity;
 mod events;
 mod experiments;
 mod migration;
+mod models;
 mod offers;
 
 use std::sync::Arc;

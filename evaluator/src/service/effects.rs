@@ -5,14 +5,18 @@ use proto::common::v1::Channel;
 use proto::evaluator::v1 as wire;
 use proto::evaluator::v1::effect_service_server::EffectService;
 use proto::validate::{self, Violations};
+use tokio::sync::mpsc;
 use tokio_stream::Stream;
+use tokio_stream::wrappers::ReceiverStream;
 use tonic::{Request, Response, Status};
 
-use super::Base;
 use super::convert::{interval, span};
 use super::status::refuse;
+use super::{Base, training};
+use crate::effect::NONE;
 use crate::error::Error;
 use crate::policy::{Evaluation, Logged, evaluate};
+use crate::stats::Interval;
 
 /// `EffectService`
 pub(crate) struct Effects(pub(crate) Base);
@@ -27,9 +31,20 @@ impl EffectService for Effects {
 
     async fn train_effect_model(
         &self,
-        _request: Request<wire::TrainEffectModelRequest>,
+        request: Request<wire::TrainEffectModelRequest>,
     ) -> Result<Response<Self::TrainEffectModelStream>, Status> {
-        Err(chassis::error::unimplemented("TrainEffectModel"))
+        let request = request.into_inner();
+        let target = training::target(&request)?;
+        let (told, stages) = mpsc::channel(4);
+        let base = self.0.clone();
+        tokio::spawn(async move {
+            if let Err(status) = training::train(&base, request, target, &told).await
+                && told.send(Err(status)).await.is_err()
+            {
+                tracing::debug!("whoever asked for training has gone");
+            }
+        });
+        Ok(Response::new(Box::pin(ReceiverStream::new(stages))))
     }
 
     async fn predict_effect(
@@ -56,8 +71,26 @@ impl EffectService for Effects {
             }
         }
         refuse(found)?;
-        let text = "no effect model is trained: record decisions and their outcomes, then TrainEffectModel";
-        Err(Error::precondition("EFFECT_MODEL_NOT_TRAINED", text).into())
+        let Some((model_version, model)) = self.0.store.newest_model().await? else {
+            let text =
+                "no effect model is trained: record decisions and their outcomes, then TrainEffectModel";
+            return Err(Error::precondition("EFFECT_MODEL_NOT_TRAINED", text).into());
+        };
+        let mut out_of_distribution = false;
+        let predict = |treatment: wire::Treatment| {
+            let action = treatment.offer.as_ref().map_or(NONE, |offer| offer.offer_id.as_str());
+            let (change, seen) = model.predict(action);
+            out_of_distribution |= !seen;
+            wire::Effect {
+                treatment_id: treatment.treatment_id,
+                base_rate: Some(interval(within_unit(model.base.interval()))),
+                uplift: Some(interval(change.uplift.interval())),
+                incremental_profit: Some(interval(change.profit.interval())),
+                currency_code: model.currency.clone(),
+            }
+        };
+        let effects = request.treatments.into_iter().map(predict).collect();
+        Ok(Response::new(wire::PredictEffectResponse { effects, model_version, out_of_distribution }))
     }
 
     async fn evaluate_policy(
@@ -80,6 +113,13 @@ impl EffectService for Effects {
         let answer = self.0.pool.run(move || answer(&evaluate(&log, &policy))).await?;
         Ok(Response::new(answer))
     }
+}
+
+/// A probability's interval, cut to where probabilities lie.
+fn within_unit(mut interval: Interval) -> Interval {
+    interval.lower = interval.lower.max(0.0);
+    interval.upper = interval.upper.min(1.0);
+    interval
 }
 
 fn target(found: &mut Violations, policy: Option<&wire::Policy>) -> BTreeMap<String, f64> {

@@ -163,3 +163,26 @@ pub(super) mod offer {
     pub enum Relation {}
     impl ActiveModelBehavior for ActiveModel {}
 }
+
+/// `evaluator_effect_model`
+pub(super) mod model {
+    use sea_orm::entity::prelude::*;
+
+    /// A trained effect model.
+    #[derive(Clone, Debug, DeriveEntityModel)]
+    #[sea_orm(table_name = "evaluator_effect_model")]
+    pub(crate) struct Model {
+        /// Its id.
+        #[sea_orm(primary_key, auto_increment = false)]
+        pub(crate) model_id: String,
+        /// When it was trained.
+        pub(crate) created_at: i64,
+        /// The model, JSON.
+        pub(crate) payload: String,
+    }
+
+    /// None.
+    #[derive(Copy, Clone, Debug, EnumIter, DeriveRelation)]
+    pub(crate) enum Relation {}
+    impl ActiveModelBehavior for ActiveModel {}
+}

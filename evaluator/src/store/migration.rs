@@ -5,7 +5,7 @@ pub(super) struct Migrator;
 #[async_trait::async_trait]
 impl MigratorTrait for Migrator {
     fn migrations() -> Vec<Box<dyn MigrationTrait>> {
-        vec![Box::new(First)]
+        vec![Box::new(First), Box::new(Second)]
     }
 
     // Services may share one PostgreSQL database while they are small; their migrations are told apart.
@@ -148,5 +148,23 @@ impl MigrationTrait for First {
             manager.create_index(index).await?;
         }
         Ok(())
+    }
+}
+
+struct Second;
+
+impl MigrationName for Second {
+    fn name(&self) -> &'static str {
+        "m0002_effect_models"
+    }
+}
+
+#[async_trait::async_trait]
+impl MigrationTrait for Second {
+    async fn up(&self, manager: &SchemaManager) -> Result<(), DbErr> {
+        let name = "evaluator_effect_model";
+        let columns = [key("model_id"), number("created_at"), column("payload").text().not_null().take()];
+        manager.create_table(table(name, columns)).await?;
+        manager.create_index(index(name, ["created_at"])).await
     }
 }

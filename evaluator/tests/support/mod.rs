@@ -1,6 +1,6 @@
 //! A served evaluator, and the journey every database must bear.
 
-#![allow(dead_code, missing_docs, clippy::missing_panics_doc, unreachable_pub)]
+#![allow(dead_code, clippy::unnecessary_wraps, missing_docs, clippy::missing_panics_doc, unreachable_pub)]
 
 use std::collections::HashMap;
 
@@ -57,7 +57,7 @@ pub async fn served_on(url: &str, folder: tempfile::TempDir) -> Served {
         match Wire::from_shared(address.clone()).expect("a URI").connect().await {
             Ok(wire) => break wire,
             Err(_) if !running.is_finished() => {
-                tokio::time::sleep(std::time::Duration::from_millis(20)).await
+                tokio::time::sleep(std::time::Duration::from_millis(20)).await;
             }
             Err(error) => panic!("{error}: {:?}", running.await),
         }
