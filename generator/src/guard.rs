@@ -52,6 +52,11 @@ impl<'a> Guard<'a> {
         Self { brief, facts: Facts::of(brief), limits: Limits::of(brief) }
     }
 
+    /// Whether only the bare facts of the item may be told, as with medicine, tobacco and alcohol.
+    pub fn restricted(&self) -> bool {
+        lexicon::restricted(&self.facts)
+    }
+
     /// Checks a whole copy.
     pub fn check(&self, text: &Text) -> Report {
         let whole = [&text.headline, &text.body, &text.call_to_action];

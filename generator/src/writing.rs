@@ -20,6 +20,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::config::WritingConfig;
 use crate::engine::{Engine, ModelCard, State};
+use crate::guard::Guard;
 use crate::store::Store;
 use answer::{Answer, Lesser};
 use flight::{Flight, Outcome};
@@ -142,6 +143,11 @@ impl Writer {
                 asked: order.model_id.clone(),
                 serving: card.model_id.clone(),
             });
+        }
+        // Of some goods a model says nothing, however well it says it.
+        if Guard::new(&order.brief).restricted() {
+            answer.all_lesser(Lesser::CheckFailed);
+            return Ok(());
         }
         answer.model_id.clone_from(&card.model_id);
         let temperature = order.temperature.unwrap_or(self.shared.config.temperature);

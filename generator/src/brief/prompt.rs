@@ -15,31 +15,28 @@ const ENGLISH_SYSTEM: &str =
 const ENGLISH: [(&str, &str); 7] = [
     (
         "Item: Whole milk, 1 gal. Kind: Fluid milk",
-        "Milk for the Whole Week | Whole milk, ready for breakfast or a quiet glass before bed.",
+        "Whole Milk by the Gallon | Enough milk for every bowl and every mug.",
     ),
     (
         "Item: Women Summer Floral Print Sleeveless Dress Long Boho",
-        "A Dress for Long Afternoons | A sleeveless floral dress to wear wherever summer takes you.",
+        "A Floral Dress to Wander In | Long, sleeveless and made for summer evenings.",
     ),
-    (
-        "Item: Paper towels. Kind: Household",
-        "Ready for Every Spill | Keep a roll of paper towels within reach.",
-    ),
+    ("Item: Paper towels. Kind: Household", "Paper Towels Within Reach | Because spills never ask first."),
     (
         "Item: Wireless mouse. Kind: Electronics. Tone: playful",
-        "Meet Your New Desk Buddy | A wireless mouse that goes where you go.",
+        "The Mouse That Lost Its Tail | Wireless, so it goes where you go.",
     ),
     (
         "Item: Hamburger buns, 8 ct. Kind: Bread",
-        "Burger Night, Sorted | Hamburger buns waiting for whatever you put between them.",
+        "Hamburger Buns to Stack High | Put anything you like between them.",
     ),
     (
         "Item: Cat litter - clumping, 20 lb. Kind: Pet care",
-        "A Fresh Start for Your Cat | Clumping litter that makes a small chore smaller.",
+        "Clumping Litter, Less Fuss | Your cat will notice, and so will you.",
     ),
     (
         "Item: Toothbrush (Oral hygiene)",
-        "A Brighter Smile | A toothbrush for early mornings and late nights.",
+        "A Toothbrush to Smile About | A small thing you will reach for again and again.",
     ),
 ];
 const CHINESE_SYSTEM: &str = "你为商店写一行文案：标题，然后|，然后一句短句。只使用给出的事实。";
@@ -93,23 +90,24 @@ pub fn facts(brief: &Brief) -> String {
     facts.join(if locale == Locale::English { ". " } else { "。" })
 }
 
-/// The first few attributes; a small model does better with few facts.
+/// The first attributes the title does not tell already; a small model loses its way among many facts.
 fn attributes(item: &Item) -> Vec<(String, String)> {
     let short = item.attributes.iter().map(|(name, value)| (clean(name, 20), clean(value, 30)));
-    short.filter(|(name, value)| !name.is_empty() && !value.is_empty()).take(4).collect()
+    let telling = |value: &str| value.chars().count() > 1 && !item.title.contains(value);
+    short.filter(|(name, value)| !name.is_empty() && telling(value)).take(2).collect()
 }
 
 /// Whether `answer` has words of the examples that the brief does not have: it tells of another item.
 pub fn leaks(answer: &str, brief: &Brief) -> bool {
     const ENGLISH_MARKS: [&str; 15] = [
         "milk",
-        "breakfast",
+        "gallon",
         "floral",
         "sleeveless",
         "paper towel",
         "spill",
         "mouse",
-        "desk",
+        "wireless",
         "burger",
         "buns",
         "cat",

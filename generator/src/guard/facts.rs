@@ -96,6 +96,12 @@ impl Facts {
         found.map(|(path, _)| path.as_str())
     }
 
+    /// Whether the item's title or categories have one of `words`.
+    pub(super) fn item_is(&self, words: &[&str]) -> bool {
+        let named = self.texts.iter().filter(|(path, _)| path == "item.title" || path == "item.categories");
+        named.into_iter().any(|(_, text)| words.iter().any(|word| text.has(word)))
+    }
+
     pub(super) fn free_shipping(&self) -> bool {
         self.free_shipping
     }
@@ -134,6 +140,9 @@ impl Fact {
             Some(code) => claimed.fits(code),
             None => *stated == Sign::Any || *claimed == Sign::Any || claimed == stated,
         };
+        if *kind == Kind::Percent && self.kind == Kind::Discount {
+            return stands_for_the_offer(rest);
+        }
         match (kind, &self.kind) {
             (Kind::Discount | Kind::Off, Kind::Discount)
             | (Kind::Off, Kind::Off | Kind::MoneyOff(_))
@@ -142,7 +151,6 @@ impl Fact {
             | (Kind::Unread, Kind::Unread)
             | (Kind::MoneyOff(_), Kind::Off)
             | (Kind::Count(None), _) => true,
-            (Kind::Percent, Kind::Discount) => stands_for_the_offer(rest),
             (Kind::MoneyOff(claimed), Kind::MoneyOff(stated))
             | (Kind::MinSpend(claimed), Kind::MinSpend(stated))
             | (Kind::Price(claimed), Kind::Price(stated)) => currency(claimed, stated),

@@ -262,6 +262,17 @@ fn wishes_and_limits_are_kept() {
     assert_eq!(Guard::new(&brief).check(&text).violations, ["the body is the headline"]);
 }
 
+#[test]
+fn of_some_goods_only_bare_facts_are_told() {
+    for (title, restricted) in
+        [("Cigarettes, 20 pk", true), ("红酒礼盒", true), ("Ginger ale", false), ("Winegum sweets", false)]
+    {
+        let item = Item { title: title.into(), ..Item::default() };
+        let brief = Brief { item: Some(item), ..Brief::default() };
+        assert_eq!(Guard::new(&brief).restricted(), restricted, "{title}");
+    }
+}
+
 proptest! {
     #[test]
     fn a_price_passes_only_if_it_is_the_price(cents in 1_i64..10_000_000, other in 1_i64..10_000_000) {
