@@ -33,7 +33,7 @@ impl Cache {
     }
 
     /// Keeps the first `length` tokens of a sequence, in place of older ones that it repeats for the most part.
-    pub(super) fn keep(&mut self, sequence: Sequence, length: usize) {
+    pub(super) fn keep(&mut self, sequence: &Sequence, length: usize) {
         let length = length.min(sequence.tokens().len());
         if length == 0 {
             return;

@@ -69,7 +69,7 @@ impl Generator {
             Read::Late => Some(Finished { text: String::new(), reason: Reason::Deadline, timing }),
             Read::Logits(logits) => self.write(task, &mut sequence, logits, most, timing, wanted)?,
         };
-        self.cache.keep(sequence, prompt.len());
+        self.cache.keep(&sequence, prompt.len());
         Ok(finished)
     }
 

@@ -8,7 +8,7 @@ use crate::models::tests::{SMOL, path};
 fn start(queue: usize) -> Engine {
     let model = path(SMOL);
     let engine = Engine::start(&EngineConfig { model, threads: 1, queue, context: 512, batch: 32 });
-    let end = Instant::now() + Duration::from_secs(120);
+    let end = Instant::now() + Duration::from_mins(2);
     loop {
         match engine.state() {
             State::Ready(_) => return engine,

@@ -60,6 +60,7 @@ impl Linear {
     }
 
     /// The same with a bias.
+    #[must_use]
     pub fn with_bias(mut self, bias: Vec<f32>) -> Linear {
         self.bias = Some(bias);
         self

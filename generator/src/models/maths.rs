@@ -65,6 +65,7 @@ pub fn add(to: &mut [f32], row: &[f32]) {
 }
 
 #[cfg(test)]
+#[allow(clippy::float_cmp, reason = "whole numbers are exact")]
 mod tests {
     use super::*;
 

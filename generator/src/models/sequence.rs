@@ -35,6 +35,7 @@ impl Sequence {
     }
 
     /// A copy of the first `length` tokens with room for `capacity`.
+    #[must_use]
     pub fn fork(&self, length: usize, capacity: usize) -> Sequence {
         let length = length.min(self.tokens.len());
         let capacity = capacity.max(length).next_multiple_of(LANES);

@@ -1,5 +1,6 @@
 //! The product with the wide registers of x86.
 
+#![allow(clippy::unused_self, reason = "the proof is what a caller must show")]
 #![allow(unsafe_code, reason = "vector loads, and calls that the constructors prove the processor can take")]
 
 use std::arch::x86_64::{
