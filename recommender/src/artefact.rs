@@ -35,9 +35,6 @@ impl Artefacts {
     }
 
     /// Stores a model whole.
-    ///
-    /// # Errors
-    /// The object store refuses.
     pub async fn put(&self, card: &Card, artefact: &Artefact) -> anyhow::Result<()> {
         let id = &card.model_id;
         let facts = serde_json::json!({

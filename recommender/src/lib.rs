@@ -1,15 +1,55 @@
 //! Which goods for this person now, and why.
 
-pub mod evaluate;
-pub mod factorise;
-pub mod matrix;
-pub mod taste;
 pub mod artefact;
 pub mod config;
-pub mod store;
-pub mod tools;
+pub mod evaluate;
+pub mod factorise;
 pub mod history;
 pub mod live;
+pub mod matrix;
 pub mod profile;
 pub mod rank;
+pub mod service;
+pub mod store;
+pub mod taste;
+pub mod tools;
 pub mod train;
+
+use std::time::Duration;
+
+use anyhow::Context as _;
+use chassis::auth::Pseudonymiser;
+use chassis::server::Server;
+use proto::recommender::v1::recommender_service_server::RecommenderServiceServer;
+use tokio::net::TcpListener;
+use tokio_util::sync::CancellationToken;
+
+pub use config::Config;
+
+async fn open(config: &Config) -> anyhow::Result<(service::Recommender, live::Live)> {
+    let store = store::Store::open(&config.store.url).await.context("the recommender's database cannot be opened")?;
+    let artefacts = artefact::Artefacts::open(&config.models.folder).context("models.folder")?;
+    let live = live::Live::load(store.clone(), artefacts.clone()).await?;
+    let names = Pseudonymiser::new(&config.privacy);
+    Ok((service::Recommender::new(store, artefacts, live.clone(), names), live))
+}
+
+/// Serves on `listener` until `shutdown`.
+pub async fn run(config: Config, listener: TcpListener, shutdown: CancellationToken) -> anyhow::Result<()> {
+    let (service, live) = open(&config).await?;
+    let stop = shutdown.child_token();
+    let watch = tokio::spawn(live.watch(Duration::from_millis(config.models.watch_ms), stop));
+    let most = config.server.max_request_bytes;
+    Server::new(config.server.clone())
+        .add(RecommenderServiceServer::new(service).max_decoding_message_size(most))
+        .descriptors(proto::FILE_DESCRIPTOR_SET)
+        .serve(listener, shutdown)
+        .await
+        .context("serving failed")?;
+    watch.await.context("the watch for new models failed")
+}
+
+/// One training run in this process, as a scheduled job starts it: the model is promoted where it deserves to be.
+pub async fn train_once(config: &Config) -> anyhow::Result<proto::recommender::v1::Model> {
+    open(config).await?.0.train_once().await.map_err(|status| anyhow::anyhow!("{}", status.message()))
+}

@@ -7,10 +7,10 @@ mod migration;
 mod models;
 
 use chassis::config::Secret;
-use sea_orm::{ConnectOptions, Database, DatabaseConnection};
+use sea_orm::{ConnectOptions, ConnectionTrait as _, Database, DatabaseConnection, DbBackend};
 use sea_orm_migration::MigratorTrait as _;
 
-pub use events::{Crowd, Deed};
+pub use events::{Deed, EventRow};
 pub use models::Card;
 
 /// Rows of one statement; databases bound the number of parameters.
@@ -37,21 +37,13 @@ impl Store {
     /// Opens the database at `url`, making and migrating it where needed.
     pub async fn open(url: &Secret) -> Result<Self, Error> {
         let mut options = ConnectOptions::new(url.expose());
-        options.sqlx_logging(false).max_connections(8).map_sqlx_sqlite_opts(|sqlite| {
-            // An acknowledged row survives a power cut: every commit reaches the disk.
-            sqlite
-                .pragma("journal_mode", "WAL")
-                .pragma("synchronous", "FULL")
-                .pragma("busy_timeout", "10000")
-                .pragma("mmap_size", "268435456")
-        });
+        options.sqlx_logging(false).max_connections(8);
         let db = Database::connect(options).await?;
+        if db.get_database_backend() == DbBackend::Sqlite {
+            // An acknowledged row survives a power cut: every commit reaches the disk.
+            db.execute_unprepared("PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL; PRAGMA busy_timeout=5000;").await?;
+        }
         migration::Migrator::up(&db, None).await?;
         Ok(Self { db })
     }
-}
-
-/// Microseconds since 1970.
-pub(crate) fn micros(at: &pbjson_types::Timestamp) -> i64 {
-    at.seconds.saturating_mul(1_000_000).saturating_add(i64::from(at.nanos) / 1_000)
 }

@@ -2,5 +2,4 @@
 
 pub mod complete_journey;
 pub mod processes;
-pub mod sandbox;
 pub mod shop;

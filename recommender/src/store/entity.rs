@@ -30,7 +30,6 @@ pub(super) mod event {
         pub(crate) kind: i32,
         pub(crate) item_id: String,
         pub(crate) occurred_at: i64,
-        pub(crate) rating: Option<f64>,
         pub(crate) payload: Vec<u8>,
     }
 

@@ -2,7 +2,7 @@ use prost::Message as _;
 use proto::common::v1::Item;
 use sea_orm::sea_query::OnConflict;
 use sea_orm::{
-    ActiveValue::Set, ColumnTrait as _, EntityTrait as _, QueryFilter as _, QueryOrder as _, QuerySelect as _, TransactionTrait as _,
+    ActiveValue::Set, EntityTrait as _, PaginatorTrait as _, QueryOrder as _, QuerySelect as _, TransactionTrait as _,
 };
 
 use super::entity::item::{ActiveModel, Column, Entity};
@@ -33,19 +33,19 @@ impl Store {
         Ok(())
     }
 
-    /// Items stored at `since` (microseconds since 1970) or later, by id, and the time of the last of them.
-    pub async fn items_since(&self, since: i64) -> Result<(Vec<Item>, i64), Error> {
-        let changed = Entity::find().filter(Column::UpdatedAt.gte(since)).order_by_asc(Column::ItemId);
-        let rows = changed.all(&self.db).await?;
-        let newest = rows.iter().map(|row| row.updated_at).max().unwrap_or(since);
+    /// All items, by id.
+    pub async fn items(&self) -> Result<Vec<Item>, Error> {
+        let rows = Entity::find().order_by_asc(Column::ItemId).all(&self.db).await?;
         let decode = |payload: &[u8]| Item::decode(payload).map_err(|cause| Error::Corrupt(cause.to_string()));
-        Ok((rows.iter().map(|row| decode(&row.payload)).collect::<Result<_, _>>()?, newest))
+        rows.iter().map(|row| decode(&row.payload)).collect()
     }
 
-    /// Time of the last change of an item, microseconds since 1970; 0 where there is none.
-    pub async fn items_changed(&self) -> Result<i64, Error> {
-        let newest = Entity::find().select_only().column_as(Column::UpdatedAt.max(), "newest");
-        let newest: Option<Option<i64>> = newest.into_tuple().one(&self.db).await?;
-        Ok(newest.flatten().unwrap_or_default())
+    /// Something that changes whenever items do: their number and the time of the last change.
+    pub async fn items_version(&self) -> Result<(u64, i64), Error> {
+        let count = Entity::find().count(&self.db).await?;
+        let newest: Option<Option<i64>> =
+            Entity::find().select_only().column_as(Column::UpdatedAt.max(), "newest").into_tuple().one(&self.db).await?;
+        Ok((count, newest.flatten().unwrap_or_default()))
     }
 }
+use sea_orm::ColumnTrait as _;

@@ -41,7 +41,6 @@ enum Event {
     Kind,
     ItemId,
     OccurredAt,
-    Rating,
     Payload,
 }
 
@@ -68,8 +67,6 @@ impl MigrationTrait for First {
             .col(ColumnDef::new(Item::UpdatedAt).big_integer().not_null())
             .to_owned();
         manager.create_table(item).await?;
-        let changed = Index::create().name("recommender_item_updated").table(Item::Table).col(Item::UpdatedAt);
-        manager.create_index(changed.to_owned()).await?;
         let event = Table::create()
             .table(Event::Table)
             .col(ColumnDef::new(Event::EventId).string().not_null().primary_key())
@@ -78,7 +75,6 @@ impl MigrationTrait for First {
             .col(ColumnDef::new(Event::Kind).integer().not_null())
             .col(ColumnDef::new(Event::ItemId).string().not_null())
             .col(ColumnDef::new(Event::OccurredAt).big_integer().not_null())
-            .col(ColumnDef::new(Event::Rating).double())
             .col(ColumnDef::new(Event::Payload).binary().not_null())
             .to_owned();
         manager.create_table(event).await?;

@@ -3,7 +3,7 @@ use std::collections::BTreeMap;
 use proto::recommender::v1::Algorithm;
 use sea_orm::sea_query::Expr;
 use sea_orm::{
-    ActiveValue::Set, ColumnTrait as _, Condition, EntityTrait as _, QueryFilter as _, QueryOrder as _, QuerySelect as _,
+    ActiveValue::Set, ColumnTrait as _, EntityTrait as _, QueryFilter as _, QueryOrder as _, QuerySelect as _,
     TransactionTrait as _,
 };
 
@@ -91,13 +91,9 @@ impl Store {
         Entity::find().filter(Column::RequestId.eq(request_id)).one(&self.db).await?.map(card).transpose()
     }
 
-    /// Models made before the one at `after` (time and id), the newest first.
-    pub async fn models(&self, after: Option<(i64, String)>, most: u64) -> Result<Vec<Card>, Error> {
-        let mut newest = Entity::find().order_by_desc(Column::CreatedAt).order_by_desc(Column::ModelId);
-        if let Some((at, id)) = after {
-            let same = Condition::all().add(Column::CreatedAt.eq(at)).add(Column::ModelId.lt(id));
-            newest = newest.filter(Condition::any().add(Column::CreatedAt.lt(at)).add(same));
-        }
-        newest.limit(most).all(&self.db).await?.into_iter().map(card).collect()
+    /// Models from `offset` on, the newest first.
+    pub async fn models(&self, offset: u64, most: u64) -> Result<Vec<Card>, Error> {
+        let newest = Entity::find().order_by_desc(Column::CreatedAt).order_by_desc(Column::ModelId);
+        newest.offset(offset).limit(most).all(&self.db).await?.into_iter().map(card).collect()
     }
 }

@@ -1,0 +1,51 @@
+//! From the contract to the recommender's own parts and back.
+
+mod check;
+mod ingest;
+mod models;
+mod people;
+mod recommend;
+mod rpc;
+
+use std::sync::Arc;
+
+use chassis::auth::Pseudonymiser;
+use chassis::error::{self, FieldViolation};
+use proto::validate::{Violation, Violations};
+use tokio::sync::Semaphore;
+use tonic::Status;
+
+use crate::artefact::Artefacts;
+use crate::live::Live;
+use crate::store::{self, Store};
+
+/// The recommender over gRPC; cheap to clone.
+#[derive(Clone)]
+pub struct Recommender {
+    store: Store,
+    artefacts: Artefacts,
+    live: Live,
+    names: Arc<Pseudonymiser>,
+    /// One training run at a time.
+    training: Arc<Semaphore>,
+}
+
+impl Recommender {
+    /// The service over its database, its object store and what it holds in memory.
+    pub fn new(store: Store, artefacts: Artefacts, live: Live, names: Pseudonymiser) -> Self {
+        Self { store, artefacts, live, names: Arc::new(names), training: Arc::new(Semaphore::new(1)) }
+    }
+}
+
+/// `INVALID_ARGUMENT` where anything was found.
+fn refuse(found: Violations) -> Result<(), Status> {
+    if found.is_empty() {
+        return Ok(());
+    }
+    let fields = found.into_vec().into_iter();
+    Err(error::invalid(fields.map(|Violation { field, reason, description }| FieldViolation { field, reason, description })))
+}
+
+fn failed(failure: store::Error) -> Status {
+    error::internal(&failure)
+}

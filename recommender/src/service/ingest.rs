@@ -1,0 +1,86 @@
+//! Streams of rows: good ones stored a batch at a time, bad ones named.
+
+use chrono::Utc;
+use proto::common::v1::{Event, Item, Rejection};
+use proto::recommender::v1::{IngestEventsRequest, IngestEventsResponse, UpsertItemsRequest, UpsertItemsResponse};
+use proto::validate::{self, Violation};
+use tonic::{Status, Streaming};
+
+use super::{Recommender, failed};
+use crate::store::EventRow;
+
+/// Rows of one transaction.
+const BATCH: usize = 2000;
+
+fn rejection(id: &str, number: usize, found: Violation) -> Rejection {
+    let id = if id.is_empty() { format!("#{number}") } else { id.to_owned() };
+    Rejection { id, field: found.field, reason: format!("{} ({})", found.description, found.reason) }
+}
+
+fn missing(field: &str) -> Violation {
+    Violation::new(field, "EMPTY", "must be given")
+}
+
+impl Recommender {
+    pub(super) async fn take_items(&self, mut rows: Streaming<UpsertItemsRequest>) -> Result<UpsertItemsResponse, Status> {
+        let mut answer = UpsertItemsResponse::default();
+        let (mut batch, mut number) = (Vec::with_capacity(BATCH), 0);
+        while let Some(row) = rows.message().await? {
+            let item = row.item.unwrap_or_default();
+            let found = validate::item(&item).into_iter().next();
+            match found {
+                Some(found) => answer.rejected.push(rejection(&item.item_id, number, found)),
+                None => batch.push(item),
+            }
+            number += 1;
+            if batch.len() == BATCH {
+                answer.accepted += self.keep_items(&mut batch).await?;
+            }
+        }
+        answer.accepted += self.keep_items(&mut batch).await?;
+        self.live.refresh_items().await.map_err(|cause| chassis::error::internal(&cause))?;
+        Ok(answer)
+    }
+
+    async fn keep_items(&self, batch: &mut Vec<Item>) -> Result<u64, Status> {
+        self.store.upsert_items(batch, Utc::now().timestamp_micros()).await.map_err(failed)?;
+        Ok(batch.drain(..).len() as u64)
+    }
+
+    pub(super) async fn take_events(&self, mut rows: Streaming<IngestEventsRequest>) -> Result<IngestEventsResponse, Status> {
+        let mut answer = IngestEventsResponse::default();
+        let (mut batch, mut number) = (Vec::with_capacity(BATCH), 0);
+        while let Some(row) = rows.message().await? {
+            match row.event.ok_or_else(|| (String::new(), missing("event"))).and_then(|event| self.checked(event)) {
+                Ok(row) => batch.push(row),
+                Err((id, found)) => answer.rejected.push(rejection(&id, number, found)),
+            }
+            number += 1;
+            if batch.len() == BATCH {
+                self.keep_events(&mut batch, &mut answer).await?;
+            }
+        }
+        self.keep_events(&mut batch, &mut answer).await?;
+        Ok(answer)
+    }
+
+    fn checked(&self, mut event: Event) -> Result<EventRow, (String, Violation)> {
+        if let Some(found) = validate::event(&event, Utc::now().timestamp()).into_iter().next() {
+            return Err((event.event_id, found));
+        }
+        event.user_id = self.names.pseudonym(&event.user_id);
+        event.visitor_id = self.names.pseudonym(&event.visitor_id);
+        Ok(EventRow(event))
+    }
+
+    async fn keep_events(&self, batch: &mut Vec<EventRow>, answer: &mut IngestEventsResponse) -> Result<(), Status> {
+        if batch.is_empty() {
+            return Ok(());
+        }
+        let fresh = self.store.ingest_events(batch).await.map_err(failed)?;
+        answer.accepted += fresh;
+        answer.duplicates += batch.len() as u64 - fresh;
+        batch.clear();
+        Ok(())
+    }
+}

@@ -1,0 +1,180 @@
+//! Training, and which model serves.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use chrono::Utc;
+use pbjson_types::Timestamp;
+use proto::recommender::v1::{Algorithm, ListModelsRequest, ListModelsResponse, Model, TrainRequest, TrainResponse};
+use proto::validate::Violations;
+use tokio::sync::mpsc;
+use tonic::{Code, Status};
+
+use super::{Recommender, failed, refuse};
+use crate::store::Card;
+use crate::train;
+
+/// Where the progress goes.
+pub(super) type Steps = mpsc::Sender<Result<TrainResponse, Status>>;
+
+/// What page tokens of this list begin with.
+const TOKEN: &str = "models-after-";
+
+pub(crate) fn wire(card: Card) -> Model {
+    Model {
+        model_id: card.model_id,
+        algorithm: card.algorithm.into(),
+        parameters: card.parameters,
+        metrics: card.metrics,
+        created_at: Some(Timestamp { seconds: card.created_at, nanos: 0 }),
+        promoted: card.promoted,
+    }
+}
+
+/// Cancels the run when its caller has gone.
+struct Cancel(Arc<AtomicBool>);
+
+impl Drop for Cancel {
+    fn drop(&mut self) {
+        self.0.store(true, Ordering::Relaxed);
+    }
+}
+
+impl Recommender {
+    /// Refuses at once what cannot be trained; the run itself is told through `steps`.
+    pub(super) fn check_training(request: &TrainRequest) -> Result<(), Status> {
+        let mut found = Violations::new();
+        found.known_enum::<Algorithm>("algorithm", request.algorithm, false);
+        found.optional_id("request_id", &request.request_id);
+        if let Err((name, why)) = train::settings(&request.parameters, request.seed) {
+            found.add(format!("parameters[{name}]"), "OUT_OF_RANGE", why);
+        }
+        refuse(found)?;
+        match request.algorithm() {
+            Algorithm::Unspecified | Algorithm::Auto | Algorithm::Svd => Ok(()),
+            other => Err(chassis::error::unimplemented(&format!("{}; SVD is built", other.as_str_name()))),
+        }
+    }
+
+    pub(crate) async fn fit(&self, request: TrainRequest, steps: &Steps) -> Result<(), Status> {
+        let Ok(_one) = self.training.try_acquire() else {
+            return Err(chassis::error::overloaded(std::time::Duration::from_secs(10)));
+        };
+        if !request.request_id.is_empty()
+            && let Some(card) = self.store.model_asked_by(&request.request_id).await.map_err(failed)?
+        {
+            let _ = steps.send(Ok(last("trained before for this request_id", card))).await;
+            return Ok(());
+        }
+        let settings = train::settings(&request.parameters, request.seed)
+            .map_err(|(name, why)| chassis::error::invalid_field(name, "OUT_OF_RANGE", why))?;
+        let deeds = self.store.deeds().await.map_err(failed)?;
+        if deeds.is_empty() {
+            return Err(chassis::error::status(Code::FailedPrecondition, "NO_EVENTS", "there are no events to learn from; import some first"));
+        }
+        let serving = self.live.serving().map(|serving| serving.artefact.taste.settings.clone());
+        let stop = Arc::new(AtomicBool::new(false));
+        let cancel = Cancel(stop.clone());
+        let (algorithm, tell, chosen) = (request.algorithm(), steps.clone(), settings.clone());
+        let run = tokio::task::spawn_blocking(move || {
+            let seen = stop.clone();
+            let progress: train::Progress = Arc::new(move |stage, fraction, message| {
+                let step = TrainResponse { stage: stage.to_owned(), fraction, message, model: None };
+                // A reader that is slow misses a step; one that has gone ends the run.
+                if let Err(mpsc::error::TrySendError::Closed(_)) = tell.try_send(Ok(step)) {
+                    seen.store(true, Ordering::Relaxed);
+                }
+            });
+            train::run(&deeds, algorithm, &chosen, serving.as_ref(), &progress, &stop)
+        });
+        let trained = run.await.map_err(|cause| chassis::error::internal(&cause))?;
+        let trained = trained.map_err(|cause| chassis::error::status(Code::FailedPrecondition, "NOT_TRAINED", cause.to_string()))?;
+        drop(cancel);
+        let mut card = Card {
+            model_id: format!("svd-{}", uuid::Uuid::now_v7().simple()),
+            request_id: request.request_id,
+            algorithm: Algorithm::Svd,
+            parameters: train::parameters(&settings),
+            metrics: trained.metrics(),
+            created_at: Utc::now().timestamp(),
+            promoted: false,
+        };
+        let deserves = trained.deserves_promotion();
+        self.artefacts.put(&card, &trained.artefact).await.map_err(|cause| chassis::error::internal(&cause))?;
+        self.store.add_model(&card).await.map_err(failed)?;
+        let message = if !request.promote {
+            "stored"
+        } else if deserves {
+            self.serve(&card.model_id).await?;
+            card.promoted = true;
+            "serves now"
+        } else {
+            "stored, but not promoted: it found less of what was held out than what it would replace, or than popularity"
+        };
+        let _ = steps.send(Ok(last(message, card))).await;
+        Ok(())
+    }
+
+    async fn serve(&self, model_id: &str) -> Result<(), Status> {
+        if !self.store.promote(model_id).await.map_err(failed)? {
+            return Err(chassis::error::status(Code::NotFound, "UNKNOWN_MODEL", "there is no such model_id; ListModels names all"));
+        }
+        self.live.refresh_model().await.map_err(|cause| chassis::error::internal(&cause))?;
+        self.live.refresh_popular().await.map_err(|cause| chassis::error::internal(&cause))
+    }
+
+    pub(super) async fn promote(&self, model_id: &str) -> Result<Model, Status> {
+        let mut found = Violations::new();
+        found.required_id("model_id", model_id);
+        refuse(found)?;
+        self.serve(model_id).await?;
+        let card = self.store.model(model_id).await.map_err(failed)?;
+        Ok(card.map(wire).unwrap_or_default())
+    }
+
+    pub(super) async fn list(&self, request: &ListModelsRequest) -> Result<ListModelsResponse, Status> {
+        let mut found = Violations::new();
+        found.page_size(request.page_size);
+        let offset = match request.page_token.as_str() {
+            "" => Some(0),
+            token => token.strip_prefix(TOKEN).and_then(|number| number.parse::<u32>().ok()).map(u64::from),
+        };
+        if offset.is_none() {
+            found.add("page_token", "FOREIGN_TOKEN", "must be the next_page_token of an answer to this call");
+        }
+        refuse(found)?;
+        let (offset, size) = (offset.unwrap_or_default(), if request.page_size == 0 { 100 } else { u64::from(request.page_size) });
+        let mut cards = self.store.models(offset, size + 1).await.map_err(failed)?;
+        let more = cards.len() as u64 > size;
+        cards.truncate(size as usize);
+        let next_page_token = if more { format!("{TOKEN}{}", offset + size) } else { String::new() };
+        Ok(ListModelsResponse { models: cards.into_iter().map(wire).collect(), next_page_token })
+    }
+}
+
+fn last(message: &str, card: Card) -> TrainResponse {
+    TrainResponse { stage: "promote".into(), fraction: 1.0, message: message.into(), model: Some(wire(card)) }
+}
+
+impl Recommender {
+    /// One run outside any call, promoted where it deserves to be.
+    pub(crate) async fn train_once(&self) -> Result<Model, Status> {
+        let (steps, mut told) = mpsc::channel::<Result<TrainResponse, Status>>(64);
+        let listen = async move {
+            let mut model = None;
+            while let Some(Ok(step)) = told.recv().await {
+                tracing::info!(stage = step.stage, fraction = step.fraction, "{}", step.message);
+                model = step.model.or(model);
+            }
+            model
+        };
+        let work = async {
+            let outcome = self.fit(TrainRequest { promote: true, ..TrainRequest::default() }, &steps).await;
+            drop(steps);
+            outcome
+        };
+        let (outcome, model) = tokio::join!(work, listen);
+        outcome?;
+        model.ok_or_else(|| Status::internal("training ended without a model"))
+    }
+}
