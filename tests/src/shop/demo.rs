@@ -77,8 +77,8 @@ async fn learn(gateway: &Channel, person: &str, before: &PersonaliseResponse) ->
         position: u32::try_from(before.placements.len() - 1).ok(),
         ..Event::default()
     };
-    let tracked = EventServiceClient::new(gateway.clone()).track_events(TrackEventsRequest { events: vec![event] });
-    let tracked = tracked.await?.into_inner();
+    let mut events = EventServiceClient::new(gateway.clone());
+    let tracked = events.track_events(TrackEventsRequest { events: vec![event] }).await?.into_inner();
     ensure!(tracked.accepted == 1, "the click was not taken: {tracked:?}");
     let started = Instant::now();
     loop {
