@@ -66,5 +66,6 @@ pub async fn run(arguments: Arguments) -> ExitCode {
 
 fn gateway(address: &str) -> Result<Channel, Failure> {
     let address = if address.contains("://") { address.to_owned() } else { format!("http://{address}") };
-    connect(&ClientConfig::to(&address)).map_err(|cause| Failure::Usage(format!("--gateway {address}: {cause}")))
+    connect(&ClientConfig::to(&address))
+        .map_err(|cause| Failure::Usage(format!("--gateway {address}: {cause}")))
 }

@@ -27,7 +27,8 @@ pub use config::Config;
 
 /// Serves on `listener` until `shutdown`; the outbox is open before the first call is taken.
 pub async fn run(config: Config, listener: TcpListener, shutdown: CancellationToken) -> anyhow::Result<()> {
-    let store = store::Store::open(&config.store.url).await.context("the gateway's database cannot be opened")?;
+    let store =
+        store::Store::open(&config.store.url).await.context("the gateway's database cannot be opened")?;
     let upstream = upstream::Upstream::connect(&config).context("a service's address is wrong")?;
     let names = Arc::new(Pseudonymiser::new(&config.privacy));
     let tokens = Arc::new(token::Tokens::new(&config.token));
@@ -37,7 +38,8 @@ pub async fn run(config: Config, listener: TcpListener, shutdown: CancellationTo
     let relays = outbox::relay::start(&store, &upstream, &outbox, &config.outbox, &stop_relays).await?;
 
     let popular = personalise::popular::Popular::load(store.clone()).await?;
-    let personaliser = personalise::Personaliser::new(&config, &upstream, &outbox, &tokens, &names, popular.clone());
+    let personaliser =
+        personalise::Personaliser::new(&config, &upstream, &outbox, &tokens, &names, popular.clone());
     let events = service::events::Events::new(outbox.clone(), tokens, names.clone());
     let catalogue = service::catalogue::Catalogue::new(upstream.clone(), popular);
     let privacy = service::privacy::Privacy::new(store, upstream.clone(), names);

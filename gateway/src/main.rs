@@ -25,8 +25,10 @@ async fn main() -> anyhow::Result<()> {
         Command::Serve(flags) => {
             let config: Config = chassis::config::load("gateway", &flags)?;
             let (server, telemetry) = (config.server.clone(), config.telemetry.clone());
-            chassis::launch::serve("gateway", &server, &telemetry, |listener, stop| gateway::run(config, listener, stop))
-                .await
+            chassis::launch::serve("gateway", &server, &telemetry, |listener, stop| {
+                gateway::run(config, listener, stop)
+            })
+            .await
         }
         Command::Migrate(flags) => {
             let config: Config = chassis::config::load("gateway", &flags)?;

@@ -90,7 +90,10 @@ impl Personaliser {
     }
 
     /// The whole answer. Fails only where the decision cannot be made durable.
-    pub async fn personalise(&self, request: PersonaliseRequest) -> Result<PersonaliseResponse, outbox::Error> {
+    pub async fn personalise(
+        &self,
+        request: PersonaliseRequest,
+    ) -> Result<PersonaliseResponse, outbox::Error> {
         let plan = self.plan();
         deadline::scope(Some(plan.deadline()), async {
             let mut report = Report::default();
@@ -148,8 +151,7 @@ impl Personaliser {
 
     /// The goods and the offer, as placements without copy.
     pub(crate) async fn choose(&self, moment: &Moment, plan: &Plan, report: &mut Report) -> Chosen {
-        let (decided, recommended) =
-            tokio::join!(self.decide(moment, plan), self.recommend(moment, plan));
+        let (decided, recommended) = tokio::join!(self.decide(moment, plan), self.recommend(moment, plan));
         let decision = report.close("decide", decided, "no-offer");
         let mut goods = match report.close("recommend", recommended, "popular") {
             Some(goods) => goods,
@@ -170,7 +172,10 @@ pub(crate) fn pseudonymise(names: &Pseudonymiser, event: &mut Event) {
 }
 
 /// The placements that get copy.
-pub(crate) fn with_copy<'a>(request: &PersonaliseRequest, placements: &'a mut [Placement]) -> &'a mut [Placement] {
+pub(crate) fn with_copy<'a>(
+    request: &PersonaliseRequest,
+    placements: &'a mut [Placement],
+) -> &'a mut [Placement] {
     let count = placements.len().min(request.copy_for as usize);
     &mut placements[..count]
 }

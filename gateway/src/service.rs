@@ -24,13 +24,19 @@ fn refuse(violations: Vec<Violation>) -> Result<(), Status> {
 /// The first violation of a row as its rejection.
 fn rejection(id: &str, number: usize, violation: Violation) -> Rejection {
     let id = if id.is_empty() { format!("#{number}") } else { id.to_owned() };
-    Rejection { id, field: violation.field, reason: format!("{} ({})", violation.description, violation.reason) }
+    Rejection {
+        id,
+        field: violation.field,
+        reason: format!("{} ({})", violation.description, violation.reason),
+    }
 }
 
 fn not_stored(failure: &outbox::Error) -> Status {
     match failure {
         outbox::Error::Overloaded => error::overloaded(outbox::RETRY_AFTER),
-        outbox::Error::Closed => error::status(Code::Unavailable, "STOPPING", "this replica is stopping; send it again"),
+        outbox::Error::Closed => {
+            error::status(Code::Unavailable, "STOPPING", "this replica is stopping; send it again")
+        }
         outbox::Error::Store(cause) => error::internal(cause),
     }
 }

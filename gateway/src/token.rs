@@ -26,7 +26,9 @@ pub struct Tokens {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum Refused {
     /// It was not made by this installation, or has been changed.
-    #[error("this is not a decision_token of this installation; give back the one Personalise gave, unchanged")]
+    #[error(
+        "this is not a decision_token of this installation; give back the one Personalise gave, unchanged"
+    )]
     Forged,
     /// It is too old.
     #[error("this decision_token has expired; the event came too late to be counted for its decision")]

@@ -25,7 +25,8 @@ pub use config::Config;
 
 /// Serves on `listener` until `shutdown`. Templates answer while the model is being loaded.
 pub async fn run(config: Config, listener: TcpListener, shutdown: CancellationToken) -> anyhow::Result<()> {
-    let store = store::Store::open(&config.store.url).await.context("the generator's database cannot be opened")?;
+    let store =
+        store::Store::open(&config.store.url).await.context("the generator's database cannot be opened")?;
     let stop = CancellationToken::new();
     let _stop = stop.clone().drop_guard();
     tokio::spawn(housekeeping(store.clone(), config.store.keep_hours, stop.clone()));

@@ -42,9 +42,13 @@ impl Artefacts {
             "metrics": card.metrics, "created_at": card.created_at,
         });
         let items = serde_json::to_vec(&artefact.item_ids)?;
-        self.store.put(&Path::from(format!("{id}/model.safetensors")), artefact.taste.to_safetensors()?.into()).await?;
+        self.store
+            .put(&Path::from(format!("{id}/model.safetensors")), artefact.taste.to_safetensors()?.into())
+            .await?;
         self.store.put(&Path::from(format!("{id}/items.json")), items.into()).await?;
-        self.store.put(&Path::from(format!("{id}/card.json")), serde_json::to_vec_pretty(&facts)?.into()).await?;
+        self.store
+            .put(&Path::from(format!("{id}/card.json")), serde_json::to_vec_pretty(&facts)?.into())
+            .await?;
         Ok(())
     }
 
@@ -57,7 +61,12 @@ impl Artefacts {
         let (model, items) = (read("model.safetensors").await?, read("items.json").await?);
         let taste = tokio::task::spawn_blocking(move || Taste::from_safetensors(&model)).await??;
         let item_ids: Vec<String> = serde_json::from_slice(&items)?;
-        anyhow::ensure!(item_ids.len() == taste.items(), "{model_id}: {} names for {} columns", item_ids.len(), taste.items());
+        anyhow::ensure!(
+            item_ids.len() == taste.items(),
+            "{model_id}: {} names for {} columns",
+            item_ids.len(),
+            taste.items()
+        );
         Ok(Artefact { taste, item_ids })
     }
 }

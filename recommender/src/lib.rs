@@ -27,7 +27,8 @@ use tokio_util::sync::CancellationToken;
 pub use config::Config;
 
 async fn open(config: &Config) -> anyhow::Result<(service::Recommender, live::Live)> {
-    let store = store::Store::open(&config.store.url).await.context("the recommender's database cannot be opened")?;
+    let store =
+        store::Store::open(&config.store.url).await.context("the recommender's database cannot be opened")?;
     let artefacts = artefact::Artefacts::open(&config.models.folder).context("models.folder")?;
     let live = live::Live::load(store.clone(), artefacts.clone()).await?;
     let names = Pseudonymiser::new(&config.privacy);

@@ -113,7 +113,8 @@ impl Live {
     pub async fn refresh_popular(&self) -> anyhow::Result<()> {
         let counts = self.store.popularity().await?;
         let most = counts.first().map_or(1.0, |(_, people)| (*people).max(1) as f64);
-        self.popular.store(Arc::new(counts.into_iter().map(|(id, people)| (id, people as f64 / most)).collect()));
+        self.popular
+            .store(Arc::new(counts.into_iter().map(|(id, people)| (id, people as f64 / most)).collect()));
         Ok(())
     }
 
@@ -125,7 +126,8 @@ impl Live {
             return Ok(());
         }
         let artefact = self.artefacts.get(&card.model_id).await;
-        let artefact = artefact.with_context(|| format!("the promoted model {} cannot be loaded", card.model_id))?;
+        let artefact =
+            artefact.with_context(|| format!("the promoted model {} cannot be loaded", card.model_id))?;
         let columns = artefact.item_ids.iter().cloned().zip(0..).collect();
         tracing::info!(model = card.model_id, items = artefact.item_ids.len(), "a model serves");
         self.serving.store(Some(Arc::new(Serving { model_id: card.model_id, artefact, columns })));

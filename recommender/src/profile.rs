@@ -19,9 +19,8 @@ const DAY: f64 = 86_400.0;
 pub fn of(events: &[Event], catalogue: &Catalogue, now: i64) -> Profile {
     let at = |event: &Event| event.occurred_at.as_ref().map_or(0, |at| at.seconds);
     let purchases = || events.iter().filter(|event| event.kind() == EventKind::Purchase);
-    let orders: HashSet<&str> = purchases()
-        .map(|event| event.purchase.as_ref().map_or("", |purchase| &purchase.order_id))
-        .collect();
+    let orders: HashSet<&str> =
+        purchases().map(|event| event.purchase.as_ref().map_or("", |purchase| &purchase.order_id)).collect();
     let mut channels: BTreeMap<i32, u32> = BTreeMap::new();
     let mut hours: BTreeMap<u32, u32> = BTreeMap::new();
     for event in events {
@@ -29,7 +28,8 @@ pub fn of(events: &[Event], catalogue: &Catalogue, now: i64) -> Profile {
         *hours.entry((at(event).rem_euclid(86_400) / 3600) as u32).or_default() += 1;
     }
     channels.remove(&(Channel::Unspecified as i32));
-    let most = channels.iter().max_by_key(|(channel, count)| (**count, -**channel)).map(|(channel, _)| *channel);
+    let most =
+        channels.iter().max_by_key(|(channel, count)| (**count, -**channel)).map(|(channel, _)| *channel);
     let mut hours: Vec<(u32, u32)> = hours.into_iter().collect();
     hours.sort_by_key(|(hour, count)| (std::cmp::Reverse(*count), *hour));
     let mut recent = Vec::new();
@@ -40,11 +40,15 @@ pub fn of(events: &[Event], catalogue: &Catalogue, now: i64) -> Profile {
     }
     let bands = price_bands(events, catalogue);
     let band = bands.iter().max_by(|a, b| a.1.total_cmp(b.1)).map(|(band, _)| (*band).to_owned());
-    let mut affinities = leanings("category", events, |item| catalogue.get(item).map(|item| item.categories.clone()));
+    let mut affinities =
+        leanings("category", events, |item| catalogue.get(item).map(|item| item.categories.clone()));
     affinities.extend(leanings("brand", events, |item| {
         catalogue.get(item).filter(|item| !item.brand.is_empty()).map(|item| vec![item.brand.clone()])
     }));
-    affinities.extend(shares("price_band", bands.into_iter().map(|(band, weight)| (band.to_owned(), weight)).collect()));
+    affinities.extend(shares(
+        "price_band",
+        bands.into_iter().map(|(band, weight)| (band.to_owned(), weight)).collect(),
+    ));
     Profile {
         segment: String::new(),
         recency_days: purchases().map(at).max().map(|last| (now - last).max(0) as f64 / DAY),
@@ -93,7 +97,8 @@ fn shares(kind: &str, weights: BTreeMap<String, f64>) -> Vec<Affinity> {
 
 /// Weight of the person's events in each third of the catalogue's prices.
 fn price_bands(events: &[Event], catalogue: &Catalogue) -> BTreeMap<&'static str, f64> {
-    let mut prices: Vec<i64> = catalogue.iter().filter_map(|item| Some(item.price.as_ref()?.minor_units)).collect();
+    let mut prices: Vec<i64> =
+        catalogue.iter().filter_map(|item| Some(item.price.as_ref()?.minor_units)).collect();
     prices.sort_unstable();
     let mut bands = BTreeMap::new();
     let (Some(low), Some(middle)) = (prices.get(prices.len() / 3), prices.get(prices.len() * 2 / 3)) else {
@@ -102,7 +107,13 @@ fn price_bands(events: &[Event], catalogue: &Catalogue) -> BTreeMap<&'static str
     for event in events {
         let price = catalogue.get(&event.item_id).and_then(|item| Some(item.price.as_ref()?.minor_units));
         let Some(price) = price else { continue };
-        let band = if price < *low { "low" } else if price < *middle { "middle" } else { "high" };
+        let band = if price < *low {
+            "low"
+        } else if price < *middle {
+            "middle"
+        } else {
+            "high"
+        };
         *bands.entry(band).or_insert(0.0) += f64::from(weight(event.kind()));
     }
     bands

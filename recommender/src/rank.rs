@@ -49,7 +49,8 @@ impl<'a> Filter<'a> {
         !self.excluded.contains(item.item_id.as_str())
             && (self.only.is_empty() || self.only.contains(item.item_id.as_str()))
             && !(rules.in_stock_only && item.stock.is_some_and(|stock| stock <= 0))
-            && (rules.categories.is_empty() || item.categories.iter().any(|name| rules.categories.contains(name)))
+            && (rules.categories.is_empty()
+                || item.categories.iter().any(|name| rules.categories.contains(name)))
             && within(rules.price_min.as_ref(), |price, least| price >= least)
             && within(rules.price_max.as_ref(), |price, most| price <= most)
             && item.available_from.as_ref().is_none_or(|from| from.seconds <= self.now)
@@ -80,7 +81,8 @@ mod tests {
         assert!(allows(Rules { price_min: usd(500), price_max: usd(500), ..Rules::default() }, &item("a")));
         let sold_out = Item { stock: Some(0), ..item("a") };
         assert!(!allows(Rules { in_stock_only: true, ..Rules::default() }, &sold_out));
-        let over = Item { available_until: Some(pbjson_types::Timestamp { seconds: 100, nanos: 0 }), ..item("a") };
+        let over =
+            Item { available_until: Some(pbjson_types::Timestamp { seconds: 100, nanos: 0 }), ..item("a") };
         assert!(!allows(Rules::default(), &over));
     }
 }

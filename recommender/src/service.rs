@@ -43,7 +43,11 @@ fn refuse(found: Violations) -> Result<(), Status> {
         return Ok(());
     }
     let fields = found.into_vec().into_iter();
-    Err(error::invalid(fields.map(|Violation { field, reason, description }| FieldViolation { field, reason, description })))
+    Err(error::invalid(fields.map(|Violation { field, reason, description }| FieldViolation {
+        field,
+        reason,
+        description,
+    })))
 }
 
 fn failed(failure: store::Error) -> Status {

@@ -41,7 +41,10 @@ impl Store {
         let db = Database::connect(options).await?;
         if db.get_database_backend() == DbBackend::Sqlite {
             // An acknowledged row survives a power cut: every commit reaches the disk.
-            db.execute_unprepared("PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL; PRAGMA busy_timeout=5000;").await?;
+            db.execute_unprepared(
+                "PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL; PRAGMA busy_timeout=5000;",
+            )
+            .await?;
         }
         migration::Migrator::up(&db, None).await?;
         Ok(Self { db })

@@ -55,8 +55,12 @@ pub fn settings(parameters: &BTreeMap<String, f64>, seed: u64) -> Result<TasteSe
     let mut settings = TasteSettings { seed, ..TasteSettings::default() };
     for (name, value) in parameters {
         match name.as_str() {
-            "rank" if value.fract() == 0.0 && (1.0..=1024.0).contains(value) => settings.rank = *value as usize,
-            "rank" => return Err((name.clone(), format!("must be a whole number from 1 to 1024, is {value}"))),
+            "rank" if value.fract() == 0.0 && (1.0..=1024.0).contains(value) => {
+                settings.rank = *value as usize
+            }
+            "rank" => {
+                return Err((name.clone(), format!("must be a whole number from 1 to 1024, is {value}")));
+            }
             "item_scale" => settings.item_scale = *value,
             "popular" => settings.popular = *value,
             "ridge" => settings.ridge = *value,
@@ -121,7 +125,16 @@ pub fn run(
 ) -> Result<Trained, TasteError> {
     debug_assert!(matches!(algorithm, Algorithm::Unspecified | Algorithm::Auto | Algorithm::Svd));
     let all = numbered(deeds);
-    progress("read", 0.1, format!("{} deeds of {} people with {} items", all.interactions.len(), all.people, all.item_ids.len()));
+    progress(
+        "read",
+        0.1,
+        format!(
+            "{} deeds of {} people with {} items",
+            all.interactions.len(),
+            all.people,
+            all.item_ids.len()
+        ),
+    );
     let split = holdout::split(&all.interactions, all.people);
     let items = all.item_ids.len();
     let stop = || cancelled.load(Ordering::Relaxed);

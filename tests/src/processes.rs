@@ -34,7 +34,8 @@ impl Process {
             .spawn()
             .with_context(|| format!("{} does not start", program.display()))?;
         let stderr = child.stderr.take().context("the child has no standard error")?;
-        let address = listening(stderr, log).await.with_context(|| format!("{binary}: see {}", log.display()))?;
+        let address =
+            listening(stderr, log).await.with_context(|| format!("{binary}: see {}", log.display()))?;
         Ok(Self { name: binary, address, child })
     }
 
@@ -110,5 +111,7 @@ async fn listening(stderr: ChildStderr, log: &Path) -> anyhow::Result<String> {
 
 fn address_in(line: &str) -> Option<String> {
     let entry: serde_json::Value = serde_json::from_str(line).ok()?;
-    (entry.get("message")? == "listening").then(|| entry.get("address")?.as_str().map(str::to_owned)).flatten()
+    (entry.get("message")? == "listening")
+        .then(|| entry.get("address")?.as_str().map(str::to_owned))
+        .flatten()
 }

@@ -23,10 +23,16 @@ async fn move_in(folder: &Path, ports: [u16; 4]) -> anyhow::Result<(CompleteJour
     let started = Instant::now();
     let shop = CompleteJourney::bundled(Utc::now())?;
     let (items, events, offers) = (shop.items.len(), shop.events.len(), shop.offers.len());
-    say(&format!("Complete Journey: {items} goods, {events} purchases, {offers} coupons, last purchase an hour ago"));
+    say(&format!(
+        "Complete Journey: {items} goods, {events} purchases, {offers} coupons, last purchase an hour ago"
+    ));
     files::write(&shop, folder)?;
     let services = Services::start(folder, ports).await?;
-    say(&format!("four services listen ({:.1} s); the gateway is {}", started.elapsed().as_secs_f64(), services.gateway()));
+    say(&format!(
+        "four services listen ({:.1} s); the gateway is {}",
+        started.elapsed().as_secs_f64(),
+        services.gateway()
+    ));
     for what in ["items", "offers", "events"] {
         let file = folder.join(format!("{what}.csv")).display().to_string();
         bespoke(&services, &["import", what, &file, "--constant", "currency=USD"]).await?;
@@ -53,7 +59,10 @@ async fn caught_up(shop: &CompleteJourney, services: &Services) -> anyhow::Resul
     while started.elapsed() < Duration::from_secs(300) {
         let request = GetProfileRequest { user_id: last.user_id.clone() };
         let profile = client.get_profile(request).await;
-        let recent = profile.ok().and_then(|answer| answer.into_inner().profile).map(|profile| profile.recent_item_ids);
+        let recent = profile
+            .ok()
+            .and_then(|answer| answer.into_inner().profile)
+            .map(|profile| profile.recent_item_ids);
         if recent.is_some_and(|recent| recent.contains(&last.item_id)) {
             say(&format!("the recommender has them all, {:.1} s later", started.elapsed().as_secs_f64()));
             return Ok(());

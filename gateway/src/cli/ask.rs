@@ -105,7 +105,11 @@ pub fn render(answer: &PersonaliseResponse) -> String {
 fn one(text: &mut String, place: usize, placement: &Placement) {
     let Some(item) = &placement.item else { return };
     let price = item.price.as_ref().map(show::money).unwrap_or_default();
-    let _ = writeln!(text, "  {place}. {} · {price} · score {:.4}  [{}]", item.title, placement.score, item.item_id);
+    let _ = writeln!(
+        text,
+        "  {place}. {} · {price} · score {:.4}  [{}]",
+        item.title, placement.score, item.item_id
+    );
     let reasons: Vec<String> = placement.reasons.iter().take(2).map(reason).collect();
     if !reasons.is_empty() {
         let _ = writeln!(text, "     because: {}", reasons.join("; "));

@@ -15,16 +15,51 @@ pub(super) type Wrong = (&'static str, String);
 
 /// The fields of each kind of row, as `--column` takes them.
 pub(super) const ITEM: &[&str] = &[
-    "item_id", "title", "description", "categories", "brand", "price", "unit_cost", "currency", "stock",
-    "available_from", "available_until", "image_uri",
+    "item_id",
+    "title",
+    "description",
+    "categories",
+    "brand",
+    "price",
+    "unit_cost",
+    "currency",
+    "stock",
+    "available_from",
+    "available_until",
+    "image_uri",
 ];
 pub(super) const EVENT: &[&str] = &[
-    "event_id", "user_id", "visitor_id", "session_id", "kind", "item_id", "occurred_at", "channel", "campaign_id",
-    "decision_token", "position", "rating", "order_id", "quantity", "revenue", "cost", "tax", "currency",
+    "event_id",
+    "user_id",
+    "visitor_id",
+    "session_id",
+    "kind",
+    "item_id",
+    "occurred_at",
+    "channel",
+    "campaign_id",
+    "decision_token",
+    "position",
+    "rating",
+    "order_id",
+    "quantity",
+    "revenue",
+    "cost",
+    "tax",
+    "currency",
 ];
 pub(super) const OFFER: &[&str] = &[
-    "offer_id", "kind", "percent_off", "amount_off", "min_spend", "currency", "starts_at", "ends_at", "title",
-    "item_ids", "categories",
+    "offer_id",
+    "kind",
+    "percent_off",
+    "amount_off",
+    "min_spend",
+    "currency",
+    "starts_at",
+    "ends_at",
+    "title",
+    "item_ids",
+    "categories",
 ];
 
 /// A row whose known fields are taken one by one; what is left over are attributes.
@@ -45,7 +80,12 @@ impl Cells {
 
     /// Several values in one cell, separated by `|`.
     fn list(&mut self, field: &str) -> Vec<String> {
-        self.text(field).split('|').map(str::trim).filter(|part| !part.is_empty()).map(str::to_owned).collect()
+        self.text(field)
+            .split('|')
+            .map(str::trim)
+            .filter(|part| !part.is_empty())
+            .map(str::to_owned)
+            .collect()
     }
 
     fn number<T: std::str::FromStr>(&mut self, field: &'static str) -> Result<Option<T>, Wrong> {
@@ -56,7 +96,10 @@ impl Cells {
     fn money(&mut self, field: &'static str) -> Result<Option<Money>, Wrong> {
         let Some(cell) = self.row.remove(field) else { return Ok(None) };
         if self.currency.is_empty() {
-            return Err(("currency", "must be given with an amount: a column, or --constant currency=USD".into()));
+            return Err((
+                "currency",
+                "must be given with an amount: a column, or --constant currency=USD".into(),
+            ));
         }
         let minor_units = minor_units(&cell, digits(&self.currency)).map_err(|why| (field, why))?;
         Ok(Some(Money { currency_code: self.currency.clone(), minor_units }))
@@ -64,7 +107,9 @@ impl Cells {
 
     fn time(&mut self, field: &'static str) -> Result<Option<Timestamp>, Wrong> {
         let Some(cell) = self.row.remove(field) else { return Ok(None) };
-        time(&cell).map(Some).ok_or_else(|| (field, format!("{cell:?} is neither RFC 3339, a date nor seconds since 1970")))
+        time(&cell)
+            .map(Some)
+            .ok_or_else(|| (field, format!("{cell:?} is neither RFC 3339, a date nor seconds since 1970")))
     }
 
     /// An enum by its name with or without the prefix, in any case.
@@ -77,7 +122,9 @@ impl Cells {
         let Some(cell) = self.row.remove(field) else { return Ok(0) };
         let name = cell.to_uppercase().replace([' ', '-'], "_");
         let full = if name.starts_with(prefix) { name } else { format!("{prefix}{name}") };
-        by_name(&full).map(Into::into).ok_or_else(|| (field, format!("{cell:?} is not one of the contract's names")))
+        by_name(&full)
+            .map(Into::into)
+            .ok_or_else(|| (field, format!("{cell:?} is not one of the contract's names")))
     }
 
     fn attributes(self) -> BTreeMap<String, String> {
@@ -211,8 +258,15 @@ mod tests {
 
     #[test]
     fn a_purchase_is_read_with_its_particulars() {
-        let cells = [("user_id", "7"), ("kind", "purchase"), ("item_id", "tea"), ("occurred_at", "2026-01-02"),
-            ("revenue", "3.10"), ("currency", "usd"), ("shop", "north")];
+        let cells = [
+            ("user_id", "7"),
+            ("kind", "purchase"),
+            ("item_id", "tea"),
+            ("occurred_at", "2026-01-02"),
+            ("revenue", "3.10"),
+            ("currency", "usd"),
+            ("shop", "north"),
+        ];
         let event = event(row(&cells)).expect("read");
         let purchase = event.purchase.expect("purchase");
         assert_eq!(purchase.revenue, Some(Money { currency_code: "USD".into(), minor_units: 310 }));

@@ -31,7 +31,9 @@ impl fmt::Display for Failure {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Refused(why) | Self::Usage(why) => out.write_str(why),
-            Self::Unreachable(why) => write!(out, "{why}\nIs the gateway running? `make run` starts one; --gateway says where."),
+            Self::Unreachable(why) => {
+                write!(out, "{why}\nIs the gateway running? `make run` starts one; --gateway says where.")
+            }
         }
     }
 }
@@ -43,7 +45,9 @@ impl From<Status> for Failure {
         }
         let reason = chassis::error::reason(&status).map(|reason| format!(" ({reason})")).unwrap_or_default();
         let mut text = format!("{:?}: {}{reason}", status.code(), status.message());
-        for violation in status.get_details_bad_request().map(|request| request.field_violations).unwrap_or_default() {
+        for violation in
+            status.get_details_bad_request().map(|request| request.field_violations).unwrap_or_default()
+        {
             text.push_str(&format!("\n  {}: {}", violation.field, violation.description));
         }
         Self::Refused(text)

@@ -115,13 +115,18 @@ fn mapped(
     let mut renamed = BTreeMap::new();
     for (field, column) in columns {
         if !names.contains(column) {
-            return Err(Failure::Usage(format!("there is no column {column}; there are {}", names.join(", "))));
+            return Err(Failure::Usage(format!(
+                "there is no column {column}; there are {}",
+                names.join(", ")
+            )));
         }
         renamed.insert(column.clone(), field.clone());
     }
     Ok(Box::new(rows.map(move |row| {
-        let mut row: Row =
-            row?.into_iter().map(|(name, cell)| (renamed.get(&name).cloned().unwrap_or(name), cell)).collect();
+        let mut row: Row = row?
+            .into_iter()
+            .map(|(name, cell)| (renamed.get(&name).cloned().unwrap_or(name), cell))
+            .collect();
         row.extend(constants.iter().cloned());
         Ok(row)
     })))
@@ -138,7 +143,11 @@ fn messages<T: Send + 'static>(
         for (number, row) in rows.enumerate() {
             match read(row?) {
                 // The gateway has hung up; its own answer says why.
-                Ok(message) => if sender.blocking_send(message).is_err() { break },
+                Ok(message) => {
+                    if sender.blocking_send(message).is_err() {
+                        break;
+                    }
+                }
                 Err((field, reason)) => {
                     rejected.push(Rejection { id: format!("#{number}"), field: field.to_owned(), reason });
                 }
@@ -149,8 +158,12 @@ fn messages<T: Send + 'static>(
     (ReceiverStream::new(receiver), reading)
 }
 
-async fn refused_here(reading: JoinHandle<Result<Vec<Rejection>, Failure>>) -> Result<Vec<Rejection>, Failure> {
-    reading.await.map_err(|cause| Failure::Refused(format!("the file could not be read to its end: {cause}")))?
+async fn refused_here(
+    reading: JoinHandle<Result<Vec<Rejection>, Failure>>,
+) -> Result<Vec<Rejection>, Failure> {
+    reading
+        .await
+        .map_err(|cause| Failure::Refused(format!("the file could not be read to its end: {cause}")))?
 }
 
 async fn items(rows: Rows, gateway: Channel) -> Result<Outcome, Failure> {
@@ -174,8 +187,9 @@ async fn events(rows: Rows, gateway: Channel) -> Result<Outcome, Failure> {
 }
 
 async fn offers(rows: Rows, gateway: Channel) -> Result<Outcome, Failure> {
-    let (messages, reading) =
-        messages(rows, |row| columns::offer(row).map(|offer| evaluator::UpsertOffersRequest { offer: Some(offer) }));
+    let (messages, reading) = messages(rows, |row| {
+        columns::offer(row).map(|offer| evaluator::UpsertOffersRequest { offer: Some(offer) })
+    });
     let mut client = StrategyServiceClient::new(gateway).max_decoding_message_size(MAX_ANSWER);
     let answer = client.upsert_offers(messages).await?.into_inner();
     let mut rejected = refused_here(reading).await?;

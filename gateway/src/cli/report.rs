@@ -55,7 +55,8 @@ pub(super) async fn run(arguments: Arguments, gateway: Channel, json: bool) -> R
             let granularity = each.map_or(Some(Granularity::Unspecified), |each| {
                 Granularity::from_str_name(&format!("GRANULARITY_{}", each.to_uppercase()))
             });
-            let granularity = granularity.ok_or_else(|| Failure::Usage("--each: day, week or month".into()))?;
+            let granularity =
+                granularity.ok_or_else(|| Failure::Usage("--each: day, week or month".into()))?;
             let request = QueryMetricsRequest {
                 metrics,
                 dimensions: by,
@@ -106,7 +107,10 @@ async fn attribution(model: &str, lookback_days: u32, gateway: Channel, json: bo
     }
     for credit in &answer.credits {
         let conversions = credit.conversions.as_ref().map_or(0.0, |interval| interval.estimate);
-        show::line(&format!("{:<24} {conversions:>12.2} conversions {:>14.2} value", credit.channel, credit.value));
+        show::line(&format!(
+            "{:<24} {conversions:>12.2} conversions {:>14.2} value",
+            credit.channel, credit.value
+        ));
     }
     Ok(())
 }

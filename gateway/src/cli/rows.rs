@@ -28,7 +28,8 @@ pub(super) fn open(path: &Path) -> Result<(Vec<String>, Rows, ProgressBar), Fail
     let bar = ProgressBar::new(length).with_style(style("{bytes}/{total_bytes}"));
     let file = bar.wrap_read(file);
     let zipped = path.extension().is_some_and(|ending| ending.eq_ignore_ascii_case("gz"));
-    let bytes: Box<dyn Read + Send> = if zipped { Box::new(MultiGzDecoder::new(file)) } else { Box::new(file) };
+    let bytes: Box<dyn Read + Send> =
+        if zipped { Box::new(MultiGzDecoder::new(file)) } else { Box::new(file) };
     let mut reader = csv::ReaderBuilder::new().trim(csv::Trim::All).from_reader(bytes);
     let columns: Vec<String> =
         reader.headers().map_err(|cause| unreadable(path, &cause))?.iter().map(str::to_owned).collect();
@@ -72,7 +73,9 @@ fn text(cell: &Field) -> Option<String> {
 
 fn style(count: &str) -> ProgressStyle {
     let template = format!("{{spinner}} {{msg}} [{{bar:30}}] {count} {{elapsed}} (still {{eta}})");
-    ProgressStyle::with_template(&template).unwrap_or_else(|_| ProgressStyle::default_bar()).progress_chars("=> ")
+    ProgressStyle::with_template(&template)
+        .unwrap_or_else(|_| ProgressStyle::default_bar())
+        .progress_chars("=> ")
 }
 
 fn unreadable(path: &Path, cause: &dyn std::fmt::Display) -> Failure {

@@ -9,10 +9,10 @@ use std::time::Duration;
 use chassis::deadline;
 use chrono::{TimeDelta, Utc};
 use futures::future::BoxFuture;
+use prost::Message as _;
 use proto::common::v1::{Event, Rejection};
 use proto::evaluator::v1::{self as evaluator, Decision};
 use proto::recommender::v1 as recommender;
-use prost::Message as _;
 use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 use tonic::Status;
@@ -149,8 +149,9 @@ impl Relay {
         if decisions.is_empty() {
             return Ok(Vec::new());
         }
-        let rows =
-            decisions.into_iter().map(|decision| evaluator::RecordDecisionsRequest { decision: Some(decision) });
+        let rows = decisions
+            .into_iter()
+            .map(|decision| evaluator::RecordDecisionsRequest { decision: Some(decision) });
         let answer = self.upstream.decision().record_decisions(tokio_stream::iter(rows)).await?;
         Ok(answer.into_inner().rejected)
     }
@@ -174,7 +175,10 @@ fn decode(rows: Vec<Stored>) -> Result<(Vec<Event>, Vec<Decision>), prost::Decod
         match row.kind {
             Some(Kind::Event) => events.push(Event::decode(row.payload.as_slice())?),
             Some(Kind::Decision) => decisions.push(Decision::decode(row.payload.as_slice())?),
-            None => tracing::error!(sequence = row.sequence, "a row of an unknown kind is left to a newer version"),
+            None => tracing::error!(
+                sequence = row.sequence,
+                "a row of an unknown kind is left to a newer version"
+            ),
         }
     }
     Ok((events, decisions))

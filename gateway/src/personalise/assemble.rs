@@ -4,11 +4,11 @@ use std::collections::BTreeSet;
 
 use chrono::Utc;
 use pbjson_types::{Duration as WireDuration, Timestamp};
+use prost::Message as _;
 use proto::common::v1::{Item, Offer};
 use proto::evaluator::v1::{DecideResponse, DecidedPlacement, Decision};
 use proto::gateway::v1::{PersonaliseResponse, Placement};
 use proto::recommender::v1::RecommendResponse;
-use prost::Message as _;
 
 use super::{Chosen, Moment, Plan, Report};
 use crate::store::{Kind, Row};
@@ -19,7 +19,8 @@ pub(super) fn is_good_for(offer: &Offer, item: &Item) -> bool {
         return true;
     }
     let categories: BTreeSet<&str> = item.categories.iter().map(String::as_str).collect();
-    offer.item_ids.contains(&item.item_id) || offer.categories.iter().any(|name| categories.contains(name.as_str()))
+    offer.item_ids.contains(&item.item_id)
+        || offer.categories.iter().any(|name| categories.contains(name.as_str()))
 }
 
 /// The goods and the offer as placements.
@@ -29,8 +30,13 @@ pub(super) fn placed(moment: &Moment, decision: Option<DecideResponse>, goods: R
     let placements = goods.recommendations.into_iter().map(|pick| {
         let item = pick.item.unwrap_or_else(|| Item { item_id: pick.item_id, ..Item::default() });
         let offer = offer.filter(|offer| is_good_for(offer, &item)).cloned();
-        let placement =
-            Placement { offer, score: pick.score, reasons: pick.reasons, item: Some(item), ..Placement::default() };
+        let placement = Placement {
+            offer,
+            score: pick.score,
+            reasons: pick.reasons,
+            item: Some(item),
+            ..Placement::default()
+        };
         (placement, pick.propensity)
     });
     let (placements, propensities) = placements.unzip();
@@ -75,7 +81,10 @@ pub(super) fn decision(id: &str, moment: &Moment, chosen: &Chosen, report: &Repo
         decision_id: id.to_owned(),
         user_id: moment.user.clone(),
         visitor_id: moment.visitor.clone(),
-        decided_at: Some(Timestamp { seconds: now.timestamp(), nanos: now.timestamp_subsec_nanos().cast_signed() }),
+        decided_at: Some(Timestamp {
+            seconds: now.timestamp(),
+            nanos: now.timestamp_subsec_nanos().cast_signed(),
+        }),
         channel: moment.request.channel,
         placement: moment.request.placement.clone(),
         locale: moment.request.locale.clone(),

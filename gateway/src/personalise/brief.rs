@@ -12,7 +12,8 @@ pub(super) fn of(moment: &Moment, placement: &Placement) -> Brief {
     let chinese = moment.request.locale.starts_with("zh");
     let titles = placement.reasons.iter().map(|reason| reason.because_title.as_str());
     let reasons = titles.filter(|title| !title.is_empty()).take(REASONS);
-    let reasons = reasons.map(|title| if chinese { format!("您买过{title}") } else { format!("you have bought {title}") });
+    let reasons = reasons
+        .map(|title| if chinese { format!("您买过{title}") } else { format!("you have bought {title}") });
     Brief {
         item: placement.item.clone(),
         reasons: reasons.collect(),

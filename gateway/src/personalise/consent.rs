@@ -16,10 +16,7 @@ pub(super) struct Consent {
 pub(super) async fn of(store: &Store, person: &str, asked: &[i32]) -> Consent {
     let purposes = if asked.is_empty() { stored(store, person).await } else { Some(asked.to_vec()) };
     let agreed = |purpose: Purpose| purposes.as_ref().is_none_or(|list| list.contains(&purpose.into()));
-    Consent {
-        personalisation: agreed(Purpose::Personalisation),
-        measurement: agreed(Purpose::Measurement),
-    }
+    Consent { personalisation: agreed(Purpose::Personalisation), measurement: agreed(Purpose::Measurement) }
 }
 
 async fn stored(store: &Store, person: &str) -> Option<Vec<i32>> {

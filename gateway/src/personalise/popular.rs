@@ -5,10 +5,10 @@ use std::sync::atomic::{AtomicI64, Ordering};
 
 use arc_swap::ArcSwap;
 use chrono::Utc;
+use prost::Message as _;
 use proto::common::v1::Item;
 use proto::gateway::v1::PersonaliseRequest;
 use proto::recommender::v1::{Reason, RecommendResponse, Recommendation, Rules};
-use prost::Message as _;
 
 use crate::store::{self, Store};
 

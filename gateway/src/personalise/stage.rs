@@ -74,7 +74,8 @@ impl Report {
     }
 
     pub(crate) fn degraded(&mut self, stage: &str, cause: DegradationCause, served_by: &str) {
-        let new = Degradation { stage: stage.to_owned(), cause: cause.into(), served_by: served_by.to_owned() };
+        let new =
+            Degradation { stage: stage.to_owned(), cause: cause.into(), served_by: served_by.to_owned() };
         if !self.degradations.contains(&new) {
             self.degradations.push(new);
         }

@@ -28,7 +28,8 @@ impl Personaliser {
 
     pub(super) async fn recommend(&self, moment: &Moment, plan: &Plan) -> Outcome<RecommendResponse> {
         let mut client = self.upstream.recommender();
-        let request = moment.recommend(moment.request.limit, moment.request.rules.clone().unwrap_or_default());
+        let request =
+            moment.recommend(moment.request.limit, moment.request.rules.clone().unwrap_or_default());
         stage::run("recommend", plan.choose(), client.recommend(request)).await
     }
 
@@ -54,7 +55,8 @@ impl Personaliser {
         }
         rules.exclude_item_ids.extend(goods.recommendations.iter().map(|pick| pick.item_id.clone()));
         let mut client = self.upstream.recommender();
-        let outcome = stage::run("recommend", plan.choose(), client.recommend(moment.recommend(1, rules))).await;
+        let outcome =
+            stage::run("recommend", plan.choose(), client.recommend(moment.recommend(1, rules))).await;
         // Without such an item the answer stands as it is: the offer is then not shown, and the record says so.
         let Some(answer) = report.close("recommend", outcome, "goods-without-the-offer") else { return };
         if let Some(pick) = answer.recommendations.into_iter().next() {
@@ -92,13 +94,23 @@ impl Personaliser {
         }
     }
 
-    pub(crate) fn copy_request(&self, moment: &Moment, placement: &Placement, angle: &str) -> GenerateCopyRequest {
+    pub(crate) fn copy_request(
+        &self,
+        moment: &Moment,
+        placement: &Placement,
+        angle: &str,
+    ) -> GenerateCopyRequest {
         let brief = Brief {
             angle: angle.to_owned(),
             max_characters: (self.max_characters > 0).then_some(self.max_characters),
             ..brief::of(moment, placement)
         };
-        GenerateCopyRequest { brief: Some(brief), variants: 1, seed: moment.seed, ..GenerateCopyRequest::default() }
+        GenerateCopyRequest {
+            brief: Some(brief),
+            variants: 1,
+            seed: moment.seed,
+            ..GenerateCopyRequest::default()
+        }
     }
 
     pub(super) async fn forecast(

@@ -57,7 +57,9 @@ impl Personaliser {
             .zip(0_u32..)
             .map(|(placement, position)| {
                 let request = self.copy_request(moment, placement, &angle);
-                async move { (position, stage::run("copy", share, self.draft(request.into(), position, parts)).await) }
+                async move {
+                    (position, stage::run("copy", share, self.draft(request.into(), position, parts)).await)
+                }
             })
             .collect();
         let mut finished = Vec::new();

@@ -5,13 +5,13 @@ use std::sync::Arc;
 use chassis::auth::Pseudonymiser;
 use chassis::error;
 use chrono::Utc;
+use prost::Message as _;
 use proto::common::v1::{Event, Rejection};
 use proto::gateway::v1::event_service_server::EventService;
 use proto::gateway::v1::{
     StreamEventsRequest, StreamEventsResponse, TrackEventsRequest, TrackEventsResponse,
 };
 use proto::validate::{self, Violation};
-use prost::Message as _;
 use tonic::{Request, Response, Status, Streaming};
 
 use super::{not_stored, rejection};
@@ -59,7 +59,12 @@ impl Events {
         }
         pseudonymise(&self.names, &mut event);
         let person = if event.user_id.is_empty() { event.visitor_id.clone() } else { event.user_id.clone() };
-        Ok(Row { id: format!("event:{}", event.event_id), kind: Kind::Event, person, payload: event.encode_to_vec() })
+        Ok(Row {
+            id: format!("event:{}", event.event_id),
+            kind: Kind::Event,
+            person,
+            payload: event.encode_to_vec(),
+        })
     }
 
     async fn store(&self, events: Vec<Option<Event>>, first: usize, tally: &mut Tally) -> Result<(), Status> {
@@ -91,7 +96,8 @@ impl EventService for Events {
     ) -> Result<Response<TrackEventsResponse>, Status> {
         let events = request.into_inner().events;
         if events.is_empty() || events.len() > MOST {
-            let found = format!("must be 1 to {MOST} events, are {}; StreamEvents takes any number", events.len());
+            let found =
+                format!("must be 1 to {MOST} events, are {}; StreamEvents takes any number", events.len());
             return Err(error::invalid_field("events", "OUT_OF_RANGE", found));
         }
         let mut tally = Tally::default();

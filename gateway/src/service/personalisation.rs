@@ -35,7 +35,8 @@ impl Personalisation {
 
 #[tonic::async_trait]
 impl PersonalisationService for Personalisation {
-    type PersonaliseStreamStream = Pin<Box<dyn Stream<Item = Result<PersonaliseStreamResponse, Status>> + Send>>;
+    type PersonaliseStreamStream =
+        Pin<Box<dyn Stream<Item = Result<PersonaliseStreamResponse, Status>> + Send>>;
 
     async fn personalise(
         &self,

@@ -81,7 +81,11 @@ impl PrivacyService for Privacy {
             let known = list.iter().filter_map(|number| Purpose::try_from(*number).ok());
             known.map(|purpose| purpose.as_str_name()).collect::<Vec<_>>()
         });
-        let held = |service: &str, rows: usize| Receipt { service: service.into(), held: rows as u64, ..Receipt::default() };
+        let held = |service: &str, rows: usize| Receipt {
+            service: service.into(),
+            held: rows as u64,
+            ..Receipt::default()
+        };
         let receipts = vec![
             held("gateway", rows as usize + usize::from(purposes.is_some())),
             held("recommender", tastes.events.len()),
@@ -103,13 +107,15 @@ impl PrivacyService for Privacy {
         let person = self.person(&user_id, &request_id)?;
         // The queue first: what is no longer there cannot be sent on after a service has forgotten.
         let queued = self.store.forget(&person).await.map_err(|failure| error::internal(&failure))?;
-        let tastes = recommender::EraseUserRequest { user_id: person.clone(), request_id: request_id.clone() };
+        let tastes =
+            recommender::EraseUserRequest { user_id: person.clone(), request_id: request_id.clone() };
         let outcomes = evaluator::EraseUserRequest { user_id: person.clone(), request_id };
         let (mut recommender, mut evaluator) = (self.upstream.recommender(), self.upstream.decision());
         let (tastes, outcomes) =
             tokio::try_join!(recommender.erase_user(tastes), evaluator.erase_user(outcomes))?;
         let (tastes, outcomes) = (tastes.into_inner(), outcomes.into_inner());
-        let consents = self.store.forget_consent(&person).await.map_err(|failure| error::internal(&failure))?;
+        let consents =
+            self.store.forget_consent(&person).await.map_err(|failure| error::internal(&failure))?;
         let removed = |service: &str, rows: u64, remainder: String| Receipt {
             service: service.into(),
             held: rows,

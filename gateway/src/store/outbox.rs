@@ -3,8 +3,8 @@ use std::collections::{BTreeMap, HashSet};
 use sea_orm::sea_query::OnConflict;
 use sea_orm::{
     ActiveValue::{NotSet, Set},
-    ColumnTrait as _, EntityTrait as _, PaginatorTrait as _, QueryFilter as _, QueryOrder as _, QuerySelect as _,
-    TransactionTrait as _,
+    ColumnTrait as _, EntityTrait as _, PaginatorTrait as _, QueryFilter as _, QueryOrder as _,
+    QuerySelect as _, TransactionTrait as _,
 };
 
 use super::entity::{cursor, outbox};
@@ -107,7 +107,9 @@ impl Store {
         let row = cursor::ActiveModel { destination: Set(destination.to_owned()), sequence: Set(sequence) };
         cursor::Entity::insert(row)
             .on_conflict(
-                OnConflict::column(cursor::Column::Destination).update_column(cursor::Column::Sequence).to_owned(),
+                OnConflict::column(cursor::Column::Destination)
+                    .update_column(cursor::Column::Sequence)
+                    .to_owned(),
             )
             .exec_without_returning(&self.db)
             .await?;
@@ -117,8 +119,10 @@ impl Store {
     /// Drops rows that every one of `destinations` has and that were stored before `before`.
     pub async fn prune(&self, destinations: &[&str], before: i64) -> Result<u64, Error> {
         let cursors = cursor::Entity::find().all(&self.db).await?;
-        let cursors: BTreeMap<_, _> = cursors.into_iter().map(|row| (row.destination, row.sequence)).collect();
-        let served = destinations.iter().map(|name| cursors.get(*name).copied().unwrap_or(0)).min().unwrap_or(0);
+        let cursors: BTreeMap<_, _> =
+            cursors.into_iter().map(|row| (row.destination, row.sequence)).collect();
+        let served =
+            destinations.iter().map(|name| cursors.get(*name).copied().unwrap_or(0)).min().unwrap_or(0);
         let dropped = outbox::Entity::delete_many()
             .filter(outbox::Column::Sequence.lte(served))
             .filter(outbox::Column::StoredAt.lt(before))
@@ -171,7 +175,8 @@ mod tests {
         let store = Store::open(&url).await.expect("opens again");
         assert_eq!(store.append(&[row("b"), row("c")], 0).await.expect("stored"), [false, true]);
         let cursor = store.cursor("here").await.expect("kept");
-        let rest: Vec<_> = store.after(cursor, 10).await.expect("read").into_iter().map(|r| r.payload).collect();
+        let rest: Vec<_> =
+            store.after(cursor, 10).await.expect("read").into_iter().map(|r| r.payload).collect();
         assert_eq!(rest, [b"b", b"c"]);
     }
 

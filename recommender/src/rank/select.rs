@@ -39,14 +39,21 @@ pub struct Choice {
 }
 
 /// Fills the places. `factors` are the model's rows, for likeness; without them categories tell it.
-pub fn select(mut candidates: Vec<Candidate>, choice: Choice, factors: Option<ArrayView2<'_, f32>>) -> Vec<Place> {
-    candidates.sort_unstable_by(|a, b| b.score.total_cmp(&a.score).then_with(|| a.item.item_id.cmp(&b.item.item_id)));
+pub fn select(
+    mut candidates: Vec<Candidate>,
+    choice: Choice,
+    factors: Option<ArrayView2<'_, f32>>,
+) -> Vec<Place> {
+    candidates.sort_unstable_by(|a, b| {
+        b.score.total_cmp(&a.score).then_with(|| a.item.item_id.cmp(&b.item.item_id))
+    });
     let pooled = choice.diversity > 0.0 || choice.explore > 0.0;
     let pool_size = if pooled { (choice.limit * POOL_PER_PLACE).max(LEAST_POOL) } else { usize::MAX };
-    let (best, worst) = match (candidates.first(), candidates.get(pool_size.min(candidates.len()).wrapping_sub(1))) {
-        (Some(best), Some(worst)) => (best.score, worst.score),
-        _ => return Vec::new(),
-    };
+    let (best, worst) =
+        match (candidates.first(), candidates.get(pool_size.min(candidates.len()).wrapping_sub(1))) {
+            (Some(best), Some(worst)) => (best.score, worst.score),
+            _ => return Vec::new(),
+        };
     let span = (best - worst).max(f64::EPSILON);
     let mut waiting = candidates.into_iter();
     let mut pool: Vec<(Candidate, f64)> = waiting.by_ref().take(pool_size).map(|one| (one, 0.0)).collect();
@@ -59,7 +66,8 @@ pub fn select(mut candidates: Vec<Candidate>, choice: Choice, factors: Option<Ar
         };
         // Without difference the pool stays in order of score and its first is the best.
         let greedy = if choice.diversity > 0.0 {
-            (1..pool.len()).fold(0, |best, index| if worth(&pool[index]) > worth(&pool[best]) { index } else { best })
+            (1..pool.len())
+                .fold(0, |best, index| if worth(&pool[index]) > worth(&pool[best]) { index } else { best })
         } else {
             0
         };
@@ -126,7 +134,10 @@ mod tests {
     const PLAIN: Choice = Choice { limit: 3, diversity: 0.0, explore: 0.0, max_per_category: 0, seed: 1 };
 
     fn ids(choice: Choice) -> Vec<String> {
-        select(candidates(), choice, None).into_iter().map(|place| place.candidate.item.item_id.clone()).collect()
+        select(candidates(), choice, None)
+            .into_iter()
+            .map(|place| place.candidate.item.item_id.clone())
+            .collect()
     }
 
     #[test]

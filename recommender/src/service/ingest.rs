@@ -2,7 +2,9 @@
 
 use chrono::Utc;
 use proto::common::v1::{Event, Item, Rejection};
-use proto::recommender::v1::{IngestEventsRequest, IngestEventsResponse, UpsertItemsRequest, UpsertItemsResponse};
+use proto::recommender::v1::{
+    IngestEventsRequest, IngestEventsResponse, UpsertItemsRequest, UpsertItemsResponse,
+};
 use proto::validate::{self, Violation};
 use tonic::{Status, Streaming};
 
@@ -22,7 +24,10 @@ fn missing(field: &str) -> Violation {
 }
 
 impl Recommender {
-    pub(super) async fn take_items(&self, mut rows: Streaming<UpsertItemsRequest>) -> Result<UpsertItemsResponse, Status> {
+    pub(super) async fn take_items(
+        &self,
+        mut rows: Streaming<UpsertItemsRequest>,
+    ) -> Result<UpsertItemsResponse, Status> {
         let mut answer = UpsertItemsResponse::default();
         let (mut batch, mut number) = (Vec::with_capacity(BATCH), 0);
         while let Some(row) = rows.message().await? {
@@ -47,11 +52,18 @@ impl Recommender {
         Ok(batch.drain(..).len() as u64)
     }
 
-    pub(super) async fn take_events(&self, mut rows: Streaming<IngestEventsRequest>) -> Result<IngestEventsResponse, Status> {
+    pub(super) async fn take_events(
+        &self,
+        mut rows: Streaming<IngestEventsRequest>,
+    ) -> Result<IngestEventsResponse, Status> {
         let mut answer = IngestEventsResponse::default();
         let (mut batch, mut number) = (Vec::with_capacity(BATCH), 0);
         while let Some(row) = rows.message().await? {
-            match row.event.ok_or_else(|| (String::new(), missing("event"))).and_then(|event| self.checked(event)) {
+            match row
+                .event
+                .ok_or_else(|| (String::new(), missing("event")))
+                .and_then(|event| self.checked(event))
+            {
                 Ok(row) => batch.push(row),
                 Err((id, found)) => answer.rejected.push(rejection(&id, number, found)),
             }
@@ -73,7 +85,11 @@ impl Recommender {
         Ok(EventRow(event))
     }
 
-    async fn keep_events(&self, batch: &mut Vec<EventRow>, answer: &mut IngestEventsResponse) -> Result<(), Status> {
+    async fn keep_events(
+        &self,
+        batch: &mut Vec<EventRow>,
+        answer: &mut IngestEventsResponse,
+    ) -> Result<(), Status> {
         if batch.is_empty() {
             return Ok(());
         }

@@ -5,7 +5,9 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use chrono::Utc;
 use pbjson_types::Timestamp;
-use proto::recommender::v1::{Algorithm, ListModelsRequest, ListModelsResponse, Model, TrainRequest, TrainResponse};
+use proto::recommender::v1::{
+    Algorithm, ListModelsRequest, ListModelsResponse, Model, TrainRequest, TrainResponse,
+};
 use proto::validate::Violations;
 use tokio::sync::mpsc;
 use tonic::{Code, Status};
@@ -70,7 +72,11 @@ impl Recommender {
             .map_err(|(name, why)| chassis::error::invalid_field(name, "OUT_OF_RANGE", why))?;
         let deeds = self.store.deeds().await.map_err(failed)?;
         if deeds.is_empty() {
-            return Err(chassis::error::status(Code::FailedPrecondition, "NO_EVENTS", "there are no events to learn from; import some first"));
+            return Err(chassis::error::status(
+                Code::FailedPrecondition,
+                "NO_EVENTS",
+                "there are no events to learn from; import some first",
+            ));
         }
         let serving = self.live.serving().map(|serving| serving.artefact.taste.settings.clone());
         let stop = Arc::new(AtomicBool::new(false));
@@ -88,7 +94,9 @@ impl Recommender {
             train::run(&deeds, algorithm, &chosen, serving.as_ref(), &progress, &stop)
         });
         let trained = run.await.map_err(|cause| chassis::error::internal(&cause))?;
-        let trained = trained.map_err(|cause| chassis::error::status(Code::FailedPrecondition, "NOT_TRAINED", cause.to_string()))?;
+        let trained = trained.map_err(|cause| {
+            chassis::error::status(Code::FailedPrecondition, "NOT_TRAINED", cause.to_string())
+        })?;
         drop(cancel);
         let mut card = Card {
             model_id: format!("svd-{}", uuid::Uuid::now_v7().simple()),
@@ -100,7 +108,10 @@ impl Recommender {
             promoted: false,
         };
         let deserves = trained.deserves_promotion();
-        self.artefacts.put(&card, &trained.artefact).await.map_err(|cause| chassis::error::internal(&cause))?;
+        self.artefacts
+            .put(&card, &trained.artefact)
+            .await
+            .map_err(|cause| chassis::error::internal(&cause))?;
         self.store.add_model(&card).await.map_err(failed)?;
         let message = if !request.promote {
             "stored"
@@ -117,7 +128,11 @@ impl Recommender {
 
     async fn serve(&self, model_id: &str) -> Result<(), Status> {
         if !self.store.promote(model_id).await.map_err(failed)? {
-            return Err(chassis::error::status(Code::NotFound, "UNKNOWN_MODEL", "there is no such model_id; ListModels names all"));
+            return Err(chassis::error::status(
+                Code::NotFound,
+                "UNKNOWN_MODEL",
+                "there is no such model_id; ListModels names all",
+            ));
         }
         self.live.refresh_model().await.map_err(|cause| chassis::error::internal(&cause))?;
         self.live.refresh_popular().await.map_err(|cause| chassis::error::internal(&cause))
@@ -143,7 +158,10 @@ impl Recommender {
             found.add("page_token", "FOREIGN_TOKEN", "must be the next_page_token of an answer to this call");
         }
         refuse(found)?;
-        let (offset, size) = (offset.unwrap_or_default(), if request.page_size == 0 { 100 } else { u64::from(request.page_size) });
+        let (offset, size) = (
+            offset.unwrap_or_default(),
+            if request.page_size == 0 { 100 } else { u64::from(request.page_size) },
+        );
         let mut cards = self.store.models(offset, size + 1).await.map_err(failed)?;
         let more = cards.len() as u64 > size;
         cards.truncate(size as usize);

@@ -6,8 +6,8 @@ use std::sync::Arc;
 use chrono::Utc;
 use proto::common::v1::{Degradation, DegradationCause};
 use proto::recommender::v1::{
-    PredictPreferenceRequest, PredictPreferenceResponse, Reason, RecommendRequest, RecommendResponse, Recommendation,
-    Rules, SimilarItemsRequest, SimilarItemsResponse,
+    PredictPreferenceRequest, PredictPreferenceResponse, Reason, RecommendRequest, RecommendResponse,
+    Recommendation, Rules, SimilarItemsRequest, SimilarItemsResponse,
 };
 use proto::validate::Violations;
 use tonic::{Code, Status};
@@ -23,11 +23,22 @@ const REASONS: usize = 3;
 
 impl Recommender {
     /// What the person did, with what the request adds, the oldest first.
-    async fn deeds(&self, user: &str, visitor: &str, request: &RecommendRequest) -> Result<Vec<Deed>, Status> {
-        let people: Vec<String> =
-            [user, visitor].into_iter().filter(|id| !id.is_empty()).map(|id| self.names.pseudonym(id)).collect();
-        let mut deeds =
-            if people.is_empty() { Vec::new() } else { self.store.history(&people, FOLDED).await.map_err(failed)? };
+    async fn deeds(
+        &self,
+        user: &str,
+        visitor: &str,
+        request: &RecommendRequest,
+    ) -> Result<Vec<Deed>, Status> {
+        let people: Vec<String> = [user, visitor]
+            .into_iter()
+            .filter(|id| !id.is_empty())
+            .map(|id| self.names.pseudonym(id))
+            .collect();
+        let mut deeds = if people.is_empty() {
+            Vec::new()
+        } else {
+            self.store.history(&people, FOLDED).await.map_err(failed)?
+        };
         deeds.extend(request.recent_events.iter().map(|event| Deed {
             person: String::new(),
             kind: event.kind(),
@@ -50,7 +61,8 @@ impl Recommender {
         }
         let (catalogue, popular, serving) = (self.live.catalogue(), self.live.popular(), self.live.serving());
         let ranked = tokio::task::spawn_blocking(move || {
-            let history = serving.as_ref().map(|serving| columns(&deeds, &serving.columns)).unwrap_or_default();
+            let history =
+                serving.as_ref().map(|serving| columns(&deeds, &serving.columns)).unwrap_or_default();
             let warm = serving.clone().filter(|_| !history.is_empty());
             let (candidates, filtered_out) = match &warm {
                 Some(serving) => scored(serving, &history, &catalogue, &rules, &purchased),
@@ -89,31 +101,44 @@ impl Recommender {
         check::item(&request.item_id, request.limit)?;
         let serving = self.trained()?;
         let Some(column) = serving.columns.get(&request.item_id) else {
-            return Err(chassis::error::status(Code::NotFound, "UNKNOWN_ITEM", "the model that serves does not know this item_id"));
+            return Err(chassis::error::status(
+                Code::NotFound,
+                "UNKNOWN_ITEM",
+                "the model that serves does not know this item_id",
+            ));
         };
         let catalogue = self.live.catalogue();
-        let picks = serving.artefact.taste.similar(*column, request.limit as usize).into_iter().map(|(item, cosine)| {
-            let item_id = serving.artefact.item_ids[item as usize].clone();
-            Recommendation {
-                item: catalogue.get(&item_id).map(|item| item.as_ref().clone()),
-                item_id,
-                score: f64::from(cosine),
-                propensity: 1.0,
-                sources: vec!["svd".into()],
-                reasons: Vec::new(),
-            }
-        });
+        let picks = serving.artefact.taste.similar(*column, request.limit as usize).into_iter().map(
+            |(item, cosine)| {
+                let item_id = serving.artefact.item_ids[item as usize].clone();
+                Recommendation {
+                    item: catalogue.get(&item_id).map(|item| item.as_ref().clone()),
+                    item_id,
+                    score: f64::from(cosine),
+                    propensity: 1.0,
+                    sources: vec!["svd".into()],
+                    reasons: Vec::new(),
+                }
+            },
+        );
         Ok(SimilarItemsResponse { recommendations: picks.collect(), model_version: serving.model_id.clone() })
     }
 
-    pub(super) async fn preference(&self, request: PredictPreferenceRequest) -> Result<PredictPreferenceResponse, Status> {
+    pub(super) async fn preference(
+        &self,
+        request: PredictPreferenceRequest,
+    ) -> Result<PredictPreferenceResponse, Status> {
         check::person(&request.user_id)?;
         let mut found = Violations::new();
         check::at_most(&mut found, "item_ids", request.item_ids.len());
         let serving = self.trained()?;
         for (index, id) in request.item_ids.iter().enumerate() {
             if !serving.columns.contains_key(id) {
-                found.add(format!("item_ids[{index}]"), "UNKNOWN_ITEM", "the model that serves does not know this item");
+                found.add(
+                    format!("item_ids[{index}]"),
+                    "UNKNOWN_ITEM",
+                    "the model that serves does not know this item",
+                );
             }
         }
         refuse(found)?;
@@ -133,7 +158,11 @@ impl Recommender {
 
     fn trained(&self) -> Result<Arc<Serving>, Status> {
         self.live.serving().ok_or_else(|| {
-            chassis::error::status(Code::FailedPrecondition, "NO_MODEL", "no model serves yet: call Train with promote")
+            chassis::error::status(
+                Code::FailedPrecondition,
+                "NO_MODEL",
+                "no model serves yet: call Train with promote",
+            )
         })
     }
 }
@@ -208,14 +237,25 @@ fn told(
 }
 
 /// The past items that carried most of the score, with their share of it.
-fn because(serving: &Serving, history: &[(u32, f32)], item: u32, score: f64, catalogue: &Catalogue) -> Vec<Reason> {
+fn because(
+    serving: &Serving,
+    history: &[(u32, f32)],
+    item: u32,
+    score: f64,
+    catalogue: &Catalogue,
+) -> Vec<Reason> {
     let parts = serving.artefact.taste.contributions(history, item).into_iter();
     let parts = parts.filter(|(past, part)| *past != item && *part > 0.0).take(REASONS);
     parts
         .map(|(past, part)| {
             let id = serving.artefact.item_ids[past as usize].clone();
             let weight = if score > 0.0 { f64::from(part) / score } else { 0.0 };
-            Reason { because_title: catalogue.title(&id).to_owned(), because_item_id: id, feature: String::new(), weight }
+            Reason {
+                because_title: catalogue.title(&id).to_owned(),
+                because_item_id: id,
+                feature: String::new(),
+                weight,
+            }
         })
         .collect()
 }

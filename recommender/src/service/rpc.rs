@@ -16,35 +16,59 @@ use super::Recommender;
 impl RecommenderService for Recommender {
     type TrainStream = Pin<Box<dyn Stream<Item = Result<TrainResponse, Status>> + Send>>;
 
-    async fn upsert_items(&self, request: Request<Streaming<UpsertItemsRequest>>) -> Result<Response<UpsertItemsResponse>, Status> {
+    async fn upsert_items(
+        &self,
+        request: Request<Streaming<UpsertItemsRequest>>,
+    ) -> Result<Response<UpsertItemsResponse>, Status> {
         self.take_items(request.into_inner()).await.map(Response::new)
     }
 
-    async fn ingest_events(&self, request: Request<Streaming<IngestEventsRequest>>) -> Result<Response<IngestEventsResponse>, Status> {
+    async fn ingest_events(
+        &self,
+        request: Request<Streaming<IngestEventsRequest>>,
+    ) -> Result<Response<IngestEventsResponse>, Status> {
         self.take_events(request.into_inner()).await.map(Response::new)
     }
 
-    async fn recommend(&self, request: Request<RecommendRequest>) -> Result<Response<RecommendResponse>, Status> {
+    async fn recommend(
+        &self,
+        request: Request<RecommendRequest>,
+    ) -> Result<Response<RecommendResponse>, Status> {
         self.pick(request.into_inner()).await.map(Response::new)
     }
 
-    async fn similar_items(&self, request: Request<SimilarItemsRequest>) -> Result<Response<SimilarItemsResponse>, Status> {
+    async fn similar_items(
+        &self,
+        request: Request<SimilarItemsRequest>,
+    ) -> Result<Response<SimilarItemsResponse>, Status> {
         self.alike(request.get_ref()).map(Response::new)
     }
 
-    async fn predict_preference(&self, request: Request<PredictPreferenceRequest>) -> Result<Response<PredictPreferenceResponse>, Status> {
+    async fn predict_preference(
+        &self,
+        request: Request<PredictPreferenceRequest>,
+    ) -> Result<Response<PredictPreferenceResponse>, Status> {
         self.preference(request.into_inner()).await.map(Response::new)
     }
 
-    async fn predict_intent(&self, _: Request<PredictIntentRequest>) -> Result<Response<PredictIntentResponse>, Status> {
+    async fn predict_intent(
+        &self,
+        _: Request<PredictIntentRequest>,
+    ) -> Result<Response<PredictIntentResponse>, Status> {
         Err(chassis::error::unimplemented("PredictIntent"))
     }
 
-    async fn get_profile(&self, request: Request<GetProfileRequest>) -> Result<Response<GetProfileResponse>, Status> {
+    async fn get_profile(
+        &self,
+        request: Request<GetProfileRequest>,
+    ) -> Result<Response<GetProfileResponse>, Status> {
         self.profile(&request.get_ref().user_id).await.map(Response::new)
     }
 
-    async fn list_segments(&self, _: Request<ListSegmentsRequest>) -> Result<Response<ListSegmentsResponse>, Status> {
+    async fn list_segments(
+        &self,
+        _: Request<ListSegmentsRequest>,
+    ) -> Result<Response<ListSegmentsResponse>, Status> {
         Err(chassis::error::unimplemented("ListSegments"))
     }
 
@@ -62,20 +86,32 @@ impl RecommenderService for Recommender {
         Ok(Response::new(Box::pin(ReceiverStream::new(told))))
     }
 
-    async fn list_models(&self, request: Request<ListModelsRequest>) -> Result<Response<ListModelsResponse>, Status> {
+    async fn list_models(
+        &self,
+        request: Request<ListModelsRequest>,
+    ) -> Result<Response<ListModelsResponse>, Status> {
         self.list(request.get_ref()).await.map(Response::new)
     }
 
-    async fn promote_model(&self, request: Request<PromoteModelRequest>) -> Result<Response<PromoteModelResponse>, Status> {
+    async fn promote_model(
+        &self,
+        request: Request<PromoteModelRequest>,
+    ) -> Result<Response<PromoteModelResponse>, Status> {
         let model = self.promote(&request.get_ref().model_id).await?;
         Ok(Response::new(PromoteModelResponse { model: Some(model) }))
     }
 
-    async fn export_user(&self, request: Request<ExportUserRequest>) -> Result<Response<ExportUserResponse>, Status> {
+    async fn export_user(
+        &self,
+        request: Request<ExportUserRequest>,
+    ) -> Result<Response<ExportUserResponse>, Status> {
         self.export(&request.get_ref().user_id).await.map(Response::new)
     }
 
-    async fn erase_user(&self, request: Request<EraseUserRequest>) -> Result<Response<EraseUserResponse>, Status> {
+    async fn erase_user(
+        &self,
+        request: Request<EraseUserRequest>,
+    ) -> Result<Response<EraseUserResponse>, Status> {
         self.erase(&request.get_ref().user_id).await.map(Response::new)
     }
 }

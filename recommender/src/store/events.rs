@@ -130,7 +130,8 @@ impl Store {
             .order_by_asc(Column::EventId)
             .all(&self.db)
             .await?;
-        let decode = |payload: &[u8]| Event::decode(payload).map_err(|cause| Error::Corrupt(cause.to_string()));
+        let decode =
+            |payload: &[u8]| Event::decode(payload).map_err(|cause| Error::Corrupt(cause.to_string()));
         rows.iter().map(|row| decode(&row.payload)).collect()
     }
 

@@ -2,7 +2,8 @@ use prost::Message as _;
 use proto::common::v1::Item;
 use sea_orm::sea_query::OnConflict;
 use sea_orm::{
-    ActiveValue::Set, EntityTrait as _, PaginatorTrait as _, QueryOrder as _, QuerySelect as _, TransactionTrait as _,
+    ActiveValue::Set, ColumnTrait as _, EntityTrait as _, PaginatorTrait as _, QueryOrder as _, QuerySelect as _,
+    TransactionTrait as _,
 };
 
 use super::entity::item::{ActiveModel, Column, Entity};
@@ -36,16 +37,20 @@ impl Store {
     /// All items, by id.
     pub async fn items(&self) -> Result<Vec<Item>, Error> {
         let rows = Entity::find().order_by_asc(Column::ItemId).all(&self.db).await?;
-        let decode = |payload: &[u8]| Item::decode(payload).map_err(|cause| Error::Corrupt(cause.to_string()));
+        let decode =
+            |payload: &[u8]| Item::decode(payload).map_err(|cause| Error::Corrupt(cause.to_string()));
         rows.iter().map(|row| decode(&row.payload)).collect()
     }
 
     /// Something that changes whenever items do: their number and the time of the last change.
     pub async fn items_version(&self) -> Result<(u64, i64), Error> {
         let count = Entity::find().count(&self.db).await?;
-        let newest: Option<Option<i64>> =
-            Entity::find().select_only().column_as(Column::UpdatedAt.max(), "newest").into_tuple().one(&self.db).await?;
+        let newest: Option<Option<i64>> = Entity::find()
+            .select_only()
+            .column_as(Column::UpdatedAt.max(), "newest")
+            .into_tuple()
+            .one(&self.db)
+            .await?;
         Ok((count, newest.flatten().unwrap_or_default()))
     }
 }
-use sea_orm::ColumnTrait as _;

@@ -96,7 +96,8 @@ mod tests {
     #[test]
     fn the_last_new_item_is_kept_back_with_all_that_follows() {
         // Person 0 takes 0, 1, 2, then 1 again: 2 is the last new one. Person 1 has too few items.
-        let deeds = [deed(0, 0, 1), deed(0, 1, 2), deed(0, 2, 3), deed(0, 1, 4), deed(1, 0, 1), deed(1, 2, 2)];
+        let deeds =
+            [deed(0, 0, 1), deed(0, 1, 2), deed(0, 2, 3), deed(0, 1, 4), deed(1, 0, 1), deed(1, 2, 2)];
         let split = split(&deeds, 2);
         assert_eq!(split.held_out, [(vec![(0, 1.0), (1, 1.0)], 2)]);
         assert_eq!(split.kept.len(), 4);

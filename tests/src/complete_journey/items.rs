@@ -23,7 +23,11 @@ pub(super) fn items(raw: &Raw) -> Vec<Item> {
     let sold = |product: &&Product| {
         !NO_GOODS.contains(&product.department.as_str()) && !product.product_type.trim().is_empty()
     };
-    raw.products.iter().filter(sold).filter_map(|product| Some(item(product, *prices.get(&product.product_id)?))).collect()
+    raw.products
+        .iter()
+        .filter(sold)
+        .filter_map(|product| Some(item(product, *prices.get(&product.product_id)?)))
+        .collect()
 }
 
 fn item(product: &Product, cents: i64) -> Item {
@@ -46,8 +50,13 @@ fn item(product: &Product, cents: i64) -> Item {
 fn title(product: &Product) -> String {
     let kind = words(&product.product_type);
     // "Traditional" alone says nothing; "Traditional ice cream" does.
-    let kind = if kind.contains(' ') { kind } else { format!("{kind} ({})", words(&product.product_category)) };
-    if product.package_size.is_empty() { kind } else { format!("{kind}, {}", product.package_size.to_lowercase()) }
+    let kind =
+        if kind.contains(' ') { kind } else { format!("{kind} ({})", words(&product.product_category)) };
+    if product.package_size.is_empty() {
+        kind
+    } else {
+        format!("{kind}, {}", product.package_size.to_lowercase())
+    }
 }
 
 /// The till's capitals as a person would write them: "ICE CREAM/MILK" is "Ice cream/milk".
@@ -68,5 +77,8 @@ fn prices(lines: &[Line]) -> HashMap<String, i64> {
         }
     }
     let cents = |dollars: Vec<f64>| super::offers::median_cents(dollars);
-    seen.into_iter().map(|(id, dollars)| (id.to_owned(), cents(dollars))).filter(|(_, cents)| *cents > 0).collect()
+    seen.into_iter()
+        .map(|(id, dollars)| (id.to_owned(), cents(dollars)))
+        .filter(|(_, cents)| *cents > 0)
+        .collect()
 }

@@ -11,7 +11,11 @@ use super::timestamp;
 
 type CouponKey<'a> = (&'a str, &'a str);
 
-pub(super) fn offers(raw: &Raw, known: &BTreeMap<&str, &Item>, shift: TimeDelta) -> anyhow::Result<Vec<Offer>> {
+pub(super) fn offers(
+    raw: &Raw,
+    known: &BTreeMap<&str, &Item>,
+    shift: TimeDelta,
+) -> anyhow::Result<Vec<Offer>> {
     let mut goods: HashMap<CouponKey, Vec<&str>> = HashMap::new();
     for coupon in raw.coupons.iter().filter(|coupon| known.contains_key(coupon.product_id.as_str())) {
         goods.entry((&coupon.coupon_upc, &coupon.campaign_id)).or_default().push(&coupon.product_id);

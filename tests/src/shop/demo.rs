@@ -46,7 +46,12 @@ pub async fn run() -> anyhow::Result<()> {
     Ok(())
 }
 
-async fn ask(gateway: &Channel, person: &str, locale: &str, share: Duration) -> anyhow::Result<PersonaliseResponse> {
+async fn ask(
+    gateway: &Channel,
+    person: &str,
+    locale: &str,
+    share: Duration,
+) -> anyhow::Result<PersonaliseResponse> {
     let request = PersonaliseRequest {
         user_id: person.to_owned(),
         channel: Place::App.into(),
@@ -64,7 +69,11 @@ async fn ask(gateway: &Channel, person: &str, locale: &str, share: Duration) -> 
 
 /// A click on the last item shown, and what the next answer makes of it.
 async fn learn(gateway: &Channel, person: &str, before: &PersonaliseResponse) -> anyhow::Result<()> {
-    let clicked = before.placements.last().and_then(|placement| placement.item.as_ref()).context("nothing was shown")?;
+    let clicked = before
+        .placements
+        .last()
+        .and_then(|placement| placement.item.as_ref())
+        .context("nothing was shown")?;
     say(&format!("\nCustomer {person} clicks on {} [{}]:", clicked.title, clicked.item_id));
     let event = Event {
         event_id: format!("demo-click-{person}"),

@@ -18,14 +18,34 @@ pub(super) fn write(shop: &CompleteJourney, folder: &Path) -> anyhow::Result<()>
     }
     items.flush()?;
     let mut events = csv::Writer::from_path(folder.join("events.csv"))?;
-    events.write_record(["event_id", "user_id", "session_id", "kind", "item_id", "occurred_at", "channel", "campaign_id",
-        "order_id", "quantity", "revenue"])?;
+    events.write_record([
+        "event_id",
+        "user_id",
+        "session_id",
+        "kind",
+        "item_id",
+        "occurred_at",
+        "channel",
+        "campaign_id",
+        "order_id",
+        "quantity",
+        "revenue",
+    ])?;
     for event in &shop.events {
         events.write_record(self::event(event))?;
     }
     events.flush()?;
     let mut offers = csv::Writer::from_path(folder.join("offers.csv"))?;
-    offers.write_record(["offer_id", "kind", "amount_off", "starts_at", "ends_at", "title", "item_ids", "categories"])?;
+    offers.write_record([
+        "offer_id",
+        "kind",
+        "amount_off",
+        "starts_at",
+        "ends_at",
+        "title",
+        "item_ids",
+        "categories",
+    ])?;
     for offer in &shop.offers {
         offers.write_record(self::offer(offer))?;
     }
@@ -76,7 +96,9 @@ fn offer(offer: &Offer) -> [String; 8] {
 
 /// Dollars and cents; the sample knows no other currency.
 fn decimal(money: Option<&Money>) -> String {
-    money.map_or_else(String::new, |money| format!("{}.{:02}", money.minor_units / 100, money.minor_units % 100))
+    money.map_or_else(String::new, |money| {
+        format!("{}.{:02}", money.minor_units / 100, money.minor_units % 100)
+    })
 }
 
 fn time(at: Option<&Timestamp>) -> String {

@@ -13,7 +13,8 @@ pub async fn run() -> anyhow::Result<()> {
         std::fs::remove_dir_all(folder).context("runs/run cannot be cleared")?;
     }
     let (shop, services) = move_in(folder, [7000, 7001, 7002, 7003]).await?;
-    let (address, person) = (services.address().to_owned(), shop.busiest().first().map_or("1", |(id, _)| id).to_owned());
+    let (address, person) =
+        (services.address().to_owned(), shop.busiest().first().map_or("1", |(id, _)| id).to_owned());
     say(&format!(
         r#"
 The shop is open. From another terminal:

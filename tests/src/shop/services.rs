@@ -29,7 +29,8 @@ impl Services {
         words.push(format!("model.folder={}", models().display()));
         let recommender = Process::start("recommender", &goods, &log("recommender")).await?;
         let generator = Process::start("generator", &words, &log("generator")).await?;
-        let evaluator = Process::start("evaluator", &settings("evaluator", evaluator), &log("evaluator")).await?;
+        let evaluator =
+            Process::start("evaluator", &settings("evaluator", evaluator), &log("evaluator")).await?;
         let mut front = settings("gateway", at);
         front.extend([
             format!("recommender.address={}", recommender.uri()),
