@@ -6,6 +6,7 @@
 //! | [`telemetry`] | logs, OTLP traces and metrics, W3C context |
 //! | [`server`] | one gRPC edge: health, reflection, limits, deadlines, bounded drain |
 //! | [`client`] | one gRPC client: remaining deadline sent on, retry budget, balancing |
+//! | [`database`] | a service's own database: opened alike, written in transactions that wait for each other |
 //! | [`deadline`] | how much time the present request has left |
 //! | [`error`] | one mapping to `google.rpc` rich errors |
 //! | [`auth`] | pseudonyms, and the keys they are made with |
@@ -16,6 +17,7 @@
 pub mod auth;
 pub mod client;
 pub mod config;
+pub mod database;
 pub mod deadline;
 pub mod error;
 pub mod launch;

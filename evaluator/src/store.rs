@@ -11,7 +11,7 @@ mod offers;
 use std::sync::Arc;
 
 use chassis::config::Secret;
-use sea_orm::{ConnectOptions, ConnectionTrait as _, Database, DatabaseConnection, DbBackend, DbErr};
+use sea_orm::{DatabaseConnection, DbBackend, DbErr};
 use sea_orm_migration::MigratorTrait as _;
 use tokio::sync::{Mutex, MutexGuard};
 
@@ -36,18 +36,9 @@ pub struct Store {
 impl Store {
     /// Opens the database at `url`, making and migrating it where needed.
     pub async fn open(url: &Secret) -> Result<Self> {
-        let mut options = ConnectOptions::new(url.expose());
-        // A database in memory is one connection's own.
-        let connections = if url.expose().contains(":memory:") { 1 } else { 8 };
-        options.sqlx_logging(false).max_connections(connections);
-        let db = Database::connect(options).await?;
-        let mut writer = None;
-        if db.get_database_backend() == DbBackend::Sqlite {
-            // WAL stays with the file. `synchronous` is a connection's own and FULL unless it is told otherwise: an
-            // acknowledged row survives a power cut.
-            db.execute_unprepared("PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL;").await?;
-            writer = Some(Arc::new(Mutex::new(())));
-        }
+        let db = chassis::database::open(url).await?;
+        let sqlite = db.get_database_backend() == DbBackend::Sqlite;
+        let writer = sqlite.then(|| Arc::new(Mutex::new(())));
         migration::Migrator::up(&db, None).await?;
         Ok(Self { db, writer })
     }

@@ -7,7 +7,7 @@ mod migration;
 mod models;
 
 use chassis::config::Secret;
-use sea_orm::{ConnectOptions, ConnectionTrait as _, Database, DatabaseConnection, DbBackend};
+use sea_orm::DatabaseConnection;
 use sea_orm_migration::MigratorTrait as _;
 
 pub use events::{Deed, EventRow};
@@ -36,16 +36,7 @@ pub struct Store {
 impl Store {
     /// Opens the database at `url`, making and migrating it where needed.
     pub async fn open(url: &Secret) -> Result<Self, Error> {
-        let mut options = ConnectOptions::new(url.expose());
-        options.sqlx_logging(false).max_connections(8);
-        let db = Database::connect(options).await?;
-        if db.get_database_backend() == DbBackend::Sqlite {
-            // An acknowledged row survives a power cut: every commit reaches the disk.
-            db.execute_unprepared(
-                "PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL; PRAGMA busy_timeout=5000;",
-            )
-            .await?;
-        }
+        let db = chassis::database::open(url).await?;
         migration::Migrator::up(&db, None).await?;
         Ok(Self { db })
     }

@@ -4,7 +4,7 @@ use proto::common::v1::EventKind;
 use sea_orm::sea_query::OnConflict;
 use sea_orm::{
     ColumnTrait as _, Condition, EntityTrait as _, IntoActiveModel as _, QueryFilter as _, QueryOrder as _,
-    QuerySelect as _, TransactionTrait as _,
+    QuerySelect as _,
 };
 
 use super::entity::{assignment, decision, event};
@@ -25,7 +25,7 @@ impl Store {
     /// Stores `decisions` in one transaction, each once; says how many were new.
     pub async fn record_decisions(&self, decisions: Vec<Recorded>) -> Result<u64> {
         let _held = self.writing().await;
-        let transaction = self.db.begin().await?;
+        let transaction = chassis::database::begin(&self.db).await?;
         let mut seen = HashSet::new();
         for chunk in decisions.chunks(STATEMENT) {
             let known: Vec<String> = decision::Entity::find()
@@ -197,7 +197,7 @@ impl Store {
     /// Drops all rows about `person` in one transaction; says how many there were.
     pub async fn erase(&self, person: &str) -> Result<u64> {
         let _held = self.writing().await;
-        let transaction = self.db.begin().await?;
+        let transaction = chassis::database::begin(&self.db).await?;
         let decided = Condition::any()
             .add(decision::Column::Person.eq(person))
             .add(decision::Column::Visitor.eq(person));

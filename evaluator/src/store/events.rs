@@ -2,7 +2,7 @@ use proto::common::v1::{Channel, EventKind};
 use sea_orm::sea_query::OnConflict;
 use sea_orm::{
     ColumnTrait as _, EntityTrait as _, FromQueryResult, IntoActiveModel as _, QueryFilter as _,
-    QueryOrder as _, QuerySelect as _, TransactionTrait as _,
+    QueryOrder as _, QuerySelect as _,
 };
 
 use super::entity::event::{Column, Entity};
@@ -32,7 +32,7 @@ impl Store {
     /// Stores `events` in one transaction, each once; says how many were new.
     pub async fn ingest_events(&self, events: Vec<EventRow>) -> Result<u64> {
         let _held = self.writing().await;
-        let transaction = self.db.begin().await?;
+        let transaction = chassis::database::begin(&self.db).await?;
         let mut fresh = 0;
         let rows: Vec<_> = events.into_iter().map(EventRow::into_active_model).collect();
         for chunk in rows.chunks(STATEMENT) {

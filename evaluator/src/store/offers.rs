@@ -1,7 +1,7 @@
 use sea_orm::sea_query::OnConflict;
 use sea_orm::{
     ColumnTrait as _, Condition, EntityTrait as _, IntoActiveModel as _, QueryFilter as _, QueryOrder as _,
-    QuerySelect as _, TransactionTrait as _,
+    QuerySelect as _,
 };
 
 use super::entity::offer::{Column, Entity};
@@ -12,7 +12,7 @@ impl Store {
     /// Stores `offers` in one transaction, replacing those of the same id. Ids are distinct.
     pub async fn upsert_offers(&self, offers: Vec<OfferRow>) -> Result<()> {
         let _held = self.writing().await;
-        let transaction = self.db.begin().await?;
+        let transaction = chassis::database::begin(&self.db).await?;
         let replace = OnConflict::column(Column::OfferId)
             .update_columns([Column::StartsAt, Column::EndsAt, Column::Payload])
             .to_owned();

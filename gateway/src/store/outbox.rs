@@ -4,7 +4,7 @@ use sea_orm::sea_query::OnConflict;
 use sea_orm::{
     ActiveValue::{NotSet, Set},
     ColumnTrait as _, EntityTrait as _, PaginatorTrait as _, QueryFilter as _, QueryOrder as _,
-    QuerySelect as _, TransactionTrait as _,
+    QuerySelect as _,
 };
 
 use super::entity::{cursor, outbox};
@@ -49,7 +49,7 @@ pub struct Stored {
 impl Store {
     /// Writes `rows` in one transaction; says of each whether it is new.
     pub async fn append(&self, rows: &[Row], now: i64) -> Result<Vec<bool>, Error> {
-        let transaction = self.db.begin().await?;
+        let transaction = chassis::database::begin(&self.db).await?;
         let mut seen = HashSet::new();
         for ids in rows.chunks(LOOK_UP) {
             let known: Vec<String> = outbox::Entity::find()

@@ -1,4 +1,4 @@
-use sea_orm::{ActiveValue::Set, EntityTrait as _, QueryOrder as _, TransactionTrait as _};
+use sea_orm::{ActiveValue::Set, EntityTrait as _, QueryOrder as _};
 
 use super::entity::popular;
 use super::{Error, Store};
@@ -12,7 +12,7 @@ impl Store {
 
     /// Replaces those items by `items` (id and encoded item), the most popular first.
     pub async fn set_popular(&self, items: &[(String, Vec<u8>)]) -> Result<(), Error> {
-        let transaction = self.db.begin().await?;
+        let transaction = chassis::database::begin(&self.db).await?;
         popular::Entity::delete_many().exec(&transaction).await?;
         let rows: Vec<_> = items
             .iter()

@@ -3,7 +3,7 @@ use proto::common::v1::{Event, EventKind};
 use sea_orm::sea_query::{Expr, ExprTrait as _, OnConflict};
 use sea_orm::{
     ActiveValue::Set, ColumnTrait as _, Condition, EntityTrait as _, QueryFilter as _, QueryOrder as _,
-    QuerySelect as _, TransactionTrait as _,
+    QuerySelect as _,
 };
 
 use super::entity::event::{ActiveModel, Column, Entity};
@@ -55,7 +55,7 @@ impl Store {
                 payload: Set(event.encode_to_vec()),
             })
             .collect();
-        let transaction = self.db.begin().await?;
+        let transaction = chassis::database::begin(&self.db).await?;
         let mut fresh = 0;
         for rows in rows.chunks(STATEMENT) {
             let once = OnConflict::column(Column::EventId).do_nothing().to_owned();

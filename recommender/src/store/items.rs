@@ -2,8 +2,8 @@ use prost::Message as _;
 use proto::common::v1::Item;
 use sea_orm::sea_query::OnConflict;
 use sea_orm::{
-    ActiveValue::Set, ColumnTrait as _, EntityTrait as _, PaginatorTrait as _, QueryOrder as _, QuerySelect as _,
-    TransactionTrait as _,
+    ActiveValue::Set, ColumnTrait as _, EntityTrait as _, PaginatorTrait as _, QueryOrder as _,
+    QuerySelect as _,
 };
 
 use super::entity::item::{ActiveModel, Column, Entity};
@@ -12,7 +12,7 @@ use super::{Error, STATEMENT, Store};
 impl Store {
     /// Stores `items` in one transaction, replacing those of the same id; of equal ids the last counts.
     pub async fn upsert_items(&self, items: &[Item], now: i64) -> Result<(), Error> {
-        let transaction = self.db.begin().await?;
+        let transaction = chassis::database::begin(&self.db).await?;
         let mut last = std::collections::BTreeMap::new();
         last.extend(items.iter().map(|item| (item.item_id.as_str(), item)));
         let rows: Vec<_> = last

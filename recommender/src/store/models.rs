@@ -3,8 +3,7 @@ use std::collections::BTreeMap;
 use proto::recommender::v1::Algorithm;
 use sea_orm::sea_query::Expr;
 use sea_orm::{
-    ActiveValue::Set, ColumnTrait as _, EntityTrait as _, QueryFilter as _, QueryOrder as _,
-    QuerySelect as _, TransactionTrait as _,
+    ActiveValue::Set, ColumnTrait as _, EntityTrait as _, QueryFilter as _, QueryOrder as _, QuerySelect as _,
 };
 
 use super::entity::model::{self, ActiveModel, Column, Entity};
@@ -63,7 +62,7 @@ impl Store {
 
     /// Lets `model_id` serve, and no other; false where there is no such model.
     pub async fn promote(&self, model_id: &str) -> Result<bool, Error> {
-        let transaction = self.db.begin().await?;
+        let transaction = chassis::database::begin(&self.db).await?;
         let others = Entity::update_many().col_expr(Column::Promoted, Expr::value(false));
         others.filter(Column::ModelId.ne(model_id)).exec(&transaction).await?;
         let one = Entity::update_many().col_expr(Column::Promoted, Expr::value(true));

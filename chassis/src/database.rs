@@ -1,0 +1,73 @@
+//! A service's own database: opened alike everywhere, and written without surprises.
+
+use sea_orm::{
+    ConnectOptions, ConnectionTrait as _, Database, DatabaseConnection, DatabaseTransaction, DbBackend,
+    DbErr, SqliteTransactionMode, TransactionOptions, TransactionTrait as _,
+};
+
+use crate::config::Secret;
+
+/// Connections of one replica.
+const CONNECTIONS: u32 = 8;
+
+/// Opens the database at `url`.
+///
+/// SQLite runs with a write-ahead log, so that readers never wait for a writer. Every commit reaches the disk
+/// before it returns (`synchronous` is FULL unless a connection is told otherwise): what is acknowledged survives
+/// a power cut.
+pub async fn open(url: &Secret) -> Result<DatabaseConnection, DbErr> {
+    let mut options = ConnectOptions::new(url.expose());
+    // A database in memory belongs to its connection.
+    let in_memory = url.expose().contains(":memory:");
+    options.sqlx_logging(false).max_connections(if in_memory { 1 } else { CONNECTIONS });
+    let database = Database::connect(options).await?;
+    if database.get_database_backend() == DbBackend::Sqlite {
+        database.execute_unprepared("PRAGMA journal_mode=WAL").await?;
+    }
+    Ok(database)
+}
+
+/// Begins a transaction that will write.
+///
+/// SQLite takes its write lock at once. Taken later, after a read, it fails outright (`SQLITE_BUSY_SNAPSHOT`)
+/// where another connection has written in between, and waiting would not help.
+pub async fn begin(database: &DatabaseConnection) -> Result<DatabaseTransaction, DbErr> {
+    let sqlite = database.get_database_backend() == DbBackend::Sqlite;
+    let options = TransactionOptions {
+        sqlite_transaction_mode: sqlite.then_some(SqliteTransactionMode::Immediate),
+        ..TransactionOptions::default()
+    };
+    database.begin_with_options(options).await
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn writers_that_read_first_wait_for_each_other() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let url = Secret::new(format!("sqlite://{}/d.db?mode=rwc", folder.path().display()));
+        let database = open(&url).await.expect("opens");
+        database
+            .execute_unprepared("CREATE TABLE n (n INTEGER); INSERT INTO n VALUES (0)")
+            .await
+            .expect("made");
+        let raise = || async {
+            let transaction = begin(&database).await?;
+            let row = transaction.query_one_raw(statement("SELECT n FROM n")).await?.expect("a row");
+            let n: i64 = row.try_get("", "n")?;
+            transaction.execute_unprepared(&format!("UPDATE n SET n = {}", n + 1)).await?;
+            transaction.commit().await
+        };
+        for outcome in futures::future::join_all((0..20).map(|_| raise())).await {
+            outcome.expect("written");
+        }
+        let row = database.query_one_raw(statement("SELECT n FROM n")).await.expect("read").expect("a row");
+        assert_eq!(row.try_get::<i64>("", "n").expect("a number"), 20);
+    }
+
+    fn statement(sql: &str) -> sea_orm::Statement {
+        sea_orm::Statement::from_string(DbBackend::Sqlite, sql)
+    }
+}
