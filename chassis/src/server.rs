@@ -9,11 +9,11 @@ use std::time::Duration;
 
 use http::{Request, Response};
 use tokio::net::TcpListener;
-use tokio_stream::wrappers::TcpListenerStream;
 use tokio_util::sync::CancellationToken;
 use tonic::body::Body;
 use tonic::server::NamedService;
 use tonic::service::Routes;
+use tonic::transport::server::TcpIncoming;
 use tower::{Service, ServiceExt};
 
 pub use config::ServerConfig;
@@ -118,7 +118,6 @@ impl Server {
         let draining = CancellationToken::new();
         let edge = edge::EdgeLayer::new(&config);
         let mut server = tonic::transport::Server::builder()
-            .tcp_nodelay(true)
             .http2_keepalive_interval(Some(Duration::from_secs(30)))
             .http2_keepalive_timeout(Some(Duration::from_secs(10)))
             .max_concurrent_streams(config.max_streams_per_connection);
@@ -128,7 +127,8 @@ impl Server {
                 .max_connection_age_grace(Duration::from_millis(config.drain_ms));
         }
         let serving = server.layer(edge).add_routes(routes).serve_with_incoming_shutdown(
-            TcpListenerStream::new(listener),
+            // An answer of one frame must not wait for the acknowledgement of the one before.
+            TcpIncoming::from(listener).with_nodelay(Some(true)),
             draining.clone().cancelled_owned(),
         );
         let stop = async {

@@ -140,7 +140,8 @@ impl Live {
         while stop.run_until_cancelled(tokio::time::sleep(every)).await.is_some() {
             look = look.wrapping_add(1);
             let mut outcomes = vec![self.refresh_items().await, self.refresh_model().await];
-            if look % LOOKS_A_COUNT == 0 {
+            // A shop's first events show at the next look.
+            if look % LOOKS_A_COUNT == 0 || self.popular.load().is_empty() {
                 outcomes.push(self.refresh_popular().await);
             }
             for cause in outcomes.into_iter().filter_map(Result::err) {

@@ -17,7 +17,7 @@ use ndarray::Array2;
 
 use crate::factorise::{SvdError, Watch};
 use crate::matrix::MatrixError;
-use history::recent;
+use history::{damped, recent};
 use panels::Panels;
 pub use settings::TasteSettings;
 pub use spectrum::{Spectrum, matrix_of};
@@ -143,6 +143,13 @@ impl Taste {
             }
         }
         person
+    }
+
+    /// The weight to give an event so that it counts `scale` times what one of `weight` does; see the damping of
+    /// repeats.
+    pub fn weighing(weight: f32, scale: f32) -> f32 {
+        // Beyond 2⁶⁰ a float tells no difference.
+        if weight > 0.0 { (damped(weight) * scale).min(60.0).exp2() - 1.0 } else { weight * scale }
     }
 
     /// The score of every item for a person of [`Taste::fold`]; `out` is n_items long.

@@ -1,15 +1,14 @@
 //! One training run: read, hold out, fit, measure, fit on all, store, promote where it is no worse.
 
 mod holdout;
+mod tune;
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
-use proto::recommender::v1::Algorithm;
-
 use crate::artefact::Artefact;
-use crate::factorise::SvdError;
+use crate::factorise::{SvdError, Watch};
 use crate::history::weight;
 use crate::store::Deed;
 use crate::taste::{Interaction, Taste, TasteError, TasteSettings};
@@ -114,16 +113,17 @@ fn numbered(deeds: &[Deed]) -> Numbered {
     Numbered { interactions, people: people.len(), item_ids }
 }
 
+/// The settings `given` names are fixed, the others are chosen on held-out baskets.
+///
 /// Runs on the calling thread and rayon's; `cancelled` is looked at between steps.
 pub fn run(
     deeds: &[Deed],
-    algorithm: Algorithm,
     settings: &TasteSettings,
+    given: &BTreeMap<String, f64>,
     serving: Option<&TasteSettings>,
     progress: &Progress,
     cancelled: &AtomicBool,
 ) -> Result<Trained, TasteError> {
-    debug_assert!(matches!(algorithm, Algorithm::Unspecified | Algorithm::Auto | Algorithm::Svd));
     let all = numbered(deeds);
     progress(
         "read",
@@ -150,12 +150,17 @@ pub fn run(
         };
         Taste::fit_until(interactions, all.people, items, settings, &step, &stop)
     };
-    let trial = fit(&split.kept, settings, 0.1, 0.3)?;
-    progress("evaluate", 0.4, format!("{} people's last new item", split.held_out.len()));
-    let measured = holdout::measure(&trial, &split);
-    let popularity = holdout::measure_popularity(&trial.popularity, &split);
+    progress("tune", 0.1, format!("settings chosen on {} people's last basket", split.validation.len()));
+    let report = |share: f64| progress("tune", 0.1 + 0.3 * share, "choosing settings".to_owned());
+    let watch = Watch { report: &report, cancelled: &stop };
+    let shape = (all.people, items);
+    let settings = &tune::tune(&split.kept, shape, &split.validation, (settings, given), watch)?;
+    let trial = fit(&split.kept, settings, 0.4, 0.1)?;
+    progress("evaluate", 0.5, format!("{} other people's last basket", split.test.len()));
+    let measured = holdout::measure(&trial, &split.test);
+    let popularity = holdout::measure_popularity(&trial.popularity, &split.test);
     let before = match serving.filter(|serving| *serving != settings) {
-        Some(serving) => Some(holdout::measure(&fit(&split.kept, serving, 0.4, 0.2)?, &split)),
+        Some(serving) => Some(holdout::measure(&fit(&split.kept, serving, 0.5, 0.1)?, &split.test)),
         None => None,
     };
     let taste = fit(&all.interactions, settings, 0.6, 0.3)?;

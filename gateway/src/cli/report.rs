@@ -57,6 +57,7 @@ pub(super) async fn run(arguments: Arguments, gateway: Channel, json: bool) -> R
             });
             let granularity =
                 granularity.ok_or_else(|| Failure::Usage("--each: day, week or month".into()))?;
+            let asked = metrics.clone();
             let request = QueryMetricsRequest {
                 metrics,
                 dimensions: by,
@@ -68,6 +69,9 @@ pub(super) async fn run(arguments: Arguments, gateway: Channel, json: bool) -> R
                 return show::json(&answer);
             }
             answer.rows.iter().for_each(metric);
+            for name in asked.iter().filter(|name| answer.rows.iter().all(|row| row.metric != **name)) {
+                show::line(&format!("{name:<12} nothing to divide by yet"));
+            }
             Ok(())
         }
     }

@@ -33,7 +33,12 @@ pub(crate) async fn run<T>(
         Ok(Err(status)) => {
             let cause = cause(status.code());
             let (code, message) = (status.code(), status.message());
-            tracing::warn!(stage, ?code, message, "a stage failed and is replaced");
+            if cause == DegradationCause::Cold {
+                // Nothing is wrong: there is nothing to answer from yet.
+                tracing::debug!(stage, message, "a stage has no model yet");
+            } else {
+                tracing::warn!(stage, ?code, message, "a stage failed and is replaced");
+            }
             Err(cause)
         }
         Err(deadline::Exceeded) => Err(DegradationCause::Deadline),

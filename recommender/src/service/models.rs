@@ -81,7 +81,7 @@ impl Recommender {
         let serving = self.live.serving().map(|serving| serving.artefact.taste.settings.clone());
         let stop = Arc::new(AtomicBool::new(false));
         let cancel = Cancel(stop.clone());
-        let (algorithm, tell, chosen) = (request.algorithm(), steps.clone(), settings.clone());
+        let (tell, given) = (steps.clone(), request.parameters.clone());
         let run = tokio::task::spawn_blocking(move || {
             let seen = stop.clone();
             let progress: train::Progress = Arc::new(move |stage, fraction, message| {
@@ -91,7 +91,7 @@ impl Recommender {
                     seen.store(true, Ordering::Relaxed);
                 }
             });
-            train::run(&deeds, algorithm, &chosen, serving.as_ref(), &progress, &stop)
+            train::run(&deeds, &settings, &given, serving.as_ref(), &progress, &stop)
         });
         let trained = run.await.map_err(|cause| chassis::error::internal(&cause))?;
         let trained = trained.map_err(|cause| {
@@ -102,7 +102,7 @@ impl Recommender {
             model_id: format!("svd-{}", uuid::Uuid::now_v7().simple()),
             request_id: request.request_id,
             algorithm: Algorithm::Svd,
-            parameters: train::parameters(&settings),
+            parameters: train::parameters(&trained.artefact.taste.settings),
             metrics: trained.metrics(),
             created_at: Utc::now().timestamp(),
             promoted: false,
@@ -113,6 +113,8 @@ impl Recommender {
             .await
             .map_err(|cause| chassis::error::internal(&cause))?;
         self.store.add_model(&card).await.map_err(failed)?;
+        // Training is when the shop looks at its own state: what is popular is counted again, whoever serves.
+        self.live.refresh_popular().await.map_err(|cause| chassis::error::internal(&cause))?;
         let message = if !request.promote {
             "stored"
         } else if deserves {
@@ -134,8 +136,7 @@ impl Recommender {
                 "there is no such model_id; ListModels names all",
             ));
         }
-        self.live.refresh_model().await.map_err(|cause| chassis::error::internal(&cause))?;
-        self.live.refresh_popular().await.map_err(|cause| chassis::error::internal(&cause))
+        self.live.refresh_model().await.map_err(|cause| chassis::error::internal(&cause))
     }
 
     pub(super) async fn promote(&self, model_id: &str) -> Result<Model, Status> {

@@ -13,7 +13,7 @@ use proto::validate::Violations;
 use tonic::{Code, Status};
 
 use super::{Recommender, check, failed, refuse};
-use crate::history::{FOLDED, columns};
+use crate::history::{FOLDED, with_session};
 use crate::live::{Catalogue, Serving};
 use crate::rank::{Candidate, Choice, Filter, Place, select};
 use crate::store::Deed;
@@ -61,8 +61,7 @@ impl Recommender {
         }
         let (catalogue, popular, serving) = (self.live.catalogue(), self.live.popular(), self.live.serving());
         let ranked = tokio::task::spawn_blocking(move || {
-            let history =
-                serving.as_ref().map(|serving| columns(&deeds, &serving.columns)).unwrap_or_default();
+            let history = serving.as_ref().map(|serving| folded(&deeds, serving)).unwrap_or_default();
             let warm = serving.clone().filter(|_| !history.is_empty());
             let (candidates, filtered_out) = match &warm {
                 Some(serving) => scored(serving, &history, &catalogue, &rules, &purchased),
@@ -146,7 +145,7 @@ impl Recommender {
         let scored = tokio::task::spawn_blocking(move || {
             let taste = &serving.artefact.taste;
             let mut scores = vec![0.0; taste.items()];
-            taste.score_into(&taste.fold(&columns(&deeds, &serving.columns)), &mut scores);
+            taste.score_into(&taste.fold(&folded(&deeds, &serving)), &mut scores);
             let wanted = request.item_ids.iter().filter_map(|id| serving.columns.get(id));
             PredictPreferenceResponse {
                 scores: wanted.map(|column| f64::from(scores[*column as usize])).collect(),
@@ -165,6 +164,11 @@ impl Recommender {
             )
         })
     }
+}
+
+/// What the model makes of a person's deeds.
+fn folded(deeds: &[Deed], serving: &Serving) -> Vec<(u32, f32)> {
+    with_session(deeds, &serving.columns, &serving.artefact.taste, Utc::now().timestamp())
 }
 
 /// Every item the model knows and the rules let through, by the model's score.
@@ -236,7 +240,7 @@ fn told(
     }
 }
 
-/// The past items that carried most of the score, with their share of it.
+/// The past items that carried most of the score, with their share of it; the item itself where it was had before.
 fn because(
     serving: &Serving,
     history: &[(u32, f32)],
@@ -245,7 +249,7 @@ fn because(
     catalogue: &Catalogue,
 ) -> Vec<Reason> {
     let parts = serving.artefact.taste.contributions(history, item).into_iter();
-    let parts = parts.filter(|(past, part)| *past != item && *part > 0.0).take(REASONS);
+    let parts = parts.filter(|(_, part)| *part > 0.0).take(REASONS);
     parts
         .map(|(past, part)| {
             let id = serving.artefact.item_ids[past as usize].clone();

@@ -18,10 +18,15 @@ const NO_GOODS: [&str; 8] = [
     "TRAVEL & LEISURE",
 ];
 
+/// Goods that must not be advertised.
+const NOT_ADVERTISED: [&str; 3] = ["CIGARETTES", "CIGARS", "TOBACCO OTHER"];
+
 pub(super) fn items(raw: &Raw) -> Vec<Item> {
     let prices = prices(&raw.lines);
     let sold = |product: &&Product| {
-        !NO_GOODS.contains(&product.department.as_str()) && !product.product_type.trim().is_empty()
+        !NO_GOODS.contains(&product.department.as_str())
+            && !NOT_ADVERTISED.contains(&product.product_category.as_str())
+            && !product.product_type.trim().is_empty()
     };
     raw.products
         .iter()

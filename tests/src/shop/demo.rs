@@ -32,6 +32,7 @@ pub async fn run() -> anyhow::Result<()> {
         say(&format!("\nCustomer {person}, {purchases} purchases, in {locale}:"));
         let answer = ask(&gateway, person, locale, PATIENT).await?;
         say(&render(&answer));
+        seen(&gateway, person, &answer).await?;
         first.get_or_insert(((*person).to_owned(), answer));
     }
     let (person, answer) = first.context("the sample has no customers")?;
@@ -67,6 +68,36 @@ async fn ask(
     Ok(deadline::within(share, client.personalise(request)).await??.into_inner())
 }
 
+/// What a page reports: each placement was on the screen.
+async fn seen(gateway: &Channel, person: &str, answer: &PersonaliseResponse) -> anyhow::Result<()> {
+    let events = ids(answer).into_iter().zip(0_u32..).map(|(item_id, position)| Event {
+        event_id: format!("demo-seen-{person}-{position}"),
+        kind: EventKind::Impression.into(),
+        ..event(person, item_id, position, answer)
+    });
+    track(gateway, events.collect()).await
+}
+
+fn event(person: &str, item_id: &str, position: u32, answer: &PersonaliseResponse) -> Event {
+    Event {
+        user_id: person.to_owned(),
+        item_id: item_id.to_owned(),
+        occurred_at: Some(timestamp(Utc::now())),
+        channel: Place::App.into(),
+        decision_token: answer.decision_token.clone(),
+        position: Some(position),
+        ..Event::default()
+    }
+}
+
+async fn track(gateway: &Channel, events: Vec<Event>) -> anyhow::Result<()> {
+    let sent = events.len() as u64;
+    let mut client = EventServiceClient::new(gateway.clone());
+    let tracked = client.track_events(TrackEventsRequest { events }).await?.into_inner();
+    ensure!(tracked.accepted == sent, "the events were not taken: {tracked:?}");
+    Ok(())
+}
+
 /// A click on the last item shown, and what the next answer makes of it.
 async fn learn(gateway: &Channel, person: &str, before: &PersonaliseResponse) -> anyhow::Result<()> {
     let clicked = before
@@ -75,20 +106,13 @@ async fn learn(gateway: &Channel, person: &str, before: &PersonaliseResponse) ->
         .and_then(|placement| placement.item.as_ref())
         .context("nothing was shown")?;
     say(&format!("\nCustomer {person} clicks on {} [{}]:", clicked.title, clicked.item_id));
-    let event = Event {
+    let position = u32::try_from(before.placements.len() - 1)?;
+    let click = Event {
         event_id: format!("demo-click-{person}"),
-        user_id: person.to_owned(),
         kind: EventKind::Click.into(),
-        item_id: clicked.item_id.clone(),
-        occurred_at: Some(timestamp(Utc::now())),
-        channel: Place::App.into(),
-        decision_token: before.decision_token.clone(),
-        position: u32::try_from(before.placements.len() - 1).ok(),
-        ..Event::default()
+        ..event(person, &clicked.item_id, position, before)
     };
-    let mut events = EventServiceClient::new(gateway.clone());
-    let tracked = events.track_events(TrackEventsRequest { events: vec![event] }).await?.into_inner();
-    ensure!(tracked.accepted == 1, "the click was not taken: {tracked:?}");
+    track(gateway, vec![click]).await?;
     let started = Instant::now();
     loop {
         let after = ask(gateway, person, "en", HURRIED).await?;

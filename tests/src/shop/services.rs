@@ -61,7 +61,7 @@ impl Services {
 }
 
 /// Where `make model` puts the weights.
-pub fn models() -> PathBuf {
+fn models() -> PathBuf {
     let here = Path::new(env!("CARGO_MANIFEST_DIR")).join("../.cache/models");
     std::env::var_os("BESPOKE_MODELS").map_or(here, PathBuf::from)
 }
