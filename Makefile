@@ -3,17 +3,16 @@
 .PHONY: help demo run test check bench model
 
 CARGO ?= cargo
-BINARIES := -p recommender -p generator -p evaluator -p gateway -p bespoke-tests
 
 help: ## what there is
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 10
 
 demo: model ## the main job on a real shop's year: import, train, personalise, learn from a click
-	$(CARGO) build --release --locked --bins $(BINARIES)
+	$(CARGO) build --release --locked --workspace --bins
 	target/release/shop demo
 
 run: model ## the four services on 127.0.0.1:7000-7003, with the demo's shop in them, until Ctrl-C
-	$(CARGO) build --release --locked --bins $(BINARIES)
+	$(CARGO) build --release --locked --workspace --bins
 	target/release/shop run
 
 test: ## every test; fetches the model and starts the servers it needs

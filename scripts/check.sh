@@ -58,7 +58,7 @@ for folder in k8s/overlays/*/; do
 done
 
 say "the manifests' settings, read by the programs"
-cargo build --quiet --locked --bins "${services[@]/#/-p}"
+cargo build --quiet --locked --workspace --bins
 for service in "${services[@]}"; do
     "${CARGO_TARGET_DIR:-target}/debug/$service" serve --config "k8s/base/$service/$service.toml" --dump-config >/dev/null
 done

@@ -4,7 +4,8 @@
 set -euo pipefail
 cd "$(dirname "$0")/.."
 profile=${BESPOKE_PROFILE:-release}
-flags=(--locked -p generator)
+# All binaries in one go: what is built for one crate alone has other features and would be built twice.
+flags=(--workspace --bins --locked)
 [ "$profile" = release ] && flags+=(--release)
-cargo build -q "${flags[@]}" --bin generator
+cargo build "${flags[@]}"
 exec "target/$profile/generator" fetch --into "${BESPOKE_MODELS:-.cache/models}" "$@"

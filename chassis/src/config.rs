@@ -69,7 +69,8 @@ where
     figment = figment.merge(Env::prefixed(&prefix).split("__"));
     figment = figment.merge(flags.overrides().map_err(fail)?);
 
-    let config: C = figment.extract().map_err(|error| fail(error.into_iter().map(describe).collect()))?;
+    let config: C =
+        figment.extract().map_err(|error| fail(error.into_iter().map(|error| describe(&error)).collect()))?;
     let mut problems = Problems::default();
     config.validate(&mut problems);
     if !problems.is_empty() {
@@ -82,7 +83,7 @@ where
     Ok(config)
 }
 
-fn describe(error: figment::Error) -> String {
+fn describe(error: &figment::Error) -> String {
     let key = error.path.join(".");
     let origin = error.metadata.as_ref().map(|m| format!(" (from {})", m.name)).unwrap_or_default();
     if key.is_empty() { format!("{}{origin}", error.kind) } else { format!("{key}: {}{origin}", error.kind) }

@@ -53,6 +53,7 @@ impl Server {
 
     /// Adds a service, lists it in reflection and gives it a health of its own.
     #[must_use]
+    #[expect(clippy::should_implement_trait, reason = "a builder's verb, as in tower")]
     pub fn add<S>(mut self, service: S) -> Self
     where
         S: Service<Request<Body>, Response = Response<Body>, Error = Infallible>
@@ -153,7 +154,7 @@ impl Server {
                     .register_encoded_file_descriptor_set(encoded)
                     .register_encoded_file_descriptor_set(tonic_health::pb::FILE_DESCRIPTOR_SET)
                     .with_service_name("grpc.health.v1.Health");
-                self.names.iter().fold(builder, |builder, name| builder.with_service_name(name))
+                self.names.iter().fold(builder, tonic_reflection::server::Builder::with_service_name)
             };
             routes = routes.add_service(builder().build_v1()?).add_service(builder().build_v1alpha()?);
         }

@@ -47,6 +47,9 @@ impl Refused {
 
 impl Tokens {
     /// Tokens under `config`'s key.
+    ///
+    /// # Panics
+    /// Never: HMAC takes a key of any length.
     pub fn new(config: &TokenConfig) -> Self {
         let key = Hmac::new_from_slice(config.key.expose().as_bytes());
         #[expect(clippy::expect_used, reason = "HMAC takes a key of any length")]

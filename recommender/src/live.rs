@@ -141,7 +141,7 @@ impl Live {
             look = look.wrapping_add(1);
             let mut outcomes = vec![self.refresh_items().await, self.refresh_model().await];
             // A shop's first events show at the next look.
-            if look % LOOKS_A_COUNT == 0 || self.popular.load().is_empty() {
+            if look.is_multiple_of(LOOKS_A_COUNT) || self.popular.load().is_empty() {
                 outcomes.push(self.refresh_popular().await);
             }
             for cause in outcomes.into_iter().filter_map(Result::err) {

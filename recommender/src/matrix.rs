@@ -120,7 +120,7 @@ impl Csr {
             let row = &columns[starts[row]..starts[row + 1]];
             row.windows(2).all(|pair| pair[0] < pair[1]) && row.last().is_none_or(|&last| last < cols)
         };
-        if cols <= u32::MAX as usize && (0..rows).all(in_order) {
+        if u32::try_from(cols).is_ok() && (0..rows).all(in_order) {
             let columns = columns.iter().map(|&column| column as u32).collect();
             let matrix = Self { rows, cols, starts, columns, values };
             matrix.check_finite()?;

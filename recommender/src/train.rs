@@ -55,7 +55,7 @@ pub fn settings(parameters: &BTreeMap<String, f64>, seed: u64) -> Result<TasteSe
     for (name, value) in parameters {
         match name.as_str() {
             "rank" if value.fract() == 0.0 && (1.0..=1024.0).contains(value) => {
-                settings.rank = *value as usize
+                settings.rank = *value as usize;
             }
             "rank" => {
                 return Err((name.clone(), format!("must be a whole number from 1 to 1024, is {value}")));

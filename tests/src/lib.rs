@@ -2,4 +2,5 @@
 
 pub mod complete_journey;
 pub mod processes;
+pub mod sandbox;
 pub mod shop;

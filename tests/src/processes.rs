@@ -88,7 +88,7 @@ pub fn beside_this_program(binary: &str) -> anyhow::Result<PathBuf> {
 async fn listening(stderr: ChildStderr, log: &Path) -> anyhow::Result<String> {
     let mut lines = BufReader::new(stderr).lines();
     let mut file = File::create(log).await.with_context(|| format!("{}", log.display()))?;
-    let found = tokio::time::timeout(Duration::from_secs(60), async {
+    let found = tokio::time::timeout(Duration::from_mins(1), async {
         while let Some(line) = lines.next_line().await? {
             file.write_all(format!("{line}\n").as_bytes()).await?;
             if let Some(address) = address_in(&line) {

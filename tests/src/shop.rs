@@ -56,7 +56,7 @@ async fn caught_up(shop: &CompleteJourney, services: &Services) -> anyhow::Resul
     let last = shop.events.last().context("the sample has no events")?;
     let mut client = RecommenderServiceClient::connect(services.gateway()).await?;
     let started = Instant::now();
-    while started.elapsed() < Duration::from_secs(300) {
+    while started.elapsed() < Duration::from_mins(5) {
         let request = GetProfileRequest { user_id: last.user_id.clone() };
         let profile = client.get_profile(request).await;
         let recent = profile

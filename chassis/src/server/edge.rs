@@ -100,13 +100,14 @@ where
             let answer = deadline::scope(deadline, inner.call(request));
             let response = match deadline {
                 None => answer.await?,
-                Some(deadline) => match tokio::time::timeout_at(deadline.instant(), answer).await {
-                    Ok(response) => response?,
-                    Err(_) => {
+                Some(deadline) => {
+                    if let Ok(response) = tokio::time::timeout_at(deadline.instant(), answer).await {
+                        response?
+                    } else {
                         call.finish(tonic::Code::DeadlineExceeded);
                         return Ok(observe::exceeded().into_http());
                     }
-                },
+                }
             };
             if let Some(code) = observe::code_in(response.headers()) {
                 call.finish(code);

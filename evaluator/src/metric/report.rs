@@ -157,6 +157,8 @@ fn value(metric: Named, moments: &Moments) -> Option<Interval> {
         }
         MetricKind::Ratio => value_with_interval(moments, MetricKind::Ratio, LEVEL),
     }
+    // No metric of shown, clicked and bought goods can be below nothing, whatever a few units' spread says.
+    .map(|interval| Interval { lower: interval.lower.max(interval.estimate.min(0.0)), ..interval })
 }
 
 fn place(fact: &Fact, dimension: &Dimension) -> String {

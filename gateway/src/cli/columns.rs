@@ -152,7 +152,7 @@ pub(super) fn item(row: Row) -> Result<Item, Wrong> {
 
 /// An event without an id of its own gets one made of all its cells, so that a second import adds nothing.
 pub(super) fn event(row: Row) -> Result<Event, Wrong> {
-    let made = row.get("event_id").is_none().then(|| digest(&row));
+    let made = (!row.contains_key("event_id")).then(|| digest(&row));
     let mut cells = Cells::new(row);
     let (order_id, quantity) = (cells.text("order_id"), cells.number("quantity")?);
     let (revenue, cost, tax) = (cells.money("revenue")?, cells.money("cost")?, cells.money("tax")?);
@@ -206,7 +206,8 @@ fn digest(row: &Row) -> String {
         hash.update(cell.as_bytes());
         hash.update([0]);
     }
-    hash.finalize().iter().take(16).map(|byte| format!("{byte:02x}")).collect()
+    let half: [u8; 16] = hash.finalize()[..16].try_into().unwrap_or_default();
+    format!("{:032x}", u128::from_be_bytes(half))
 }
 
 fn time(cell: &str) -> Option<Timestamp> {

@@ -1,5 +1,7 @@
 //! Why a command did not do its work, and the exit code that says so.
 
+use std::fmt::Write as _;
+
 use std::fmt;
 
 use tonic::{Code, Status};
@@ -48,7 +50,7 @@ impl From<Status> for Failure {
         for violation in
             status.get_details_bad_request().map(|request| request.field_violations).unwrap_or_default()
         {
-            text.push_str(&format!("\n  {}: {}", violation.field, violation.description));
+            let _ = write!(text, "\n  {}: {}", violation.field, violation.description);
         }
         Self::Refused(text)
     }

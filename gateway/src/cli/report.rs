@@ -121,7 +121,7 @@ async fn attribution(model: &str, lookback_days: u32, gateway: Channel, json: bo
 
 fn metric(row: &MetricRow) {
     let of: Vec<String> = row.dimensions.iter().map(|(name, value)| format!("{name}={value}")).collect();
-    let value = row.value.clone().unwrap_or_default();
+    let value = row.value.unwrap_or_default();
     let value = if row.currency_code.is_empty() {
         show::interval(&value)
     } else {

@@ -89,9 +89,8 @@ impl Personaliser {
         while let Some(piece) = pieces.message().await? {
             match piece.part {
                 Some(Piece::Delta(delta)) => {
-                    if !tell(parts, Part::Delta(CopyDelta { position, delta })).await {
-                        return Err(Status::cancelled("the reader has gone"));
-                    }
+                    let heard = tell(parts, Part::Delta(CopyDelta { position, delta })).await;
+                    heard.then_some(()).ok_or_else(|| Status::cancelled("the reader has gone"))?;
                 }
                 Some(Piece::Done(done)) => return Ok(Response::new(done)),
                 None => {}

@@ -146,10 +146,9 @@ impl Fact {
         match (kind, &self.kind) {
             (Kind::Discount | Kind::Off, Kind::Discount)
             | (Kind::Off, Kind::Off | Kind::MoneyOff(_))
-            | (Kind::Discount, Kind::Off)
+            | (Kind::Discount | Kind::MoneyOff(_), Kind::Off)
             | (Kind::Percent, Kind::Percent)
             | (Kind::Unread, Kind::Unread)
-            | (Kind::MoneyOff(_), Kind::Off)
             | (Kind::Count(None), _) => true,
             (Kind::MoneyOff(claimed), Kind::MoneyOff(stated))
             | (Kind::MinSpend(claimed), Kind::MinSpend(stated))

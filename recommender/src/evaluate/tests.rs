@@ -78,7 +78,7 @@ fn measures_are_those_computed_by_hand() {
         Fold { histories: vec![vec![0], vec![4], vec![1]], targets: vec![vec![2], vec![1, 5], vec![]] };
     let found = measure(&fold, 6, &ByHand([1.0, 0.9, 0.5, 0.5, 0.1, 7.0]));
     let second = (1.0 / 3.0_f64.log2() + 1.0 / 6.0_f64.log2()) / (1.0 + 1.0 / 3.0_f64.log2());
-    assert!((found.ndcg - (0.5 + second) / 2.0).abs() < 1e-12, "{found:?}");
+    assert!((found.ndcg - f64::midpoint(0.5, second)).abs() < 1e-12, "{found:?}");
     assert_eq!((found.hit_rate, found.recall, found.coverage), (1.0, 1.0, 1.0));
 }
 

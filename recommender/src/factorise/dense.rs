@@ -131,13 +131,16 @@ pub(super) fn complete(u: &mut Array2<f32>, known: usize, seed: u64) -> Result<(
 
 /// Factors from a basis of the right side: `k` (columns × w, orthonormal) and `ak` = A·k (rows × w).
 ///
+/// U, σ and V.
+pub(super) type Triplet = (Array2<f32>, Vec<f32>, Array2<f32>);
+
 /// Rayleigh-Ritz: (A·k)ᵀ(A·k) = W·Σ²·Wᵀ gives V = k·W and U = A·k·W·Σ⁻¹.
 pub(super) fn ritz(
     k: ArrayView2<f32>,
     ak: ArrayView2<f32>,
     rank: usize,
     seed: u64,
-) -> Result<(Array2<f32>, Vec<f32>, Array2<f32>), SvdError> {
+) -> Result<Triplet, SvdError> {
     let (values, vectors) = symmetric_eigen(gram(ak, ak))?;
     let w = vectors.slice_move(s![.., ..rank]);
     let mut sigma: Vec<f64> = values.iter().take(rank).map(|value| value.max(0.0).sqrt()).collect();

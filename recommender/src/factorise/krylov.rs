@@ -31,7 +31,7 @@ pub(super) fn right_side(
     let mut block = orthonormal(gaussian(n, width, settings.seed))?;
     let mut passes = 0;
     for step in 0.. {
-        watch.step(0.9 * step as f64 / BLOCKS as f64)?;
+        watch.step(0.9 * f64::from(step) / BLOCKS as f64)?;
         let image = a.dot(block.view());
         passes += 1;
         basis = append(basis, &block);
@@ -41,7 +41,7 @@ pub(super) fn right_side(
         }
         let mut next = transposed.dot(image.view());
         passes += 1;
-        watch.step(0.9 * (step as f64 + 0.5) / BLOCKS as f64)?;
+        watch.step(0.9 * (f64::from(step) + 0.5) / BLOCKS as f64)?;
         project_out(&mut next, basis.view());
         next = orthonormal(next)?;
         // What survives of directions already known is rounding error, made large by normalising.

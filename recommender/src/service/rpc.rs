@@ -4,7 +4,14 @@ use std::pin::Pin;
 
 use futures::Stream;
 use proto::recommender::v1::recommender_service_server::RecommenderService;
-use proto::recommender::v1::*;
+use proto::recommender::v1::{
+    EraseUserRequest, EraseUserResponse, ExportUserRequest, ExportUserResponse, GetProfileRequest,
+    GetProfileResponse, IngestEventsRequest, IngestEventsResponse, ListModelsRequest, ListModelsResponse,
+    ListSegmentsRequest, ListSegmentsResponse, PredictIntentRequest, PredictIntentResponse,
+    PredictPreferenceRequest, PredictPreferenceResponse, PromoteModelRequest, PromoteModelResponse,
+    RecommendRequest, RecommendResponse, SimilarItemsRequest, SimilarItemsResponse, TrainRequest,
+    TrainResponse, UpsertItemsRequest, UpsertItemsResponse,
+};
 use tokio::sync::mpsc;
 use tokio_stream::wrappers::ReceiverStream;
 use tonic::{Request, Response, Status, Streaming};

@@ -40,7 +40,11 @@ fn item(product: &Product, cents: i64) -> Item {
     Item {
         item_id: product.product_id.clone(),
         title: title(product),
-        categories: vec![words(&product.department), words(&product.product_category)],
+        categories: [&product.department, &product.product_category]
+            .into_iter()
+            .map(|name| words(name))
+            .filter(|name| !name.is_empty())
+            .collect(),
         brand: format!("{} {}", words(&product.brand), product.manufacturer_id),
         price: Some(price),
         attributes: [("size", &product.package_size)]

@@ -17,7 +17,7 @@ use super::{bespoke, move_in, say};
 use crate::complete_journey::timestamp;
 
 /// Time the model gets to write, and the time a page would give.
-const PATIENT: Duration = Duration::from_secs(60);
+const PATIENT: Duration = Duration::from_mins(1);
 const HURRIED: Duration = Duration::from_millis(300);
 
 /// Runs the story in a fresh folder below `runs/` and ends.

@@ -1,8 +1,9 @@
 //! The four services as processes of their own, on one folder.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use crate::processes::Process;
+use crate::sandbox::models;
 
 /// The running services; ended when dropped.
 pub(super) struct Services {
@@ -58,10 +59,4 @@ impl Services {
         }
         Ok(())
     }
-}
-
-/// Where `make model` puts the weights.
-fn models() -> PathBuf {
-    let here = Path::new(env!("CARGO_MANIFEST_DIR")).join("../.cache/models");
-    std::env::var_os("BESPOKE_MODELS").map_or(here, PathBuf::from)
 }

@@ -23,7 +23,7 @@ pub(super) fn parse(text: &str) -> Option<(i64, u32)> {
 
 /// Whole units and billionths of a number; none where it is not finite or too large.
 pub(super) fn of_number(number: f64) -> Option<(i64, u32)> {
-    if !(number.abs() < 9.0e18) {
+    if number.is_nan() || number.abs() >= 9.0e18 {
         return None;
     }
     let whole = number.floor();

@@ -61,10 +61,9 @@ pub(super) fn parse(source: impl BufRead) -> Result<Csr, FileError> {
         }
         entries.push((row, column, value));
         match symmetry {
-            Symmetry::General => {}
             Symmetry::Symmetric if row != column => entries.push((column, row, value)),
             Symmetry::Skew if row != column => entries.push((column, row, -value)),
-            Symmetry::Symmetric => {}
+            Symmetry::General | Symmetry::Symmetric => {}
             Symmetry::Skew => return Err(refused(line, "a skew-symmetric matrix has no diagonal".into())),
         }
     }
