@@ -1,0 +1,241 @@
+//! The service over a socket, on SQLite and on PostgreSQL at 127.0.0.1:5432; fails where there is no PostgreSQL.
+
+use std::time::Duration;
+
+use chassis::client::{Channel, ClientConfig, connect};
+use chassis::config::Secret;
+use pbjson_types::Timestamp;
+use proto::common::v1::{Event, EventKind, Item, Money, Purchase};
+use proto::recommender::v1::recommender_service_client::RecommenderServiceClient;
+use proto::recommender::v1::{
+    EraseUserRequest, ExportUserRequest, IngestEventsRequest, ListModelsRequest, PredictIntentRequest,
+    PromoteModelRequest, RecommendRequest, RecommendResponse, Rules, SimilarItemsRequest, TrainRequest,
+    UpsertItemsRequest,
+};
+use recommender::Config;
+use sea_orm::{ConnectionTrait as _, Database};
+use tokio::net::TcpListener;
+use tokio_util::sync::CancellationToken;
+use tonic::Code;
+
+const SERVER: &str = "postgres://postgres@127.0.0.1:5432";
+
+type Client = RecommenderServiceClient<Channel>;
+
+struct Served {
+    client: Client,
+    stop: CancellationToken,
+    folder: tempfile::TempDir,
+    url: String,
+}
+
+async fn served(url: String, folder: tempfile::TempDir) -> Served {
+    let client = replica(&url, folder.path().join("models")).await;
+    Served { client: client.0, stop: client.1, folder, url }
+}
+
+/// One process's worth of the service.
+async fn replica(url: &str, models: std::path::PathBuf) -> (Client, CancellationToken) {
+    let mut config = Config::default();
+    config.store.url = Secret::new(url);
+    config.models.folder = models;
+    config.models.watch_ms = 50;
+    let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
+    let address = listener.local_addr().expect("an address");
+    let stop = CancellationToken::new();
+    tokio::spawn(recommender::run(config, listener, stop.clone()));
+    let channel = connect(&ClientConfig::to(format!("http://{address}"))).expect("a channel");
+    (Client::new(channel), stop)
+}
+
+async fn on_sqlite() -> Served {
+    let folder = tempfile::tempdir().expect("a folder");
+    let url = format!("sqlite://{}?mode=rwc", folder.path().join("r.db").display());
+    served(url, folder).await
+}
+
+fn item(n: i64) -> Item {
+    Item {
+        item_id: format!("item-{n}"),
+        title: format!("Thing {n}"),
+        categories: vec![if n < 5 { "Tea" } else { "Coffee" }.into()],
+        price: Some(Money { currency_code: "USD".into(), minor_units: 100 + n }),
+        ..Item::default()
+    }
+}
+
+fn event(id: &str, user: &str, kind: EventKind, item: i64, seconds: i64) -> Event {
+    let revenue = Some(Money { currency_code: "USD".into(), minor_units: 100 });
+    let bought = Purchase { order_id: id.into(), quantity: 1, revenue, ..Purchase::default() };
+    Event {
+        event_id: id.into(),
+        user_id: user.into(),
+        kind: kind.into(),
+        item_id: format!("item-{item}"),
+        occurred_at: Some(Timestamp { seconds, nanos: 0 }),
+        purchase: (kind == EventKind::Purchase).then_some(bought),
+        ..Event::default()
+    }
+}
+
+async fn ingest(client: &mut Client, events: Vec<Event>) -> u64 {
+    let rows = events.into_iter().map(|event| IngestEventsRequest { event: Some(event) });
+    let rows: Vec<_> = rows.collect();
+    let taken = client.ingest_events(tokio_stream::iter(rows)).await.expect("taken").into_inner();
+    assert!(taken.rejected.is_empty(), "{:?}", taken.rejected);
+    taken.accepted
+}
+
+/// Twenty tea drinkers and twenty coffee drinkers, each of whom takes most of the five goods of their kind.
+async fn fill(client: &mut Client) {
+    let rows: Vec<_> = (0..10).map(|n| UpsertItemsRequest { item: Some(item(n)) }).collect();
+    assert_eq!(client.upsert_items(tokio_stream::iter(rows)).await.expect("taken").into_inner().accepted, 10);
+    let now = chrono::Utc::now().timestamp();
+    let take = |user: i64| (0..5).filter(move |n| (user + n) % 4 != 0).map(move |n| (user, n));
+    let events: Vec<_> = (0..40)
+        .flat_map(take)
+        .map(|(user, n)| {
+            let n_of = if user % 2 == 0 { n } else { n + 5 };
+            let at = now - 86_400 * (9 - n);
+            event(&format!("{user}-{n_of}"), &format!("user-{user}"), EventKind::Purchase, n_of, at)
+        })
+        .collect();
+    let sent = events.len() as u64;
+    assert_eq!(ingest(client, events.clone()).await, sent);
+    assert_eq!(ingest(client, events).await, 0, "each once");
+}
+
+async fn train(client: &mut Client) -> String {
+    let request = TrainRequest { promote: true, ..TrainRequest::default() };
+    let mut steps = client.train(request).await.expect("starts").into_inner();
+    let mut model = None;
+    while let Some(step) = steps.message().await.expect("goes on") {
+        model = step.model.or(model);
+    }
+    model.expect("told at the end").model_id
+}
+
+fn wanted(user: &str, limit: u32) -> RecommendRequest {
+    RecommendRequest { user_id: user.into(), limit, explain: true, ..RecommendRequest::default() }
+}
+
+async fn recommend(client: &mut Client, request: RecommendRequest) -> RecommendResponse {
+    client.recommend(request).await.expect("answered").into_inner()
+}
+
+fn ids(answer: &RecommendResponse) -> Vec<&str> {
+    answer.recommendations.iter().map(|pick| pick.item_id.as_str()).collect()
+}
+
+async fn journey(served: &mut Served) {
+    let client = &mut served.client;
+    fill(client).await;
+    let refused = client.similar_items(SimilarItemsRequest { item_id: "item-1".into(), limit: 3 }).await;
+    assert_eq!(refused.expect_err("no model yet").code(), Code::FailedPrecondition);
+    let model = train(client).await;
+    client
+        .promote_model(PromoteModelRequest { model_id: model.clone(), ..Default::default() })
+        .await
+        .expect("serves");
+
+    let tea = recommend(client, wanted("user-2", 5)).await;
+    assert_eq!(tea.model_version, model);
+    let kinds: Vec<_> =
+        tea.recommendations.iter().filter_map(|pick| pick.item.as_ref()).map(|i| &i.categories[0]).collect();
+    assert!(kinds[..3].iter().all(|kind| *kind == "Tea"), "{kinds:?}");
+    for pick in &tea.recommendations[..3] {
+        let shares: f64 = pick.reasons.iter().map(|reason| reason.weight).sum();
+        assert!(!pick.reasons.is_empty() && shares > 0.0 && shares <= 1.0 + 1e-5, "{:?}", pick.reasons);
+    }
+
+    // One click of the session reaches the very next answer, without training.
+    let click = event("click", "user-2", EventKind::Click, 7, chrono::Utc::now().timestamp());
+    ingest(client, vec![click]).await;
+    let after = recommend(client, wanted("user-2", 10)).await;
+    let place = |answer: &RecommendResponse, id: &str| ids(answer).iter().position(|found| *found == id);
+    let before = recommend(client, wanted("user-4", 10)).await;
+    assert!(place(&after, "item-7") < place(&before, "item-7"), "{:?} {:?}", ids(&after), ids(&before));
+
+    let rules = Rules {
+        categories: vec!["Coffee".into()],
+        exclude_item_ids: vec!["item-9".into()],
+        ..Rules::default()
+    };
+    let coffee = recommend(client, RecommendRequest { rules: Some(rules), ..wanted("user-2", 10) }).await;
+    let mut found = ids(&coffee);
+    found.sort_unstable();
+    assert_eq!(found, ["item-5", "item-6", "item-7", "item-8"]);
+    assert_eq!(coffee.filtered_out, 6);
+
+    // Another replica on the same database and the same models serves the same.
+    let (mut other, stop) = replica(&served.url, served.folder.path().join("models")).await;
+    let list = other.list_models(ListModelsRequest::default()).await.expect("answered").into_inner();
+    assert_eq!(list.models.len(), 1);
+    assert!(list.models[0].promoted);
+    assert_eq!(ids(&recommend(&mut other, wanted("user-2", 10)).await), ids(&after));
+    stop.cancel();
+
+    let client = &mut served.client;
+    let held = client.export_user(ExportUserRequest { user_id: "user-2".into(), ..Default::default() }).await;
+    assert!(format!("{:?}", held.expect("answered").into_inner()).contains("item-7"));
+    client
+        .erase_user(EraseUserRequest { user_id: "user-2".into(), ..Default::default() })
+        .await
+        .expect("erased");
+    let gone = recommend(client, wanted("user-2", 5)).await;
+    assert_eq!(gone.degradations.len(), 1, "unknown again: {gone:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn sqlite_bears_the_journey() {
+    let mut served = on_sqlite().await;
+    journey(&mut served).await;
+    assert!(served.folder.path().join("models").read_dir().expect("models").count() > 0);
+    served.stop.cancel();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn postgres_bears_the_same_journey() {
+    let name = format!("recommender_test_{}", uuid::Uuid::new_v4().simple());
+    let admin = Database::connect(format!("{SERVER}/postgres")).await.expect("PostgreSQL at 127.0.0.1:5432");
+    admin.execute_unprepared(&format!("CREATE DATABASE {name}")).await.expect("a database");
+    let url = format!("{SERVER}/{name}");
+    let outcome = tokio::spawn(async move {
+        let mut served = served(url, tempfile::tempdir().expect("a folder")).await;
+        journey(&mut served).await;
+        served.stop.cancel();
+    });
+    let outcome = outcome.await;
+    tokio::time::sleep(Duration::from_millis(50)).await;
+    admin.execute_unprepared(&format!("DROP DATABASE {name} WITH (FORCE)")).await.expect("dropped");
+    outcome.expect("the journey");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_wrong_or_not_built_is_said() {
+    let mut served = on_sqlite().await;
+    let mut codes = Vec::new();
+    for limit in [0, 1001] {
+        let mut client = served.client.clone();
+        codes.push(client.recommend(wanted("u", limit)).await.expect_err("refused").code());
+    }
+    assert_eq!(codes, [Code::InvalidArgument; 2]);
+    let client = &mut served.client;
+    let mut steps = client.train(TrainRequest::default()).await;
+    let refused = match &mut steps {
+        Err(refused) => refused.clone(),
+        Ok(steps) => loop {
+            match steps.get_mut().message().await {
+                Err(refused) => break refused,
+                Ok(step) => assert!(step.is_some(), "an empty shop cannot be learnt from"),
+            }
+        },
+    };
+    assert_eq!(refused.code(), Code::FailedPrecondition, "{refused}");
+    let wrong =
+        TrainRequest { parameters: [("rank".to_owned(), f64::NAN)].into(), ..TrainRequest::default() };
+    assert_eq!(client.train(wrong).await.expect_err("refused").code(), Code::InvalidArgument);
+    let later = client.predict_intent(PredictIntentRequest::default()).await.expect_err("not built");
+    assert_eq!(later.code(), Code::Unimplemented);
+    served.stop.cancel();
+}
