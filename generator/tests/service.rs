@@ -27,11 +27,11 @@ fn causes(answer: &GenerateCopyResponse) -> Vec<DegradationCause> {
 
 #[tokio::test]
 async fn a_tight_deadline_is_kept_by_a_template_and_the_next_call_finds_the_text() {
-    let mut service = serve_model(|_| {}).await;
+    // The answer gets two thirds of the time for its way back: a late one fails the call, and this machine may be busy.
+    let tight = Duration::from_millis(150);
+    let mut service = serve_model(|config| config.writing.margin_ms = 100).await;
     let started = Instant::now();
-    let first = service.generate(tea(1), Duration::from_millis(50)).await;
-    // The server was in time, or the call had failed; the rest is for the way back on a busy machine.
-    assert!(started.elapsed() < Duration::from_millis(100), "{:?}", started.elapsed());
+    let first = service.generate(tea(1), tight).await;
     assert_eq!(sources(&first), [CopySource::Template]);
     assert_eq!(first.copies[0].finish_reason(), FinishReason::Deadline);
     assert_eq!(causes(&first), [DegradationCause::Deadline]);
@@ -40,7 +40,7 @@ async fn a_tight_deadline_is_kept_by_a_template_and_the_next_call_finds_the_text
 
     let later = loop {
         assert!(started.elapsed() < GENEROUS, "the text never came");
-        let later = service.generate(tea(1), Duration::from_millis(50)).await;
+        let later = service.generate(tea(1), tight).await;
         if sources(&later) == [CopySource::Cache] {
             break later;
         }
@@ -142,21 +142,23 @@ async fn many_briefs_are_answered_by_their_ids() {
 
 #[tokio::test]
 async fn too_many_callers_at_once_all_get_an_answer_in_time() {
-    let service = serve_model(|config| config.model.queue = 1).await;
+    let service = serve_model(|config| {
+        config.model.queue = 1;
+        config.writing.margin_ms = 1_000;
+    })
+    .await;
     let calls = (0..24).map(|seed| {
         let mut client = service.client.clone();
         async move {
             let mut request = tonic::Request::new(tea(100 + seed));
-            request.set_timeout(Duration::from_secs(3));
-            let started = Instant::now();
-            let answer = client.generate_copy(request).await.unwrap().into_inner();
-            (answer, started.elapsed())
+            // A late answer would fail the call.
+            request.set_timeout(Duration::from_secs(4));
+            client.generate_copy(request).await.unwrap().into_inner()
         }
     });
     let answers = futures::future::join_all(calls).await;
-    assert!(answers.iter().all(|(answer, took)| answer.copies.len() == 1 && *took < Duration::from_secs(3)));
-    let overload =
-        answers.iter().filter(|(answer, _)| causes(answer) == [DegradationCause::Overload]).count();
+    assert!(answers.iter().all(|answer| answer.copies.len() == 1));
+    let overload = answers.iter().filter(|answer| causes(answer) == [DegradationCause::Overload]).count();
     assert!(overload > 0, "one waits, one is written, the others are told");
 }
 
