@@ -84,7 +84,7 @@ async fn behaviour_becomes_content_and_content_becomes_measured_behaviour() {
         tokio::time::sleep(Duration::from_millis(50)).await;
     };
     let value = |name: &str| {
-        rows.iter().find(|row| row.metric == name).and_then(|row| row.value.clone()).expect(name)
+        rows.iter().find(|row| row.metric == name).and_then(|row| row.value).expect(name)
     };
     assert!((value("CTR").estimate - 0.2).abs() < 1e-9, "one click of five seen: {:?}", value("CTR"));
     let sold =
