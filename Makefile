@@ -2,6 +2,8 @@
 .DEFAULT_GOAL := help
 .PHONY: help demo run test check bench model
 
+BENCHES := $(basename $(notdir $(wildcard bench/*.txt)))
+
 CARGO ?= cargo
 
 help: ## what there is
@@ -21,8 +23,10 @@ test: ## every test; fetches the model and starts the servers it needs
 check: ## formatting, lints, the contract, licences, manifests
 	scripts/check.sh
 
-bench: ## every bench, each beside a named peer
-	scripts/bench.sh
+bench: $(BENCHES:%=bench-%) ## every bench, each beside a named peer; bench-NAME runs one
+
+bench-%:
+	scripts/bench.sh $*
 
 model: ## fetch and verify the development model (491 MB) into .cache/models
 	scripts/model.sh

@@ -1,11 +1,13 @@
 #!/usr/bin/env bash
-# Every bench, each beside a named peer in the same run; ratios count, absolute times are this machine's.
-# A table on standard output, the figures in target/bench/NAME.json.
+# One bench, bench/NAME.py, beside its named peers in the same run; ratios count, absolute times are this machine's.
+# The peers of bench/NAME.txt go into .cache/bench/NAME; one that cannot be installed fails the bench.
 set -euo pipefail
 cd "$(dirname "$0")/.."
-tools=$PWD/.cache/bench
+name=$1
+shift
+[ -f "bench/$name.py" ] || { echo "no bench $name; there are: $(cd bench && ls -- *.txt | sed 's/\.txt//' | xargs)" >&2; exit 2; }
+tools=$PWD/.cache/bench/$name
 [ -x "$tools/bin/python" ] || python3 -m venv "$tools"
-"$tools/bin/pip" install --quiet --disable-pip-version-check numpy==2.3.4 scipy==1.16.3 scikit-learn==1.7.2 safetensors==0.6.2
+"$tools/bin/pip" install --quiet --disable-pip-version-check -r "bench/$name.txt"
 cargo build --release --locked --workspace --bins
-mkdir -p target/bench
-exec "$tools/bin/python" scripts/bench_factorise.py target/release/recommender target/bench "$@"
+exec "$tools/bin/python" "bench/$name.py" "$@"
