@@ -2,6 +2,7 @@
 
 mod credits;
 mod policy;
+mod simulate;
 
 use std::fs::File;
 use std::io::Write as _;
@@ -14,6 +15,7 @@ use proto::evaluator::v1::AnalyseExperimentRequest;
 use serde_json::json;
 
 use crate::experiment::bucket::{HashVersion, bucket};
+use crate::experiment::simulate::Plan;
 
 /// A batch tool.
 #[derive(Debug, Subcommand)]
@@ -53,6 +55,27 @@ pub enum Tool {
         /// JSON of an AnalyseExperiment request with arms.
         #[arg(long, value_name = "FILE")]
         arms: PathBuf,
+        /// Print JSON.
+        #[arg(long)]
+        json: bool,
+    },
+    /// Simulate experiments without an effect: false-positive rates and coverage of every interval.
+    Simulate {
+        /// Experiments of each kind of metric.
+        #[arg(long, default_value_t = 2_000)]
+        experiments: u32,
+        /// Looks at each.
+        #[arg(long, default_value_t = 100)]
+        looks: u32,
+        /// Units an arm that arrive between two looks.
+        #[arg(long, default_value_t = 100)]
+        units: u32,
+        /// Error level.
+        #[arg(long, default_value_t = 0.05)]
+        alpha: f64,
+        /// Seed of every draw.
+        #[arg(long, default_value_t = 1)]
+        seed: u64,
         /// Print JSON.
         #[arg(long)]
         json: bool,
@@ -101,6 +124,9 @@ pub fn run(tool: Tool) -> ExitCode {
             credits::print_credits(&journeys, model, order as usize, json)
         }
         Tool::Analyse { arms, json } => print_analysis(&arms, json),
+        Tool::Simulate { experiments, looks, units, alpha, seed, json } => {
+            simulate::print_simulation(&Plan { experiments, looks, units, alpha, seed }, json)
+        }
         Tool::Policy { log, target, json } => policy::print_policy(&log, target.as_deref(), json),
     };
     match done {

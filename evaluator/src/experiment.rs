@@ -8,3 +8,5 @@ pub mod effect;
 pub mod health;
 pub mod outcome;
 pub mod power;
+pub mod simulate;
+pub mod stratify;

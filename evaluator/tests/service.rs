@@ -128,7 +128,7 @@ async fn holdouts_see_nothing_and_variants_set_their_angle() {
 
 fn arm(variant_id: &str, units: u64, sum: f64) -> Arm {
     let moments = Moments { units, sum, ..Moments::default() };
-    Arm { variant_id: variant_id.into(), weight: 0.5, moments: Some(moments) }
+    Arm { variant_id: variant_id.into(), weight: 0.5, moments: Some(moments), ..Arm::default() }
 }
 
 fn two_proportions() -> AnalyseExperimentRequest {

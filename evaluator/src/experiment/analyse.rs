@@ -2,7 +2,7 @@
 
 use super::effect::{Difference, Effect, Obstacle, effect};
 use crate::metric::{MetricKind, Moments};
-use crate::stats::{Interval, normal, student};
+use crate::stats::{Interval, interval, normal, student};
 
 /// How the evidence is weighed.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -93,6 +93,8 @@ pub enum Warning {
     FewUnits,
     /// Fewer than 5 units with or without the outcome in an arm: the normal approximation is rough.
     FewOutcomes,
+    /// The control cannot be told from zero: by Fieller the relative effect has no bounds at that level.
+    UnboundedRelativeEffect,
 }
 
 impl Warning {
@@ -107,6 +109,7 @@ impl Warning {
             Self::CupedNotUsed => "CUPED_NOT_USED",
             Self::FewUnits => "FEW_UNITS",
             Self::FewOutcomes => "FEW_OUTCOMES",
+            Self::UnboundedRelativeEffect => "UNBOUNDED_RELATIVE_EFFECT",
         }
     }
 }
@@ -130,48 +133,84 @@ pub struct Comparison {
     pub control_value: Option<f64>,
     /// The variant's value, where it has one.
     pub variant_value: Option<f64>,
+    /// FIXED and relative, with an uncertain control: Fieller's interval, where it is bounded.
+    pub fieller: Option<Interval>,
     /// What to beware of.
     pub warnings: Vec<Warning>,
 }
 
 /// Compares `treatment` with `control`.
 pub fn compare(control: &Moments, treatment: &Moments, question: &Question) -> Comparison {
-    let mut warnings = cautions(control, treatment, question);
+    let mut answer = blank(control, treatment, question);
+    let found = effect(control, treatment, question.kind, question.difference, question.cuped);
+    if question.cuped && found.is_ok_and(|effect| effect.theta.is_none()) {
+        answer.warnings.push(Warning::CupedNotUsed);
+    }
+    conclude(found, question, &mut answer);
+    answer
+}
+
+/// What is told where there is no effect.
+pub(super) fn blank(control: &Moments, treatment: &Moments, question: &Question) -> Comparison {
     let value = |moments| crate::metric::Statistic::of(moments, question.kind).map(|s| s.mean);
-    let (control_value, variant_value) = (value(control), value(treatment));
     let bayesian = matches!(question.method, Method::Bayesian { .. });
-    let mut answer = Comparison {
+    Comparison {
         effect: None,
         standard_error: 0.0,
         p_value: (!bayesian).then_some(1.0),
         chance_to_win: bayesian.then_some(0.5),
         risk_control: bayesian.then_some(0.0),
         risk_treatment: bayesian.then_some(0.0),
-        control_value,
-        variant_value,
-        warnings: Vec::new(),
-    };
-    match effect(control, treatment, question.kind, question.difference, question.cuped) {
-        Ok(effect) => {
-            if question.cuped && effect.theta.is_none() {
-                warnings.push(Warning::CupedNotUsed);
-            }
-            if question.difference == Difference::Relative {
-                if effect.control < 0.0 {
-                    warnings.push(Warning::NegativeBaseline);
-                }
-                if effect.control_z < 3.0 {
-                    warnings.push(Warning::UncertainBaseline);
-                }
-            }
-            weigh(&effect, question, &mut answer);
-        }
-        Err(Obstacle::NoValue) => warnings.push(Warning::NoValue),
-        Err(Obstacle::ZeroBaseline) => warnings.push(Warning::ZeroBaseline),
-        Err(Obstacle::ZeroVariance) => warnings.push(Warning::ZeroVariance),
+        control_value: value(control),
+        variant_value: value(treatment),
+        fieller: None,
+        warnings: cautions(control, treatment, question),
     }
-    answer.warnings = warnings;
-    answer
+}
+
+/// Fills `answer` with what `found` says, or with the name of the obstacle.
+pub(super) fn conclude(found: Result<Effect, Obstacle>, question: &Question, answer: &mut Comparison) {
+    let effect = match found {
+        Ok(effect) => effect,
+        Err(obstacle) => {
+            answer.warnings.push(match obstacle {
+                Obstacle::NoValue => Warning::NoValue,
+                Obstacle::ZeroBaseline => Warning::ZeroBaseline,
+                Obstacle::ZeroVariance => Warning::ZeroVariance,
+            });
+            return;
+        }
+    };
+    if question.difference == Difference::Relative {
+        if effect.control < 0.0 {
+            answer.warnings.push(Warning::NegativeBaseline);
+        }
+        if effect.control_z < 3.0 {
+            answer.warnings.push(Warning::UncertainBaseline);
+            if question.method == Method::Fixed && question.alternative == Alternative::TwoSided {
+                answer.fieller = relative_by_fieller(&effect, question.alpha);
+                if answer.fieller.is_none() {
+                    answer.warnings.push(Warning::UnboundedRelativeEffect);
+                }
+            }
+        }
+    }
+    weigh(&effect, question, answer);
+}
+
+/// Fieller's interval of treatment ÷ control − 1, with the arms' own (CUPED: adjusted) errors. Of a negative control
+/// the effect still divides by the control itself, so the ratio is the same.
+fn relative_by_fieller(effect: &Effect, alpha: f64) -> Option<Interval> {
+    let critical = student::quantile(1.0 - alpha / 2.0, effect.dof);
+    let shifted = effect.control * (1.0 + effect.estimate);
+    let ratio = interval::fieller(
+        (shifted, effect.treatment_error),
+        (effect.control, effect.control_error),
+        critical,
+        1.0 - alpha,
+    )?;
+    let found = Interval { estimate: effect.estimate, lower: ratio.lower - 1.0, upper: ratio.upper - 1.0, ..ratio };
+    found.is_finite().then_some(found)
 }
 
 fn cautions(control: &Moments, treatment: &Moments, question: &Question) -> Vec<Warning> {

@@ -41,8 +41,10 @@ pub struct Judged<'a> {
     pub variant_id: &'a str,
     /// The metric's name; empty for arms given with a request.
     pub metric: &'a str,
-    /// Whether the metric must merely not fall.
+    /// Whether the metric must merely not fall (where lower is better: not rise).
     pub guardrail: bool,
+    /// Whether a fall is the better direction.
+    pub lower_is_better: bool,
     /// The comparison.
     pub comparison: &'a Comparison,
     /// Its p-value adjusted over the family.
@@ -74,7 +76,7 @@ pub fn decide(judged: &[Judged<'_>], health: &Health, alpha: f64) -> Decision {
         let gain = evidence
             .iter()
             .filter(|(j, found)| !j.guardrail && *found == Evidence::Better)
-            .filter_map(|(j, _)| j.comparison.effect.map(|e| e.estimate))
+            .filter_map(|(j, _)| j.comparison.effect.map(|e| e.estimate.abs()))
             .reduce(f64::max);
         if let Some(gain) = gain
             && best.is_none_or(|(_, other)| gain > other)
@@ -97,7 +99,7 @@ fn evidence(judged: &Judged<'_>, alpha: f64) -> Evidence {
         (None, Some(chance)) => chance > 1.0 - alpha / 2.0 || chance < alpha / 2.0,
         (None, None) => false,
     };
-    match (found, effect.estimate > 0.0) {
+    match (found, (effect.estimate > 0.0) != judged.lower_is_better) {
         (false, _) => Evidence::Open,
         (true, true) => Evidence::Better,
         (true, false) => Evidence::Worse,
@@ -108,9 +110,10 @@ fn explain(judged: &Judged<'_>, found: Evidence) -> String {
     let metric = if judged.metric.is_empty() { "the metric" } else { judged.metric };
     let what = match (found, judged.guardrail) {
         (Evidence::Better, _) => "is better",
+        (Evidence::Worse, true) if judged.lower_is_better => "rose, and is a guardrail",
         (Evidence::Worse, true) => "fell, and is a guardrail",
         (Evidence::Worse, false) => "is worse",
-        (Evidence::Open, true) => "did not fall as far as can be told",
+        (Evidence::Open, true) => "did not get worse as far as can be told",
         (Evidence::Open, false) => "is not yet told apart from the control",
     };
     let size = judged.comparison.effect.map_or_else(

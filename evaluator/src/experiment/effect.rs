@@ -42,13 +42,18 @@ pub struct Effect {
     pub theta: Option<f64>,
     /// The control's value over its standard error: how sure the denominator of a relative effect is.
     pub control_z: f64,
+    /// Standard error of the control's value, CUPED-adjusted where that was used.
+    pub control_error: f64,
+    /// Standard error of the treatment's value, likewise.
+    pub treatment_error: f64,
 }
 
 /// One arm reduced to what the difference needs.
-struct Side {
-    raw: Statistic,
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Side {
+    pub(super) raw: Statistic,
     /// CUPED-adjusted, the same as `raw` without a covariate.
-    adjusted: Statistic,
+    pub(super) adjusted: Statistic,
 }
 
 /// The effect of `treatment` against `control`.
@@ -66,6 +71,16 @@ pub fn effect(
     let theta = if cuped { pooled_theta(control, treatment, kind) } else { None };
     let a = side(control, kind, theta).ok_or(Obstacle::NoValue)?;
     let b = side(treatment, kind, theta).ok_or(Obstacle::NoValue)?;
+    between(a, b, difference, theta)
+}
+
+/// The effect of `b` against `a`.
+pub(super) fn between(
+    a: Side,
+    b: Side,
+    difference: Difference,
+    theta: Option<f64>,
+) -> Result<Effect, Obstacle> {
     if difference == Difference::Relative && a.raw.mean == 0.0 {
         return Err(Obstacle::ZeroBaseline);
     }
@@ -97,11 +112,13 @@ pub fn effect(
         units: a.raw.units + b.raw.units,
         theta,
         control_z: a.raw.mean.abs() / a.raw.squared_error().sqrt(),
+        control_error: ea.sqrt(),
+        treatment_error: eb.sqrt(),
     })
 }
 
 /// θ over both arms; `None` for a ratio, without covariates, or where the covariate is constant.
-fn pooled_theta(control: &Moments, treatment: &Moments, kind: MetricKind) -> Option<f64> {
+pub(super) fn pooled_theta(control: &Moments, treatment: &Moments, kind: MetricKind) -> Option<f64> {
     if kind == MetricKind::Ratio || !control.has_covariate() || !treatment.has_covariate() {
         return None;
     }
@@ -112,7 +129,7 @@ fn pooled_theta(control: &Moments, treatment: &Moments, kind: MetricKind) -> Opt
     (variance > 0.0).then(|| joint / variance)
 }
 
-fn side(moments: &Moments, kind: MetricKind, theta: Option<f64>) -> Option<Side> {
+pub(super) fn side(moments: &Moments, kind: MetricKind, theta: Option<f64>) -> Option<Side> {
     let raw = Statistic::of(moments, kind)?;
     let Some(theta) = theta else {
         return Some(Side { raw, adjusted: raw });

@@ -1,5 +1,9 @@
 //! Whether an experiment's data can be trusted at all.
 
+use super::analyse::{Method, Question, compare};
+use super::effect::Difference;
+use crate::metric::{MetricKind, Moments};
+use crate::stats::adjust::{Adjustment, adjusted};
 use crate::stats::chi;
 
 /// Below this p-value the arms' sizes are not what was designed: something selects units.
@@ -14,6 +18,9 @@ pub struct Health {
     pub srm_p_value: Option<f64>,
     /// Units seen in more than one arm.
     pub multiple_exposures: u64,
+    /// Least p-value of the covariate's difference from the control before treatment, adjusted by Holm; `None`
+    /// without a covariate.
+    pub covariate_p_value: Option<f64>,
     /// Names of what is wrong.
     pub warnings: Vec<&'static str>,
 }
@@ -42,8 +49,41 @@ pub fn check(units: &[u64], weights: &[f64], multiple_exposures: u64) -> Health 
     if units.iter().zip(weights).any(|(&n, &w)| n > 0 && w == 0.0) {
         warnings.push("UNITS_IN_A_VARIANT_WITHOUT_WEIGHT");
     }
-    Health { srm_p_value, multiple_exposures, warnings }
+    Health { srm_p_value, multiple_exposures, covariate_p_value: None, warnings }
 }
+
+impl Health {
+    /// Checks too whether the arms, the control first, were alike before treatment: Welch's test on the covariate.
+    #[must_use]
+    pub fn with_covariates(mut self, arms: &[Moments]) -> Self {
+        let covariate = |arm: &Moments| Moments {
+            units: arm.units,
+            sum: arm.covariate_sum,
+            sum_squares: arm.covariate_sum_squares,
+            ..Moments::default()
+        };
+        let question = Question::new(MetricKind::Mean, Difference::Absolute, Method::Fixed);
+        let Some((control, others)) = arms.split_first().filter(|_| arms.iter().all(Moments::has_covariate)) else {
+            return self;
+        };
+        let p_values: Vec<f64> = others
+            .iter()
+            .filter_map(|arm| compare(&covariate(control), &covariate(arm), &question).p_value)
+            .collect();
+        let least = adjusted(&p_values, Adjustment::Holm).into_iter().reduce(f64::min);
+        self.covariate_p_value = match (self.covariate_p_value, least) {
+            (Some(a), Some(b)) => Some(a.min(b)),
+            (a, b) => a.or(b),
+        };
+        let uneven = least.is_some_and(|p| p < SRM_THRESHOLD);
+        if uneven && !self.warnings.contains(&COVARIATE_IMBALANCE) {
+            self.warnings.push(COVARIATE_IMBALANCE);
+        }
+        self
+    }
+}
+
+const COVARIATE_IMBALANCE: &str = "COVARIATE_IMBALANCE";
 
 #[cfg(test)]
 mod tests {
@@ -55,5 +95,22 @@ mod tests {
         assert_eq!(check(&[1000, 1300], &[0.5, 0.5], 0).warnings, ["SAMPLE_RATIO_MISMATCH"]);
         assert_eq!(check(&[1000, 1000], &[0.0, 0.0], 40).warnings, ["MULTIPLE_EXPOSURES"]);
         assert_eq!(check(&[0, 0], &[0.5, 0.5], 0).srm_p_value, None);
+    }
+
+    #[test]
+    fn arms_that_differed_before_treatment_are_named() {
+        let arm = |covariate_sum: f64| Moments {
+            units: 1000,
+            covariate_sum,
+            covariate_sum_squares: covariate_sum * covariate_sum / 1000.0 + 4000.0,
+            ..Moments::proportion(1000, 100.0)
+        };
+        let even = check(&[1000, 1000], &[0.5, 0.5], 0).with_covariates(&[arm(10_000.0), arm(10_050.0)]);
+        assert!(even.warnings.is_empty() && even.covariate_p_value.is_some_and(|p| p > 0.5));
+        // 0.5 is 5.6 standard errors of the difference of two means of 1000 with variance 4.
+        let uneven = check(&[1000, 1000], &[0.5, 0.5], 0).with_covariates(&[arm(10_000.0), arm(10_500.0)]);
+        assert_eq!(uneven.warnings, ["COVARIATE_IMBALANCE"]);
+        let none = check(&[9, 9], &[0.5, 0.5], 0).with_covariates(&[Moments::proportion(9, 1.0)]);
+        assert_eq!(none.covariate_p_value, None);
     }
 }

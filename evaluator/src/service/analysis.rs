@@ -8,10 +8,11 @@ use proto::evaluator::v1 as wire;
 use proto::validate::Violations;
 
 use super::convert::interval;
-use crate::experiment::analyse::{Comparison, Method, Prior, Question, compare};
+use crate::experiment::analyse::{Alternative, Comparison, Method, Prior, Question, compare};
 use crate::experiment::decision::{Judged, Verdict, decide};
 use crate::experiment::effect::Difference;
 use crate::experiment::health::Health;
+use crate::experiment::stratify::{self, Strata};
 use crate::metric::{MetricKind, Moments};
 use crate::stats::adjust::{Adjustment, adjusted};
 
@@ -25,24 +26,36 @@ struct Family {
     guardrail: bool,
     kind: MetricKind,
     arms: Vec<Moments>,
+    /// Of each arm by stratum; empty: not stratified.
+    strata: Vec<Strata>,
     warnings: Vec<&'static str>,
+}
+
+impl Family {
+    fn compare(&self, arm: usize, question: &Question) -> Comparison {
+        let question = Question { kind: self.kind, ..*question };
+        match self.strata.first() {
+            Some(control) => stratify::compare(control, &self.strata[arm], &question),
+            None => compare(&self.arms[0], &self.arms[arm], &question),
+        }
+    }
 }
 
 fn answer(
     names: &[String],
     families: &[Family],
     question: &Question,
+    adjustment: Adjustment,
     health: &Health,
 ) -> wire::AnalyseExperimentResponse {
     let mut compared: Vec<(&Family, &str, Comparison)> = Vec::new();
     for family in families {
-        let question = Question { kind: family.kind, ..*question };
-        for (name, arm) in names.iter().zip(&family.arms).skip(1) {
-            compared.push((family, name, compare(&family.arms[0], arm, &question)));
+        for (index, name) in names.iter().enumerate().skip(1) {
+            compared.push((family, name, family.compare(index, question)));
         }
     }
     let p_values: Vec<f64> = compared.iter().filter_map(|(_, _, comparison)| comparison.p_value).collect();
-    let mut by_size = adjusted(&p_values, Adjustment::Holm).into_iter();
+    let mut by_size = adjusted(&p_values, adjustment).into_iter();
     let p_adjusted: Vec<Option<f64>> =
         compared.iter().map(|(_, _, comparison)| comparison.p_value.and_then(|_| by_size.next())).collect();
     let mut judged: Vec<Judged<'_>> = compared
@@ -52,6 +65,7 @@ fn answer(
             variant_id,
             metric: &family.metric,
             guardrail: family.guardrail,
+            lower_is_better: question.lower_is_better,
             comparison,
             p_adjusted: *p_adjusted,
         })
@@ -80,6 +94,7 @@ fn answer(
                 .collect(),
             control_value: comparison.control_value.unwrap_or(0.0),
             variant_value: comparison.variant_value.unwrap_or(0.0),
+            fieller: comparison.fieller.map(interval),
         })
         .collect();
     let verdict = match decision.verdict {
@@ -93,6 +108,7 @@ fn answer(
         health: Some(wire::ExperimentHealth {
             srm_p_value: health.srm_p_value,
             multiple_exposures: health.multiple_exposures,
+            covariate_p_value: health.covariate_p_value,
             warnings: health.warnings.iter().map(ToString::to_string).collect(),
         }),
         decision: Some(wire::ExperimentDecision {
@@ -143,7 +159,33 @@ fn question(found: &mut Violations, request: &wire::AnalyseExperimentRequest, ki
         wire::Difference::Unspecified | wire::Difference::Relative => Difference::Relative,
         wire::Difference::Absolute => Difference::Absolute,
     };
-    Question { cuped: request.cuped, alpha, ..Question::new(kind, difference, method) }
+    found.known_enum::<wire::Alternative>("alternative", request.alternative, false);
+    let alternative = match request.alternative() {
+        wire::Alternative::Unspecified | wire::Alternative::TwoSided => Alternative::TwoSided,
+        wire::Alternative::Greater => Alternative::Greater,
+    };
+    if alternative == Alternative::Greater && method != Method::Fixed {
+        found.add("alternative", "ONLY_FIXED", "must be ALTERNATIVE_TWO_SIDED but for ANALYSIS_METHOD_FIXED");
+    }
+    if alternative == Alternative::Greater && request.lower_is_better {
+        let text = "must be false with ALTERNATIVE_GREATER, which asks whether the variant is greater";
+        found.add("lower_is_better", "CONTRADICTION", text);
+    }
+    Question {
+        cuped: request.cuped,
+        alpha,
+        alternative,
+        lower_is_better: request.lower_is_better,
+        ..Question::new(kind, difference, method)
+    }
+}
+
+fn adjustment(found: &mut Violations, request: &wire::AnalyseExperimentRequest) -> Adjustment {
+    found.known_enum::<wire::Adjustment>("adjustment", request.adjustment, false);
+    match request.adjustment() {
+        wire::Adjustment::Unspecified | wire::Adjustment::Holm => Adjustment::Holm,
+        wire::Adjustment::BenjaminiHochberg => Adjustment::BenjaminiHochberg,
+    }
 }
 
 /// A probability strictly between 0 and 1.

@@ -2,7 +2,7 @@ use proto::evaluator::v1 as wire;
 use proto::validate::Violations;
 use tonic::Status;
 
-use super::{Family, answer, metric_kind, question};
+use super::{Family, adjustment, answer, metric_kind, question};
 use crate::error::Error;
 use crate::experiment::health::check;
 use crate::experiment::outcome::Outcomes;
@@ -25,6 +25,7 @@ pub(in crate::service) async fn stored(
     }
     let kind = metric_kind(&mut found, request.metric_kind, false);
     let question = question(&mut found, &request, MetricKind::Mean);
+    let adjustment = adjustment(&mut found, &request);
     for (index, name) in request.metrics.iter().enumerate() {
         if Named::parse(name).is_none() {
             let text = format!("must be one of {}, is {name:?}", Named::names());
@@ -76,10 +77,11 @@ pub(in crate::service) async fn stored(
                 guardrail,
                 kind,
                 arms: sums.arms,
+                strata: Vec::new(),
                 warnings,
             });
         }
-        Ok(answer(&names, &families, &question, &health))
+        Ok(answer(&names, &families, &question, adjustment, &health))
     };
     base.pool.run(analysis).await?
 }
