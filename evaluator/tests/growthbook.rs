@@ -11,18 +11,12 @@ fn moments(kind: &str, given: &Value) -> Moments {
     let units = given[0].as_u64().expect("units");
     let sums = Moments { units, sum: at(1), sum_squares: at(2), ..Moments::default() };
     match kind {
-        "ratio" => Moments {
-            denominator_sum: at(3),
-            denominator_sum_squares: at(4),
-            cross_sum: at(5),
-            ..sums
-        },
-        "regression_adjusted" => Moments {
-            covariate_sum: at(3),
-            covariate_sum_squares: at(4),
-            covariate_cross_sum: at(5),
-            ..sums
-        },
+        "ratio" => {
+            Moments { denominator_sum: at(3), denominator_sum_squares: at(4), cross_sum: at(5), ..sums }
+        }
+        "regression_adjusted" => {
+            Moments { covariate_sum: at(3), covariate_sum_squares: at(4), covariate_cross_sum: at(5), ..sums }
+        }
         _ => sums,
     }
 }
@@ -51,15 +45,13 @@ fn request(case: &Value, question: &str) -> AnalyseExperimentRequest {
     match question {
         "t_two_sided_a05" => by(AnalysisMethod::Fixed),
         "t_two_sided_a01" => AnalyseExperimentRequest { alpha: Some(0.01), ..by(AnalysisMethod::Fixed) },
-        "t_greater_a05" => AnalyseExperimentRequest {
-            alternative: Alternative::Greater.into(),
-            ..by(AnalysisMethod::Fixed)
-        },
+        "t_greater_a05" => {
+            AnalyseExperimentRequest { alternative: Alternative::Greater.into(), ..by(AnalysisMethod::Fixed) }
+        }
         "sequential_tau5000" => by(AnalysisMethod::Sequential),
-        "sequential_tau500" => AnalyseExperimentRequest {
-            sequential_tuning: Some(500.0),
-            ..by(AnalysisMethod::Sequential)
-        },
+        "sequential_tau500" => {
+            AnalyseExperimentRequest { sequential_tuning: Some(500.0), ..by(AnalysisMethod::Sequential) }
+        }
         "bayes_flat" => by(AnalysisMethod::Bayesian),
         "bayes_flat_inverse" => {
             AnalyseExperimentRequest { lower_is_better: true, ..by(AnalysisMethod::Bayesian) }

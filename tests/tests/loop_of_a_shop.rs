@@ -83,9 +83,8 @@ async fn behaviour_becomes_content_and_content_becomes_measured_behaviour() {
         assert!(started.elapsed() < Duration::from_secs(60), "{rows:?}");
         tokio::time::sleep(Duration::from_millis(50)).await;
     };
-    let value = |name: &str| {
-        rows.iter().find(|row| row.metric == name).and_then(|row| row.value).expect(name)
-    };
+    let value =
+        |name: &str| rows.iter().find(|row| row.metric == name).and_then(|row| row.value).expect(name);
     assert!((value("CTR").estimate - 0.2).abs() < 1e-9, "one click of five seen: {:?}", value("CTR"));
     let sold =
         |event: &proto::common::v1::Event| event.purchase.as_ref()?.revenue.as_ref().map(|m| m.minor_units);
