@@ -209,7 +209,8 @@ fn relative_by_fieller(effect: &Effect, alpha: f64) -> Option<Interval> {
         critical,
         1.0 - alpha,
     )?;
-    let found = Interval { estimate: effect.estimate, lower: ratio.lower - 1.0, upper: ratio.upper - 1.0, ..ratio };
+    let found =
+        Interval { estimate: effect.estimate, lower: ratio.lower - 1.0, upper: ratio.upper - 1.0, ..ratio };
     found.is_finite().then_some(found)
 }
 

@@ -63,7 +63,8 @@ impl Health {
             ..Moments::default()
         };
         let question = Question::new(MetricKind::Mean, Difference::Absolute, Method::Fixed);
-        let Some((control, others)) = arms.split_first().filter(|_| arms.iter().all(Moments::has_covariate)) else {
+        let Some((control, others)) = arms.split_first().filter(|_| arms.iter().all(Moments::has_covariate))
+        else {
             return self;
         };
         let p_values: Vec<f64> = others

@@ -39,11 +39,8 @@ fn effect(control: &Strata, treatment: &Strata, question: &Question) -> Result<E
     }
     let pairs = pairs(control, treatment);
     let total: u64 = pairs.iter().map(|(a, b)| a.units + b.units).sum();
-    let theta = if question.cuped {
-        pooled_theta(&whole(control), &whole(treatment), question.kind)
-    } else {
-        None
-    };
+    let theta =
+        if question.cuped { pooled_theta(&whole(control), &whole(treatment), question.kind) } else { None };
     let mut sides = [empty(whole(control).units), empty(whole(treatment).units)];
     for (a, b) in &pairs {
         let share = (a.units + b.units) as f64 / total as f64;
@@ -79,9 +76,9 @@ fn pairs(control: &Strata, treatment: &Strata) -> Vec<(Moments, Moments)> {
     let small = |(a, b): &(Moments, Moments)| a.units.min(b.units) < FEWEST;
     let (few, mut kept): (Vec<_>, Vec<_>) =
         names.into_iter().map(|name| (of(control, name), of(treatment, name))).partition(small);
-    let rest = few
-        .into_iter()
-        .fold((Moments::default(), Moments::default()), |sum, pair| (sum.0.plus(&pair.0), sum.1.plus(&pair.1)));
+    let rest = few.into_iter().fold((Moments::default(), Moments::default()), |sum, pair| {
+        (sum.0.plus(&pair.0), sum.1.plus(&pair.1))
+    });
     if rest.0.units + rest.1.units > 0 {
         match kept.iter_mut().max_by_key(|(a, b)| a.units + b.units) {
             Some(largest) if small(&rest) => *largest = (largest.0.plus(&rest.0), largest.1.plus(&rest.1)),
