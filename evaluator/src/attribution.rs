@@ -1,6 +1,9 @@
 //! Attribution: which touches earned a conversion.
 
+pub mod absorption;
+pub mod analysis;
 pub mod bootstrap;
+pub mod calibrate;
 pub mod chain;
 pub mod credit;
 pub mod heuristic;
@@ -8,6 +11,9 @@ pub mod journeys;
 pub mod markov;
 pub mod observed;
 pub mod shapley;
+pub mod whole;
+pub mod window;
 
 pub use credit::{Attribution, Credit, attribute};
-pub use journeys::{Journeys, UNMATCHED};
+pub use journeys::{Counts, Journeys, UNMATCHED};
+pub use window::{Repeats, Window};

@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use anyhow::Context as _;
-use clap::{Subcommand, ValueEnum};
+use clap::Subcommand;
 use proto::evaluator::v1::AnalyseExperimentRequest;
 use serde_json::json;
 
@@ -36,20 +36,7 @@ pub enum Tool {
         json: bool,
     },
     /// Share the conversions of journeys among channels.
-    Attribute {
-        /// CSV with the columns path ("a > b > c"), conversions, value and nulls.
-        #[arg(long, value_name = "FILE")]
-        journeys: PathBuf,
-        /// How credit is shared.
-        #[arg(long, value_enum, default_value = "last-touch")]
-        model: ModelName,
-        /// Of markov: steps of memory.
-        #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..=4))]
-        order: u32,
-        /// Print JSON.
-        #[arg(long)]
-        json: bool,
-    },
+    Attribute(credits::Arguments),
     /// Compare the arms of an experiment with the control.
     Analyse {
         /// JSON of an AnalyseExperiment request with arms.
@@ -94,35 +81,11 @@ pub enum Tool {
     },
 }
 
-/// A model's name on the command line; underscores are taken too.
-#[derive(Debug, Clone, Copy, ValueEnum)]
-pub enum ModelName {
-    /// All to the last touch.
-    #[value(alias = "last_touch", alias = "last")]
-    LastTouch,
-    /// All to the first touch.
-    #[value(alias = "first_touch", alias = "first")]
-    FirstTouch,
-    /// Equal shares.
-    Linear,
-    /// The later, the more.
-    #[value(alias = "time_decay")]
-    TimeDecay,
-    /// Two fifths to the first and the last.
-    Position,
-    /// By removal from a Markov chain.
-    Markov,
-    /// By the Shapley value.
-    Shapley,
-}
-
 /// Runs a tool.
 pub fn run(tool: Tool) -> ExitCode {
     let done = match tool {
         Tool::Bucket { hash_version, seed, unit, json } => print_bucket(hash_version, &seed, &unit, json),
-        Tool::Attribute { journeys, model, order, json } => {
-            credits::print_credits(&journeys, model, order as usize, json)
-        }
+        Tool::Attribute(arguments) => credits::print_credits(arguments),
         Tool::Analyse { arms, json } => print_analysis(&arms, json),
         Tool::Simulate { experiments, looks, units, alpha, seed, json } => {
             simulate::print_simulation(&Plan { experiments, looks, units, alpha, seed }, json)

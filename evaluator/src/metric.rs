@@ -2,6 +2,7 @@
 
 pub mod activity;
 pub mod behaviour;
+pub mod cohort;
 pub mod fact;
 pub mod moments;
 pub mod named;

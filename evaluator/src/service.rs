@@ -2,6 +2,7 @@
 
 pub mod analysis;
 pub mod attribution;
+mod cohorts;
 mod convert;
 mod decisions;
 mod effects;

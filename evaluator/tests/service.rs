@@ -218,6 +218,7 @@ async fn markov_credits_equal_the_textbooks() {
         conversions,
         value: conversions * 10.0,
         nulls,
+        ..Journey::default()
     };
     let journeys =
         vec![journey(&["a", "b", "c"], 1.0, 0.0), journey(&["a"], 0.0, 1.0), journey(&["b", "c"], 0.0, 1.0)];

@@ -1,11 +1,12 @@
 //! Credits: every conversion given away exactly once, to channels or to "unmatched".
 
 use super::heuristic::{HALF_LIFE_DAYS, HALF_LIFE_STEPS, Rule};
-use super::journeys::{Journeys, UNMATCHED};
+use super::journeys::{Counts, Journeys, UNMATCHED};
 use super::{markov, shapley};
+use crate::error::Result;
 
 /// How credit is shared.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq)]
 pub enum Model {
     /// All to the last touch.
     LastTouch,
@@ -13,13 +14,16 @@ pub enum Model {
     FirstTouch,
     /// The same to each touch.
     Linear,
-    /// Halved each week, or each step where times are not known.
-    TimeDecay,
+    /// Halved for each half-life before the end.
+    TimeDecay {
+        /// Days, or steps where times are not known; `None`: a week, or a step.
+        half_life: Option<f64>,
+    },
     /// Two fifths to the first and the last.
     Position,
     /// Removal from a Markov chain with a memory of `order` touches.
     Markov {
-        /// 1 to 4.
+        /// At least 1.
         order: usize,
     },
     /// The Shapley value.
@@ -53,40 +57,47 @@ pub struct Attribution {
 }
 
 /// Shares the conversions of `journeys` by `model`. Credits sum to the totals to the rounding of `f64`.
-pub fn attribute(journeys: &Journeys, model: Model) -> Attribution {
+pub fn attribute(journeys: &Journeys, model: Model) -> Result<Attribution> {
+    attribute_as(journeys, journeys.counts(), model)
+}
+
+/// The same with other `counts`, one a journey.
+pub(super) fn attribute_as(journeys: &Journeys, counts: &[Counts], model: Model) -> Result<Attribution> {
     let channels = journeys.channels().len();
-    let mut conversions = vec![0.0; channels];
-    let mut value = vec![0.0; channels];
-    let mut unmatched = (0.0, 0.0);
-    let mut matched = (0.0, 0.0);
-    for row in journeys.rows() {
+    let mut shared = vec![Counts::default(); channels];
+    let (mut matched, mut unmatched) = (Counts::default(), Counts::default());
+    for row in journeys.rows_as(counts) {
         let side = if row.touches.is_empty() { &mut unmatched } else { &mut matched };
-        *side = (side.0 + row.conversions, side.1 + row.value);
+        add(side, row.counts, 1.0);
+        side.nulls += row.counts.nulls;
     }
     let mut removal_effects = None;
-    let mut probability = journeys.conversion_rate();
+    let mut probability = rate(matched, unmatched);
     match model {
         Model::Markov { order } => {
-            let removal = markov::removal(journeys, order);
-            proportionally(&mut conversions, &removal.conversions, matched.0);
-            proportionally(&mut value, &removal.value, matched.1);
+            let removal = markov::removal(journeys, counts, order)?;
+            let parts = [
+                proportionally(&removal.conversions, matched.conversions),
+                proportionally(&removal.value, matched.value),
+            ];
+            for (channel, credit) in shared.iter_mut().enumerate() {
+                (credit.conversions, credit.value) = (parts[0][channel], parts[1][channel]);
+            }
             probability = removal.conversion_probability;
             removal_effects = Some(removal.conversions);
         }
         Model::Shapley => {
-            for row in journeys.rows().iter().filter(|row| row.conversions > 0.0) {
+            for row in journeys.rows_as(counts).filter(|row| row.counts.conversions > 0.0) {
                 shapley::shares(row, |channel, share| {
-                    conversions[usize::from(channel)] += share * row.conversions;
-                    value[usize::from(channel)] += share * row.value;
+                    add(&mut shared[usize::from(channel)], row.counts, share);
                 });
             }
         }
-        Model::LastTouch | Model::FirstTouch | Model::Linear | Model::TimeDecay | Model::Position => {
-            for row in journeys.rows().iter().filter(|row| row.conversions > 0.0) {
-                rule(model, row.ages.is_empty()).shares(row, |position, share| {
-                    let channel = usize::from(row.touches[position]);
-                    conversions[channel] += share * row.conversions;
-                    value[channel] += share * row.value;
+        _ => {
+            let rule = rule(model, journeys.is_timed());
+            for row in journeys.rows_as(counts).filter(|row| row.counts.conversions > 0.0) {
+                rule.shares(&row, |place, share| {
+                    add(&mut shared[usize::from(row.touches[place])], row.counts, share);
                 });
             }
         }
@@ -94,41 +105,55 @@ pub fn attribute(journeys: &Journeys, model: Model) -> Attribution {
     let mut credits: Vec<Credit> = journeys
         .channels()
         .iter()
+        .zip(shared)
         .enumerate()
-        .map(|(channel, name)| Credit {
+        .map(|(channel, (name, shared))| Credit {
             channel: name.clone(),
-            conversions: conversions[channel],
-            value: value[channel],
+            conversions: shared.conversions,
+            value: shared.value,
             removal_effect: removal_effects.as_ref().map(|effects| effects[channel]),
         })
         .collect();
-    if unmatched.0 > 0.0 {
-        let (conversions, value) = unmatched;
+    if unmatched.conversions > 0.0 {
+        let Counts { conversions, value, .. } = unmatched;
         credits.push(Credit { channel: UNMATCHED.into(), conversions, value, removal_effect: None });
     }
     credits.sort_by(|a, b| b.conversions.total_cmp(&a.conversions).then_with(|| a.channel.cmp(&b.channel)));
-    let (total_conversions, total_value) = journeys.totals();
-    Attribution { credits, total_conversions, total_value, conversion_probability: probability }
+    Ok(Attribution {
+        credits,
+        total_conversions: matched.conversions + unmatched.conversions,
+        total_value: matched.value + unmatched.value,
+        conversion_probability: probability,
+    })
 }
 
-fn rule(model: Model, untimed: bool) -> Rule {
-    match model {
-        Model::FirstTouch => Rule::First,
-        Model::Linear => Rule::Linear,
-        Model::TimeDecay => {
-            Rule::TimeDecay { half_life: if untimed { HALF_LIFE_STEPS } else { HALF_LIFE_DAYS } }
-        }
-        Model::Position => Rule::Position,
-        Model::LastTouch | Model::Markov { .. } | Model::Shapley => Rule::Last,
-    }
+/// Share that converted; 0 where nobody came.
+fn rate(matched: Counts, unmatched: Counts) -> f64 {
+    let conversions = matched.conversions + unmatched.conversions;
+    let all = conversions + matched.nulls + unmatched.nulls;
+    if all > 0.0 { conversions / all } else { 0.0 }
+}
+
+fn add(into: &mut Counts, counts: Counts, share: f64) {
+    into.conversions += share * counts.conversions;
+    into.value += share * counts.value;
 }
 
 /// `total` shared in proportion to `effects`. Where nothing would be lost without any channel there is no total.
-fn proportionally(into: &mut [f64], effects: &[f64], total: f64) {
+fn proportionally(effects: &[f64], total: f64) -> Vec<f64> {
     let sum: f64 = effects.iter().sum();
-    if sum > 0.0 {
-        for (credit, effect) in into.iter_mut().zip(effects) {
-            *credit = total * effect / sum;
+    effects.iter().map(|effect| if sum > 0.0 { total * effect / sum } else { 0.0 }).collect()
+}
+
+fn rule(model: Model, timed: bool) -> Rule {
+    match model {
+        Model::FirstTouch => Rule::First,
+        Model::Linear => Rule::Linear,
+        Model::TimeDecay { half_life } => {
+            let usual = if timed { HALF_LIFE_DAYS } else { HALF_LIFE_STEPS };
+            Rule::TimeDecay { half_life: half_life.unwrap_or(usual) }
         }
+        Model::Position => Rule::Position,
+        Model::LastTouch | Model::Markov { .. } | Model::Shapley => Rule::Last,
     }
 }

@@ -27,7 +27,7 @@ pub const HALF_LIFE_STEPS: f64 = 1.0;
 
 impl Rule {
     /// Calls `give(touch's position, share)` for each touch; shares sum to 1. Not called for an empty journey.
-    pub fn shares(self, journey: &Journey, mut give: impl FnMut(usize, f64)) {
+    pub fn shares(self, journey: &Journey<'_>, mut give: impl FnMut(usize, f64)) {
         let count = journey.touches.len();
         let Some(last) = count.checked_sub(1) else { return };
         match self {
@@ -57,9 +57,11 @@ impl Rule {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::attribution::journeys::Counts;
 
     fn shares(rule: Rule, touches: usize, ages: Vec<f64>) -> Vec<f64> {
-        let journey = Journey { touches: vec![0; touches], conversions: 1.0, value: 0.0, nulls: 0.0, ages };
+        let places = vec![0; touches];
+        let journey = Journey { touches: &places, ages: &ages, counts: Counts::default() };
         let mut answer = vec![0.0; touches];
         rule.shares(&journey, |i, share| answer[i] += share);
         answer

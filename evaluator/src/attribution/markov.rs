@@ -3,7 +3,8 @@
 use rayon::prelude::*;
 
 use super::chain::Chain;
-use super::journeys::{Channel, Journeys};
+use super::journeys::{Channel, Counts, Journeys};
+use crate::error::Result;
 
 /// What the chain says of each channel.
 #[derive(Debug, Clone, PartialEq)]
@@ -17,18 +18,18 @@ pub struct Removal {
 }
 
 /// Removal effects by a chain with a memory of `order` touches, solved exactly (Anderl et al. 2016): 1 − P₋c / P.
-pub fn removal(journeys: &Journeys, order: usize) -> Removal {
-    let chain = Chain::of(journeys, order);
-    let (probability, value) = chain.absorption(None);
+pub fn removal(journeys: &Journeys, counts: &[Counts], order: usize) -> Result<Removal> {
+    let chain = Chain::of(journeys, counts, order);
+    let with = chain.absorption(None)?;
     let lost =
         |with: f64, without: f64| if with > 0.0 { (1.0 - without / with).clamp(0.0, 1.0) } else { 0.0 };
     let effects: Vec<(f64, f64)> = (0..journeys.channels().len())
         .into_par_iter()
         .map(|channel| {
-            let (p, v) = chain.absorption(Some(channel as Channel));
-            (lost(probability, p), lost(value, v))
+            let without = chain.absorption(Some(channel as Channel))?;
+            Ok((lost(with.conversion, without.conversion), lost(with.value, without.value)))
         })
-        .collect();
+        .collect::<Result<_>>()?;
     let (conversions, value) = effects.into_iter().unzip();
-    Removal { conversion_probability: probability, conversions, value }
+    Ok(Removal { conversion_probability: with.conversion, conversions, value })
 }

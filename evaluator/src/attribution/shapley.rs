@@ -8,8 +8,8 @@
 use super::journeys::{Channel, Journey};
 
 /// Calls `give(channel, share)` for each distinct channel of `journey`.
-pub fn shares(journey: &Journey, mut give: impl FnMut(Channel, f64)) {
-    let mut distinct = journey.touches.clone();
+pub fn shares(journey: Journey<'_>, mut give: impl FnMut(Channel, f64)) {
+    let mut distinct = journey.touches.to_vec();
     distinct.sort_unstable();
     distinct.dedup();
     let share = 1.0 / distinct.len() as f64;
@@ -22,6 +22,7 @@ pub fn shares(journey: &Journey, mut give: impl FnMut(Channel, f64)) {
 mod tests {
     use super::*;
     use crate::attribution::Journeys;
+    use crate::attribution::journeys::Counts;
 
     /// φ_i = Σ_S |S|!(n−|S|−1)!/n!·[v(S∪i)−v(S)], the definition itself, over every subset of three channels.
     #[test]
@@ -30,15 +31,18 @@ mod tests {
         for (touches, conversions) in
             [(vec!["a"], 3.0), (vec!["a", "b", "a"], 7.0), (vec!["c", "b"], 2.0), (vec!["a", "b", "c"], 11.0)]
         {
-            journeys.push("j", touches, (conversions, 0.0, 0.0)).expect("sound");
+            let counts = Counts { conversions, ..Counts::default() };
+            journeys.push(|| "j".into(), touches, &[], counts).expect("sound");
         }
         let value = |set: u16| -> f64 {
-            let inside = |j: &&Journey| j.touches.iter().all(|c| set & (1 << c) != 0);
-            journeys.rows().iter().filter(inside).map(|j| j.conversions).sum()
+            let inside = |j: &Journey<'_>| j.touches.iter().all(|c| set & (1 << c) != 0);
+            journeys.rows().filter(inside).map(|j| j.counts.conversions).sum()
         };
         let mut found = [0.0; 3];
         for journey in journeys.rows() {
-            shares(journey, |channel, share| found[usize::from(channel)] += share * journey.conversions);
+            shares(journey, |channel, share| {
+                found[usize::from(channel)] += share * journey.counts.conversions;
+            });
         }
         for player in 0..3_u16 {
             let expected: f64 = (0..8_u16)

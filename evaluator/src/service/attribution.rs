@@ -1,4 +1,4 @@
-//! Attribute, as plain functions the command line calls too.
+//! Attribute: messages to a question and back.
 
 use proto::common::v1::Interval;
 use proto::evaluator::v1 as wire;
@@ -9,7 +9,10 @@ use tonic::{Request, Response, Status};
 use super::Base;
 use super::convert::{interval, span};
 use super::status::refuse;
-use crate::attribution::{Attribution, Journeys, attribute, bootstrap, credit::Model, observed};
+use crate::attribution::analysis::{Answer, Question, answer};
+use crate::attribution::calibrate::Lift;
+use crate::attribution::credit::Model;
+use crate::attribution::{Counts, Journeys, Repeats, Window, observed};
 
 /// `AttributionService`
 pub(crate) struct Attributions(pub(crate) Base);
@@ -18,6 +21,10 @@ pub(crate) struct Attributions(pub(crate) Base);
 const MOST_SAMPLES: u32 = 2_000;
 /// Most days a touch may count.
 const MOST_DAYS: u32 = 3_650;
+/// Days a touch counts where none are given.
+const USUAL_DAYS: u32 = 30;
+/// The longest memory of a chain.
+const LONGEST_MEMORY: u32 = 64;
 
 #[tonic::async_trait]
 impl AttributionService for Attributions {
@@ -27,33 +34,27 @@ impl AttributionService for Attributions {
     ) -> Result<Response<wire::AttributeResponse>, Status> {
         let request = request.into_inner();
         let mut found = Violations::new();
-        let model = model(&mut found, &request);
-        if request.bootstrap > MOST_SAMPLES {
-            found.add(
-                "bootstrap",
-                "OUT_OF_RANGE",
-                format!("must be 0 to {MOST_SAMPLES}, is {}", request.bootstrap),
-            );
-        }
-        if request.lookback_days > MOST_DAYS {
-            let text = format!("must be 0 to {MOST_DAYS}, is {}", request.lookback_days);
-            found.add("lookback_days", "OUT_OF_RANGE", text);
-        }
+        let mut question = question(&mut found, &request);
         let (from, until) = span(&mut found, request.from.as_ref(), request.until.as_ref());
         refuse(found)?;
-        let (samples, seed) = (request.bootstrap, request.seed);
         if !request.journeys.is_empty() {
             let work = move || {
                 let journeys = inline(&request.journeys)?;
-                Ok(respond(&journeys, model, samples, seed, String::new()))
+                if question.window.days.is_none() && journeys.is_timed() {
+                    question.window.days = Some(USUAL_DAYS.into());
+                }
+                Ok(respond(answer(journeys, &question)?, question.seed, request.currency_code))
             };
             return Ok(Response::new(self.0.pool.run::<Result<_, Status>, _>(work).await??));
         }
-        let lookback = if request.lookback_days == 0 { 30 } else { request.lookback_days };
+        question.window.days.get_or_insert(USUAL_DAYS.into());
+        question.whole_value = true;
         let facts = self.0.store.facts(from, until, &observed::KINDS).await?;
         let work = move || {
-            let (journeys, currency) = observed::journeys(&facts, lookback)?;
-            Ok(respond(&journeys, model, samples, seed, currency))
+            let (journeys, currency) = observed::journeys(&facts, &question.window)?;
+            // They are cut already, person by person.
+            let question = Question { window: Window::default(), ..question };
+            Ok(respond(answer(journeys, &question)?, question.seed, currency))
         };
         Ok(Response::new(self.0.pool.run::<Result<_, Status>, _>(work).await??))
     }
@@ -64,59 +65,101 @@ fn inline(given: &[wire::Journey]) -> crate::error::Result<Journeys> {
     let mut journeys = Journeys::new();
     for (index, journey) in given.iter().enumerate() {
         let touches = journey.touches.iter().map(String::as_str);
-        let counts = (journey.conversions, journey.value, journey.nulls);
-        journeys.push(&format!("journeys[{index}]"), touches, counts)?;
+        let counts = Counts { conversions: journey.conversions, value: journey.value, nulls: journey.nulls };
+        journeys.push(|| format!("journeys[{index}]"), touches, &journey.ages_days, counts)?;
     }
     Ok(journeys)
 }
 
-fn model(found: &mut Violations, request: &wire::AttributeRequest) -> Model {
-    use wire::AttributionModel as Wire;
-    found.known_enum::<Wire>("model", request.model, false);
-    if request.order > 4 {
-        found.add("order", "OUT_OF_RANGE", format!("must be 1 to 4, or 0 for 1, is {}", request.order));
+fn question(found: &mut Violations, request: &wire::AttributeRequest) -> Question {
+    let at_most = |found: &mut Violations, field: &str, given: u32, most: u32| {
+        if given > most {
+            found.add(field, "OUT_OF_RANGE", format!("must be 0 to {most}, is {given}"));
+        }
+    };
+    at_most(found, "bootstrap", request.bootstrap, MOST_SAMPLES);
+    at_most(found, "lookback_days", request.lookback_days, MOST_DAYS);
+    at_most(found, "order", request.order, LONGEST_MEMORY);
+    found.known_enum::<wire::AttributionModel>("model", request.model, false);
+    found.known_enum::<wire::RepeatRule>("repeats", request.repeats, false);
+    if let Some(half_life) = request.half_life {
+        found.within_range("half_life", half_life, f64::MIN_POSITIVE, f64::from(MOST_DAYS));
     }
+    let currency = &request.currency_code;
+    if !currency.is_empty() && (currency.len() != 3 || !currency.bytes().all(|b| b.is_ascii_uppercase())) {
+        let text = format!("must be an ISO 4217 code such as \"CNY\", is {currency:?}");
+        found.add("currency_code", "NOT_A_CURRENCY", text);
+    }
+    let repeats = match request.repeats() {
+        wire::RepeatRule::Unspecified | wire::RepeatRule::Keep => Repeats::Keep,
+        wire::RepeatRule::Collapse => Repeats::Collapse,
+        wire::RepeatRule::First => Repeats::First,
+        wire::RepeatRule::Last => Repeats::Last,
+    };
+    let lift = |lift: &wire::MeasuredLift| Lift {
+        channel: lift.channel.clone(),
+        conversions: lift.conversions,
+        standard_error: lift.standard_error,
+    };
+    Question {
+        model: model(request),
+        window: Window {
+            days: (request.lookback_days > 0).then_some(request.lookback_days.into()),
+            steps: (request.lookback_steps > 0).then_some(request.lookback_steps as usize),
+            repeats,
+        },
+        samples: request.bootstrap,
+        seed: request.seed,
+        whole_value: !request.currency_code.is_empty(),
+        lifts: request.measured_lifts.iter().map(lift).collect(),
+    }
+}
+
+fn model(request: &wire::AttributeRequest) -> Model {
+    use wire::AttributionModel as Wire;
     match request.model() {
         Wire::Unspecified | Wire::LastTouch => Model::LastTouch,
         Wire::FirstTouch => Model::FirstTouch,
         Wire::Linear => Model::Linear,
-        Wire::TimeDecay => Model::TimeDecay,
+        Wire::TimeDecay => Model::TimeDecay { half_life: request.half_life },
         Wire::Position => Model::Position,
         Wire::Markov => Model::Markov { order: request.order.max(1) as usize },
         Wire::Shapley => Model::Shapley,
     }
 }
 
-fn respond(
-    journeys: &Journeys,
-    model: Model,
-    samples: u32,
-    seed: u64,
-    currency_code: String,
-) -> wire::AttributeResponse {
-    let found: Attribution = attribute(journeys, model);
+/// The answer as a message; the command line prints it too.
+pub(crate) fn respond(answer: Answer, seed: u64, currency_code: String) -> wire::AttributeResponse {
+    let Answer { attribution: found, spreads, disagreements } = answer;
     let point = |estimate: f64| Interval { estimate, lower: estimate, upper: estimate, level: 0.0 };
-    let intervals: Vec<Interval> = if samples == 0 {
-        found.credits.iter().map(|credit| point(credit.conversions)).collect()
-    } else {
-        bootstrap::intervals(journeys, model, &found, samples, seed).into_iter().map(interval).collect()
-    };
-    let credits = found
-        .credits
-        .into_iter()
-        .zip(intervals)
-        .map(|(credit, conversions)| wire::ChannelCredit {
-            channel: credit.channel,
-            conversions: Some(conversions),
+    let credit = |(index, credit): (usize, crate::attribution::Credit)| {
+        let spread = spreads.as_ref().and_then(|spreads| spreads.get(index));
+        wire::ChannelCredit {
+            conversions: Some(spread.map_or_else(|| point(credit.conversions), |s| interval(s.conversions))),
             value: credit.value,
             removal_effect: credit.removal_effect,
-        })
-        .collect();
+            value_interval: spread.map(|spread| interval(spread.value)),
+            removal_interval: spread.and_then(|spread| spread.removal_effect).map(interval),
+            channel: credit.channel,
+        }
+    };
     wire::AttributeResponse {
-        credits,
+        credits: found.credits.into_iter().enumerate().map(credit).collect(),
         total_conversions: found.total_conversions,
         total_value: found.total_value,
         conversion_probability: found.conversion_probability,
         currency_code,
+        disagreements: disagreements
+            .into_iter()
+            .map(|told| wire::LiftDisagreement {
+                channel: told.channel,
+                attributed: told.attributed,
+                measured: told.measured,
+                standard_error: told.standard_error,
+                z: told.z,
+                p_value: told.p_value,
+            })
+            .collect(),
+        seed,
     }
 }

@@ -4,9 +4,9 @@ use proto::evaluator::v1::metric_service_server::MetricService;
 use proto::validate::Violations;
 use tonic::{Request, Response, Status};
 
-use super::Base;
 use super::convert::{interval, span};
 use super::status::refuse;
+use super::{Base, cohorts};
 use crate::metric::Named;
 use crate::metric::behaviour::{self, funnel, transitions};
 use crate::metric::report::{Dimension, Granularity, Variants, report};
@@ -104,9 +104,10 @@ impl MetricService for Metrics {
         }
         let (from, until) = span(&mut found, request.from.as_ref(), request.until.as_ref());
         refuse(found)?;
+        let window = (request.window_seconds > 0).then(|| i64::from(request.window_seconds) * 1_000_000);
         let kinds: Vec<EventKind> = request.steps().collect();
         let facts = self.0.store.facts(from, until, &kinds).await?;
-        let steps = self.0.pool.run(move || funnel(&facts, &kinds)).await?;
+        let steps = self.0.pool.run(move || funnel(&facts, &kinds, window)).await?;
         let step = |step: behaviour::Step| wire::FunnelStep {
             kind: step.kind.into(),
             units: step.units,
@@ -135,8 +136,16 @@ impl MetricService for Metrics {
             source: way.source.as_str_name().into(),
             target: way.target.map_or(DROP_OFF, |kind| kind.as_str_name()).into(),
             count: way.count,
+            share: way.share.map(interval),
         };
         Ok(Response::new(wire::AnalysePathsResponse { transitions: ways.into_iter().map(way).collect() }))
+    }
+
+    async fn analyse_cohorts(
+        &self,
+        request: Request<wire::AnalyseCohortsRequest>,
+    ) -> Result<Response<wire::AnalyseCohortsResponse>, Status> {
+        cohorts::analyse(&self.0, &request.into_inner()).await.map(Response::new)
     }
 }
 
