@@ -8,6 +8,7 @@ use chassis::config::Flags;
 use clap::{Parser, Subcommand};
 
 use crate::engine::EngineConfig;
+use crate::engine::bench::Plan;
 use crate::{Config, fetch};
 
 /// What the program is asked to do.
@@ -58,12 +59,18 @@ enum Command {
         /// Threads the model may use.
         #[arg(long, value_name = "N", default_value_t = 1)]
         threads: usize,
-        /// Tokens to read.
+        /// Tokens of each prompt.
         #[arg(long, value_name = "N", default_value_t = 128)]
         prompt: usize,
-        /// Tokens to write.
+        /// Tokens of each answer.
         #[arg(long, value_name = "N", default_value_t = 64)]
         output: usize,
+        /// Sequences worked on at once, one measurement each.
+        #[arg(long, value_name = "N,…", value_delimiter = ',', default_values_t = [1, 4, 8])]
+        batches: Vec<usize>,
+        /// Measurements of each; the best one counts.
+        #[arg(long, value_name = "N", default_value_t = 1)]
+        runs: usize,
         /// One JSON object.
         #[arg(long)]
         json: bool,
@@ -106,10 +113,11 @@ impl Arguments {
                 let config: Config = chassis::config::load("generator", &flags)?;
                 batch::write(&config, &briefs, variants, seed, json).await
             }
-            Command::Bench { model, threads, prompt, output, json } => {
-                let engine =
-                    EngineConfig { model, threads, queue: 1, context: prompt + output + 1, batch: 128 };
-                tokio::task::spawn_blocking(move || batch::bench(&engine, prompt, output, json)).await?
+            Command::Bench { model, threads, prompt, output, batches, runs, json } => {
+                let context = prompt + output + 1;
+                let engine = EngineConfig { threads, context, batch: 128, ..EngineConfig::of(model) };
+                let plan = Plan { prompt, output, batches, runs };
+                tokio::task::spawn_blocking(move || batch::bench(&engine, &plan, json)).await?
             }
             Command::Check { copies, json } => batch::check(&copies, json),
         }

@@ -59,7 +59,7 @@ impl Default for StoreConfig {
 pub struct ModelConfig {
     /// The folder `generator fetch` filled.
     pub folder: PathBuf,
-    /// The GGUF file in it; empty serves templates only.
+    /// The GGUF file in it, or the folder of safetensors; empty serves templates only.
     pub file: String,
     /// Threads the model may use. More than the machine has free makes it slower, not faster.
     pub threads: usize,
@@ -67,8 +67,14 @@ pub struct ModelConfig {
     pub queue: usize,
     /// Tokens a prompt and its answer may have together.
     pub context: usize,
-    /// Tokens of a prompt read at once.
+    /// Tokens of prompts read at once.
     pub batch: usize,
+    /// Texts written at once.
+    pub slots: usize,
+    /// Mebibytes kept of prompts, so that one that starts like an earlier one is read from there on only.
+    pub cache_mib: usize,
+    /// Whether the converted weights are kept beside the model, so that the next start is quick.
+    pub pack: bool,
 }
 
 impl Default for ModelConfig {
@@ -79,7 +85,10 @@ impl Default for ModelConfig {
             threads: 1,
             queue: 64,
             context: 2048,
-            batch: 128,
+            batch: 64,
+            slots: 8,
+            cache_mib: 256,
+            pack: true,
         }
     }
 }
@@ -93,6 +102,9 @@ impl ModelConfig {
             queue: self.queue,
             context: self.context,
             batch: self.batch,
+            slots: self.slots,
+            cache_bytes: self.cache_mib << 20,
+            pack: self.pack,
         })
     }
 }
@@ -156,6 +168,7 @@ impl Validate for Config {
             ("model.threads", model.threads > 0),
             ("model.queue", model.queue > 0),
             ("model.batch", model.batch > 0),
+            ("model.slots", model.slots > 0),
             ("writing.max_tokens", writing.max_tokens > 0),
             ("writing.attempts", writing.attempts > 0),
             ("writing.longest_ms", writing.longest_ms > 0),

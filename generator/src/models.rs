@@ -1,27 +1,31 @@
-//! The models the engine can run: a GGUF file read into weights, a tokenizer and a chat template.
+//! The models the engine can run: files read into weights, a tokenizer and a chat template.
 
 pub mod activations;
 pub mod attention;
+pub mod checkpoint;
 pub mod gguf;
 pub mod hyper;
 pub mod kernel;
+mod layer;
 pub mod linear;
 pub mod maths;
 pub mod matrix;
+pub mod pack;
+pub mod safetensors;
 pub mod sequence;
 pub mod template;
 pub mod tokenizer;
 pub mod transformer;
 pub mod workers;
 
-use std::path::Path;
-
-use anyhow::Context as _;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use crate::engine::ModelCard;
-use gguf::Weights;
+use checkpoint::Checkpoint;
 use hyper::Hyper;
-use linear::Machine;
+use linear::{Loader, Machine, Pack};
+use pack::{Fingerprint, Reader, Writer};
 use template::Template;
 use tokenizer::Tokenizer;
 use transformer::Transformer;
@@ -33,37 +37,78 @@ pub struct Model {
     /// Its forward pass.
     pub transformer: Transformer,
     /// Its tokens.
-    pub tokenizer: Tokenizer,
+    pub tokenizer: Arc<Tokenizer>,
     /// How it wants conversations written.
     pub template: Template,
 }
 
+/// What a model is made of, read but for its weights.
+struct Parts {
+    hyper: Hyper,
+    tokenizer: Tokenizer,
+    template: Template,
+    parameters: u64,
+    quantisation: String,
+    checkpoint: Box<dyn Checkpoint>,
+    /// The files the weights are in.
+    files: Vec<PathBuf>,
+}
+
 impl Model {
-    /// Reads a GGUF file; sequences will hold at most `context` tokens, and products are
-    /// shared by `threads`.
-    pub fn load(path: &Path, context: usize, threads: usize) -> anyhow::Result<Model> {
-        let mut weights = Weights::open(path)?;
-        let mut hyper = Hyper::read(&weights)?;
-        hyper.context = hyper.context.min(context.max(2));
-        let tokenizer = Tokenizer::read(&weights).context("the tokenizer")?;
-        let template =
-            Template::new(weights.string("tokenizer.chat_template")?).context("the chat template")?;
+    /// Reads a model: a GGUF file, or a folder of safetensors with `config.json` and `tokenizer.json`. Sequences will
+    /// hold at most `context` tokens, and products are shared by `threads`. With `keep` the converted weights are
+    /// kept beside the model, and read from there the next time.
+    pub fn load(path: &Path, context: usize, threads: usize, keep: bool) -> anyhow::Result<Model> {
+        let mut parts = if path.is_dir() {
+            safetensors::Folder::parts(path, context)?
+        } else {
+            gguf::Weights::parts(path, context)?
+        };
+        let transformer = if keep {
+            packed(&mut parts, &pack::beside(path), threads)?
+        } else {
+            transformer(&mut parts, Pack::None, threads)?
+        };
+        let Parts { hyper, tokenizer, template, parameters, quantisation, .. } = parts;
+        let known = tokenizer.len();
+        let vocabulary = transformer.vocabulary();
+        anyhow::ensure!(known <= vocabulary, "the tokenizer has {known} tokens, the model {vocabulary}");
         let card = ModelCard {
             model_id: path.file_stem().map_or_else(String::new, |stem| stem.to_string_lossy().into_owned()),
             architecture: hyper.architecture.name().to_owned(),
-            parameters: weights.parameters(),
-            quantisation: weights.quantisation(),
+            parameters,
+            quantisation,
             context_length: u32::try_from(hyper.context)?,
         };
-        let transformer = Transformer::read(&mut weights, hyper, Machine::new(threads)?)?;
-        anyhow::ensure!(
-            tokenizer.len() <= transformer.vocabulary(),
-            "the tokenizer has {} tokens, the model {}",
-            tokenizer.len(),
-            transformer.vocabulary()
-        );
-        Ok(Model { card, transformer, tokenizer, template })
+        Ok(Model { card, transformer, tokenizer: Arc::new(tokenizer), template })
     }
+}
+
+/// The transformer from its pack, which is made where there is none.
+fn packed(parts: &mut Parts, path: &Path, threads: usize) -> anyhow::Result<Transformer> {
+    let fingerprint = Fingerprint::of(&parts.files)?;
+    if let Some(reader) = Reader::open(path, fingerprint) {
+        match transformer(parts, Pack::Read(reader), threads) {
+            Ok(transformer) => return Ok(transformer),
+            Err(error) => {
+                tracing::warn!(pack = %path.display(), error = format!("{error:#}"), "converted weights are unusable");
+            }
+        }
+    }
+    let pack = Writer::create(path, fingerprint).map_or_else(
+        |error| {
+            tracing::warn!(pack = %path.display(), error = format!("{error:#}"), "converted weights cannot be kept");
+            Pack::None
+        },
+        Pack::Write,
+    );
+    transformer(parts, pack, threads)
+}
+
+fn transformer(parts: &mut Parts, pack: Pack, threads: usize) -> anyhow::Result<Transformer> {
+    let machine = Machine::new(threads)?;
+    let loader = Loader { checkpoint: &mut *parts.checkpoint, pack, arch: machine.arch };
+    Transformer::read(loader, &parts.hyper, machine)
 }
 
 #[cfg(test)]

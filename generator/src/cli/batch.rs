@@ -14,6 +14,7 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 use tokio_util::sync::CancellationToken;
 
+use crate::engine::bench::Plan;
 use crate::engine::{Engine, EngineConfig, State};
 use crate::store::Store;
 use crate::writing::Writer;
@@ -86,25 +87,38 @@ pub(super) fn check(file: &Path, json: bool) -> anyhow::Result<()> {
 }
 
 /// Measures the model of `engine`. Blocks for as long as that takes.
-pub(super) fn bench(engine: &EngineConfig, prompt: usize, output: usize, json: bool) -> anyhow::Result<()> {
-    let found = crate::engine::bench::bench(engine, prompt, output)?;
-    let row = serde_json::json!({
-        "model_id": found.model_id,
-        "threads": engine.threads,
-        "prompt_tokens": prompt,
-        "output_tokens": output,
-        "load_seconds": found.load.as_secs_f64(),
-        "prefill_tokens_per_second": found.prefill_per_second,
-        "decode_tokens_per_second": found.decode_per_second,
-        "peak_bytes": found.peak_bytes,
-    });
+pub(super) fn bench(engine: &EngineConfig, plan: &Plan, json: bool) -> anyhow::Result<()> {
+    let found = crate::engine::bench::bench(engine, plan)?;
     if json {
-        return print(&row);
+        return print(&found);
     }
     let mut out = std::io::stdout().lock();
-    for (name, value) in row.as_object().into_iter().flatten() {
-        writeln!(out, "{name:26} {value}")?;
+    writeln!(out, "{}, {} threads, loaded in {:.2} s", found.model_id, found.threads, found.load_seconds)?;
+    writeln!(
+        out,
+        "{:>5} {:>10} {:>10} {:>10} {:>12}",
+        "batch", "prefill/s", "decode/s", "total/s", "first token"
+    )?;
+    for speed in &found.speeds {
+        writeln!(
+            out,
+            "{:>5} {:>10.1} {:>10.1} {:>10.1} {:>10.0}ms",
+            speed.batch,
+            speed.prefill_tokens_per_second,
+            speed.decode_tokens_per_second,
+            speed.total_tokens_per_second,
+            speed.first_token_seconds * 1e3
+        )?;
     }
+    let (weights, rate) = (found.weight_bytes as f64 / 1e6, found.read_bytes_per_second / 1e9);
+    let limit = found.limit_tokens_per_second;
+    writeln!(out, "limit {limit:.1} tokens/s: {weights:.0} MB of weights at {rate:.1} GB/s")?;
+    let told = |bytes: Option<u64>| {
+        bytes.map_or_else(|| "–".to_owned(), |bytes| format!("{} MB", bytes / 1_000_000))
+    };
+    let (load, steady, peak) =
+        (told(found.load_peak_bytes), told(found.steady_bytes), told(found.peak_bytes));
+    writeln!(out, "memory: {load} at most while loading, {steady} after a run, {peak} at most")?;
     Ok(())
 }
 

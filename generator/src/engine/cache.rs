@@ -1,61 +1,69 @@
-//! Prompts share their beginnings: what was computed for one is copied for the next.
+//! Prompts share their beginnings: pages computed for one are used by all that start the same way.
 
-use crate::models::sequence::Sequence;
+use std::collections::HashMap;
+use std::sync::Arc;
 
-struct Entry {
-    sequence: Sequence,
-    used: u64,
+use crate::models::sequence::{PAGE, Page, Sequence};
+
+/// The page that begins every prompt has this for its parent.
+const ROOT: u64 = 0;
+
+/// The tokens of a page, and the page before it.
+type Key = (u64, [u32; PAGE]);
+
+struct Node {
+    id: u64,
+    page: Arc<Page>,
+    /// When it was last used, and how deep it lies: a page is forgotten after those that follow it.
+    used: (u64, std::cmp::Reverse<usize>),
 }
 
-/// Recent prompts with their keys and values, the least recently used forgotten first.
+/// Whole pages of recent prompts, the least recently used forgotten first.
 pub(super) struct Cache {
-    entries: Vec<Entry>,
+    nodes: HashMap<Key, Node>,
     most_bytes: usize,
+    bytes: usize,
     clock: u64,
+    last: u64,
 }
 
 impl Cache {
     pub(super) fn new(most_bytes: usize) -> Cache {
-        Cache { entries: Vec::new(), most_bytes, clock: 0 }
+        Cache { nodes: HashMap::new(), most_bytes, bytes: 0, clock: 0, last: ROOT }
     }
 
-    /// A copy of the longest known beginning of a prompt, with room for `capacity` tokens.
-    pub(super) fn find(&mut self, prompt: &[u32], capacity: usize) -> Option<Sequence> {
+    /// The pages of the longest known beginning of a prompt.
+    pub(super) fn find(&mut self, prompt: &[u32]) -> Vec<Arc<Page>> {
         self.clock += 1;
-        let (shared, entry) = self
-            .entries
-            .iter_mut()
-            .map(|entry| (common(entry.sequence.tokens(), prompt), entry))
-            .max_by_key(|(shared, _)| *shared)
-            .filter(|(shared, _)| *shared > 0)?;
-        entry.used = self.clock;
-        Some(entry.sequence.fork(shared, capacity))
+        let (mut parent, mut pages) = (ROOT, Vec::new());
+        for tokens in prompt.as_chunks::<PAGE>().0 {
+            let Some(node) = self.nodes.get_mut(&(parent, *tokens)) else { break };
+            node.used.0 = self.clock;
+            parent = node.id;
+            pages.push(node.page.clone());
+        }
+        pages
     }
 
-    /// Keeps the first `length` tokens of a sequence, in place of older ones that it repeats for the most part.
+    /// Keeps the whole pages among the first `length` tokens of a sequence.
     pub(super) fn keep(&mut self, sequence: &Sequence, length: usize) {
-        let length = length.min(sequence.tokens().len());
-        if length == 0 {
-            return;
-        }
         self.clock += 1;
-        self.entries.retain(|entry| {
-            let known = entry.sequence.tokens();
-            common(known, &sequence.tokens()[..length]) * 2 < known.len()
-        });
-        self.entries.push(Entry { sequence: sequence.fork(length, length), used: self.clock });
-        while self.bytes() > self.most_bytes {
-            let oldest = (0..self.entries.len()).min_by_key(|&index| self.entries[index].used);
-            let Some(oldest) = oldest else { break };
-            self.entries.swap_remove(oldest);
+        let tokens = &sequence.tokens()[..length.min(sequence.tokens().len())];
+        let mut parent = ROOT;
+        for (depth, (tokens, page)) in tokens.as_chunks::<PAGE>().0.iter().zip(sequence.pages()).enumerate() {
+            let used = (self.clock, std::cmp::Reverse(depth));
+            let node = self.nodes.entry((parent, *tokens)).or_insert_with(|| {
+                self.bytes += page.bytes();
+                self.last += 1;
+                Node { id: self.last, page: page.clone(), used }
+            });
+            node.used = used;
+            parent = node.id;
+        }
+        while self.bytes > self.most_bytes {
+            let oldest = self.nodes.iter().min_by_key(|(_, node)| node.used).map(|(key, _)| *key);
+            let Some(node) = oldest.and_then(|key| self.nodes.remove(&key)) else { break };
+            self.bytes -= node.page.bytes();
         }
     }
-
-    fn bytes(&self) -> usize {
-        self.entries.iter().map(|entry| entry.sequence.bytes()).sum()
-    }
-}
-
-fn common(left: &[u32], right: &[u32]) -> usize {
-    left.iter().zip(right).take_while(|(a, b)| a == b).count()
 }

@@ -1,17 +1,17 @@
 //! Bytes of tokens become text: whole characters only, and nothing that may be the start of a stop string.
 
 /// The text of an answer as it grows.
-pub(super) struct Text<'a> {
-    stops: &'a [String],
+pub(super) struct Text {
+    stops: Vec<String>,
     bytes: Vec<u8>,
     text: String,
     sent: usize,
     stopped: bool,
 }
 
-impl<'a> Text<'a> {
-    pub(super) fn new(stops: &'a [String]) -> Text<'a> {
-        Text { stops, bytes: Vec::new(), text: String::new(), sent: 0, stopped: false }
+impl Text {
+    pub(super) fn new(stops: &[String]) -> Text {
+        Text { stops: stops.to_vec(), bytes: Vec::new(), text: String::new(), sent: 0, stopped: false }
     }
 
     /// Adds a token's bytes.

@@ -1,60 +1,46 @@
 //! The inference thread.
 
-use std::sync::{Mutex, mpsc};
+use std::sync::Arc;
 use std::time::Instant;
 
-use super::generate::Generator;
-use super::{EngineConfig, Job, Piece, State, set};
+use super::batch::Batch;
+use super::{EngineConfig, Shared, State};
 use crate::models::Model;
 
 /// Says so when the thread dies of a panic.
-struct Watch<'a>(&'a Mutex<State>);
+struct Watch<'a>(&'a Shared);
 
 impl Drop for Watch<'_> {
     fn drop(&mut self) {
         if std::thread::panicking() {
-            set(self.0, State::Failed("the inference thread has died".to_owned()));
+            self.0.set(State::Failed("the inference thread has died".to_owned()));
+            self.0.queue.close();
         }
     }
 }
 
-/// Loads the model, then serves jobs one at a time until nobody can send any more.
-pub(super) fn work(config: &EngineConfig, state: &Mutex<State>, jobs: &mpsc::Receiver<Job>) {
-    let _watch = Watch(state);
+/// Loads the model, then works on what is queued until nobody can queue any more.
+pub(super) fn work(config: &EngineConfig, shared: &Arc<Shared>) {
+    let _watch = Watch(shared);
     let started = Instant::now();
-    let model = match Model::load(&config.model, config.context, config.threads) {
+    let model = match Model::load(&config.model, config.context, config.threads, config.pack) {
         Ok(model) => model,
         Err(error) => {
             tracing::error!(model = %config.model.display(), error = format!("{error:#}"), "no model");
-            return set(state, State::Failed(format!("{error:#}")));
+            return shared.set(State::Failed(format!("{error:#}")));
         }
     };
     tracing::info!(model = model.card.model_id, seconds = started.elapsed().as_secs_f64(), "model loaded");
     let card = model.card.clone();
-    let mut generator = Generator::new(model, config.batch);
-    set(state, State::Ready(card));
-    while let Ok(job) = jobs.recv() {
-        serve(&mut generator, &job);
-    }
-}
-
-fn serve(generator: &mut Generator, job: &Job) {
-    if job.sender.is_closed() {
-        return;
-    }
-    let waited = job.submitted.elapsed();
-    let sent = match generator.run(&job.task, &mut |delta| match delta {
-        Some(text) => job.sender.try_send(Piece::Delta(text)).is_ok(),
-        None => !job.sender.is_closed(),
-    }) {
-        Ok(Some(mut finished)) => {
-            finished.timing.queue = waited;
-            job.sender.try_send(Piece::Done(finished))
+    // Nobody but this thread sets it.
+    let _ = shared.tokenizer.set(model.tokenizer.clone());
+    let mut batch = Batch::new(model, config, shared.load.clone());
+    shared.set(State::Ready(card));
+    while !shared.queue.closed() {
+        if batch.idle() && !shared.queue.wait() {
+            break;
         }
-        Ok(None) => return,
-        Err(error) => job.sender.try_send(Piece::Failed(format!("{error:#}"))),
-    };
-    if sent.is_err() {
-        tracing::debug!("the caller left before the end");
+        batch.join(&shared.queue);
+        batch.step();
     }
 }

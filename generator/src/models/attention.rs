@@ -2,9 +2,12 @@
 
 #![allow(clippy::inline_always, reason = "only inlined code is compiled for the dispatched registers")]
 
-use super::hyper::{Architecture, Hyper};
+use std::array::from_fn;
+use std::ops::Range;
+
+use super::hyper::{Hyper, Rotation};
 use super::maths::{LANES, exp};
-use super::sequence::Sequence;
+use super::sequence::{PAGE, Sequence};
 
 /// The rotations of every position a sequence may have.
 pub struct Rotary {
@@ -16,16 +19,20 @@ pub struct Rotary {
 
 impl Rotary {
     /// The cosines and sines of all positions.
-    pub fn new(hyper: &Hyper) -> Rotary {
+    pub fn new(hyper: &Hyper, rotation: &Rotation) -> Rotary {
         let half = hyper.rotary / 2;
         let frequencies: Vec<f64> = (0..half)
-            .map(|pair| f64::from(hyper.base).powf(-2.0 * pair as f64 / hyper.rotary as f64))
+            .map(|pair| {
+                let factor = rotation.factors.as_ref().map_or(1.0, |factors| f64::from(factors[pair]));
+                let power = -2.0 * pair as f64 / hyper.rotary as f64;
+                f64::from(rotation.base).powf(power) / factor / f64::from(rotation.stretch)
+            })
             .collect();
         let turns = (0..hyper.context)
             .flat_map(|position| frequencies.iter().map(move |frequency| position as f64 * frequency))
             .map(|angle| (angle.cos() as f32, angle.sin() as f32))
             .collect();
-        Rotary { half, head: hyper.head, interleaved: hyper.architecture == Architecture::Llama, turns }
+        Rotary { half, head: hyper.head, interleaved: hyper.interleaved, turns }
     }
 
     /// Turns every head of a row to its position.
@@ -47,39 +54,96 @@ impl Rotary {
     }
 }
 
-/// Attends with every head of one row to the first `length` tokens of its sequence.
+/// Query heads that are worked on side by side.
+const GROUP: usize = 8;
+
+/// Attends with the query heads that share a plane of keys and values to the positions in `span`.
 #[inline(always)]
 pub fn attend(
-    hyper: &Hyper,
     sequence: &Sequence,
-    layer: usize,
-    length: usize,
+    plane: usize,
+    span: Range<usize>,
+    scale: f32,
     queries: &[f32],
     out: &mut [f32],
 ) {
-    let shared = hyper.heads / hyper.kv_heads;
-    let heads = queries.chunks_exact(hyper.head).zip(out.chunks_exact_mut(hyper.head));
-    let mut scores = vec![0.0; length.next_multiple_of(LANES)];
-    for (head, (query, out)) in heads.enumerate() {
-        let (keys, values) = sequence.head(layer, head / shared);
-        score(query, keys, &mut scores);
-        let total = soften(&mut scores[..length], 1.0 / (hyper.head as f32).sqrt());
-        mix(&scores[..length], values, total, out);
+    let size = GROUP * sequence.head();
+    for (queries, out) in queries.chunks(size).zip(out.chunks_mut(size)) {
+        let span = span.clone();
+        match queries.len() / sequence.head() {
+            1 => group::<1>(sequence, plane, span, scale, queries, out),
+            2 => group::<2>(sequence, plane, span, scale, queries, out),
+            3 => group::<3>(sequence, plane, span, scale, queries, out),
+            4 => group::<4>(sequence, plane, span, scale, queries, out),
+            5 => group::<5>(sequence, plane, span, scale, queries, out),
+            6 => group::<6>(sequence, plane, span, scale, queries, out),
+            7 => group::<7>(sequence, plane, span, scale, queries, out),
+            _ => group::<8>(sequence, plane, span, scale, queries, out),
+        }
     }
 }
 
 #[inline(always)]
-fn score(query: &[f32], keys: &[f32], scores: &mut [f32]) {
-    for (scores, block) in scores.chunks_exact_mut(LANES).zip(keys.chunks_exact(LANES * query.len())) {
-        let mut sums = [0.0; LANES];
-        let (lanes, _) = block.as_chunks::<LANES>();
-        for (query, keys) in query.iter().zip(lanes) {
-            for lane in 0..LANES {
-                sums[lane] += query * keys[lane];
+fn group<const N: usize>(
+    sequence: &Sequence,
+    plane: usize,
+    span: Range<usize>,
+    scale: f32,
+    queries: &[f32],
+    out: &mut [f32],
+) {
+    let head = sequence.head();
+    let pages = span.start / PAGE..span.end.div_ceil(PAGE);
+    let (first, room) = (pages.start * PAGE, pages.len() * PAGE);
+    let mut scores = vec![0.0; N * room];
+    let queries: [&[f32]; N] = from_fn(|index| &queries[index * head..][..head]);
+    for (at, page) in pages.clone().enumerate() {
+        let sums = score(queries, sequence.keys(page, plane));
+        for (scores, sums) in scores.chunks_exact_mut(room).zip(&sums) {
+            scores[at * PAGE..][..PAGE].copy_from_slice(sums);
+        }
+    }
+    let known = span.start - first..span.end - first;
+    let mut totals = [0.0; N];
+    for (total, scores) in totals.iter_mut().zip(scores.chunks_exact_mut(room)) {
+        *total = soften(&mut scores[known.clone()], scale);
+    }
+    let weights: [&[f32]; N] = from_fn(|index| &scores[index * room..][..room]);
+    for chunk in 0..head / LANES {
+        let mut sums = [[0.0; LANES]; N];
+        for (at, page) in pages.clone().enumerate() {
+            let values = sequence.values(page, plane);
+            let positions = known.start.max(at * PAGE)..known.end.min((at + 1) * PAGE);
+            for position in positions {
+                let value = &values[position % PAGE * head + chunk * LANES..][..LANES];
+                for (sums, weights) in sums.iter_mut().zip(&weights) {
+                    let weight = weights[position];
+                    for lane in 0..LANES {
+                        sums[lane] = weight.mul_add(value[lane], sums[lane]);
+                    }
+                }
             }
         }
-        scores.copy_from_slice(&sums);
+        for (index, sums) in sums.iter().enumerate() {
+            let out = &mut out[index * head + chunk * LANES..][..LANES];
+            out.iter_mut().zip(sums).for_each(|(out, sum)| *out = sum / totals[index]);
+        }
     }
+}
+
+/// The products of several queries with the keys of a page.
+#[inline(always)]
+fn score<const N: usize>(queries: [&[f32]; N], keys: &[f32]) -> [[f32; LANES]; N] {
+    let mut sums = [[0.0; LANES]; N];
+    for (dimension, keys) in keys.as_chunks::<LANES>().0.iter().enumerate() {
+        for (sums, query) in sums.iter_mut().zip(&queries) {
+            let query = query[dimension];
+            for lane in 0..LANES {
+                sums[lane] = query.mul_add(keys[lane], sums[lane]);
+            }
+        }
+    }
+    sums
 }
 
 /// Scores become weights that have yet to be divided by the sum, which is returned.
@@ -97,21 +161,4 @@ fn soften(scores: &mut [f32], scale: f32) -> f32 {
         }
     }
     sums.iter().chain(rest).sum()
-}
-
-#[inline(always)]
-fn mix(weights: &[f32], values: &[f32], total: f32, out: &mut [f32]) {
-    let head = out.len();
-    for (index, out) in out.chunks_exact_mut(LANES).enumerate() {
-        let mut sums = [0.0; LANES];
-        for (weight, value) in weights.iter().zip(values.chunks_exact(head)) {
-            let value = &value[index * LANES..][..LANES];
-            for lane in 0..LANES {
-                sums[lane] += weight * value[lane];
-            }
-        }
-        for (out, sum) in out.iter_mut().zip(sums) {
-            *out = sum / total;
-        }
-    }
 }

@@ -5,10 +5,19 @@ use std::fs::File;
 use std::io::{BufReader, Read, Seek, SeekFrom};
 use std::path::Path;
 
-use anyhow::{Context as _, bail};
+use anyhow::{Context as _, bail, ensure};
 use candle_core::Device;
 use candle_core::quantized::gguf_file::{Content, TensorInfo, Value};
 use candle_core::quantized::{GgmlDType, QStorage, QTensor};
+
+use super::Parts;
+use super::checkpoint::Checkpoint;
+use super::hyper::{Architecture, Hyper, Rotation, Window};
+use super::template::Template;
+use super::tokenizer::Tokenizer;
+
+/// What the rotary frequencies of Llama 3 are divided by.
+const FACTORS: &str = "rope_freqs.weight";
 
 /// How many weights are held as floats at once while a matrix is converted.
 const CHUNK: usize = 1 << 21;
@@ -26,7 +35,28 @@ impl Weights {
         let mut file = BufReader::new(file);
         let content =
             Content::read(&mut file).with_context(|| format!("{} is no GGUF file", path.display()))?;
+        let there = file.get_ref().metadata()?.len();
+        for (name, info) in &content.tensor_infos {
+            let blocks = info.shape.elem_count() / info.ggml_dtype.block_size();
+            let end =
+                content.tensor_data_offset + info.offset + (blocks * info.ggml_dtype.type_size()) as u64;
+            ensure!(end <= there, "the file is cut short: it has {there} bytes, and {name} ends at {end}");
+        }
         Ok(Weights { content, file })
+    }
+
+    /// Opens a file and reads all of it but the weights.
+    pub(super) fn parts(path: &Path, context: usize) -> anyhow::Result<Parts> {
+        let mut weights = Weights::open(path)?;
+        let hyper = weights.hyper(context)?;
+        let tokenizer = Tokenizer::of_gguf(&weights).context("the tokenizer")?;
+        let template = match weights.string("tokenizer.chat_template") {
+            Ok(source) => Template::new(source).context("the chat template")?,
+            Err(_) => Template::plain()?,
+        };
+        let (parameters, quantisation) = (weights.parameters(), weights.quantisation());
+        let (checkpoint, files) = (Box::new(weights), vec![path.to_owned()]);
+        Ok(Parts { hyper, tokenizer, template, parameters, quantisation, checkpoint, files })
     }
 
     /// A metadata value, where there is one.
@@ -63,53 +93,62 @@ impl Weights {
         self.value(key).with_context(|| format!("the file has no {key}"))
     }
 
-    /// Whether a tensor is in the file.
-    pub fn has(&self, name: &str) -> bool {
-        self.content.tensor_infos.contains_key(name)
-    }
-
-    /// The rows and columns of a matrix, and how it is quantised.
-    pub fn shape(&self, name: &str) -> anyhow::Result<(usize, usize, GgmlDType)> {
-        let info = self.info(name)?;
-        let (rows, columns) = info.shape.dims2().with_context(|| name.to_owned())?;
-        Ok((rows, columns, info.ggml_dtype))
-    }
-
-    /// A vector, as floats.
-    pub fn vector(&mut self, name: &str, length: usize) -> anyhow::Result<Vec<f32>> {
-        let tensor = self.tensor(name)?.dequantize(&Device::Cpu)?.flatten_all()?.to_vec1::<f32>()?;
-        anyhow::ensure!(tensor.len() == length, "{name} has {} values, not {length}", tensor.len());
-        Ok(tensor)
-    }
-
-    /// A tensor just as it is stored.
-    pub fn tensor(&mut self, name: &str) -> anyhow::Result<QTensor> {
-        self.content.tensor(&mut self.file, name, &Device::Cpu).with_context(|| name.to_owned())
-    }
-
-    /// Hands the rows of a matrix on as floats, a few at a time, so a large one never stands in memory whole.
-    pub fn each_rows(
-        &mut self,
-        name: &str,
-        mut take: impl FnMut(&[f32]) -> anyhow::Result<()>,
-    ) -> anyhow::Result<()> {
-        let (rows, columns, dtype) = self.shape(name)?;
-        anyhow::ensure!(columns.is_multiple_of(dtype.block_size()), "{name}: rows of {columns} cut a block");
-        let offset = self.content.tensor_data_offset + self.info(name)?.offset;
-        self.file.seek(SeekFrom::Start(offset))?;
-        let row = columns / dtype.block_size() * dtype.type_size();
-        let most = (CHUNK / columns).max(1);
-        let mut done = 0;
-        while done < rows {
-            let now = most.min(rows - done);
-            let mut bytes = vec![0; now * row];
-            self.file.read_exact(&mut bytes).with_context(|| format!("{name} is cut short"))?;
-            let storage = QStorage::from_data(Cow::Owned(bytes), &Device::Cpu, dtype)?;
-            let floats = QTensor::new(storage, (now, columns))?.dequantize(&Device::Cpu)?;
-            take(&floats.flatten_all()?.to_vec1::<f32>()?)?;
-            done += now;
+    /// The shape of the model, with sequences of at most `context` tokens.
+    pub fn hyper(&mut self, context: usize) -> anyhow::Result<Hyper> {
+        let name = self.string("general.architecture")?.to_owned();
+        let architecture = Architecture::named(&name)?;
+        let key = |part: &str| format!("{name}.{part}");
+        ensure!(self.maybe_count(&key("expert_count"))?.unwrap_or(0) == 0, "experts are not supported");
+        let hidden = self.count(&key("embedding_length"))?;
+        let heads = self.count(&key("attention.head_count"))?;
+        ensure!(heads > 0, "a model without heads");
+        let head = self.maybe_count(&key("attention.key_length"))?.unwrap_or(hidden / heads);
+        let rotary = self.maybe_count(&key("rope.dimension_count"))?.unwrap_or(head);
+        let stretch = match self.string(&key("rope.scaling.type")) {
+            Ok("linear") => self.number(&key("rope.scaling.factor"))?,
+            Ok("none") | Err(_) => 1.0,
+            Ok(other) => bail!("rotary scaling {other} is not supported: linear is"),
+        };
+        let has_base = self.value(&key("rope.freq_base")).is_some();
+        let base = if has_base { self.number(&key("rope.freq_base"))? } else { 10_000.0 };
+        let factors =
+            if self.has(FACTORS) { Some(Checkpoint::vector(self, FACTORS, rotary / 2)?) } else { None };
+        let window = if architecture == Architecture::Gemma3 {
+            // The period and the base of the layers with a window are the family's; the file does not tell them.
+            let rotation = Rotation { base: 10_000.0, stretch: 1.0, factors: None };
+            let size = self.maybe_count(&key("attention.sliding_window"))?;
+            size.map(|size| Window { size, period: 6, rotation })
+        } else {
+            None
+        };
+        Hyper {
+            architecture,
+            layers: self.count(&key("block_count"))?,
+            hidden,
+            inner: self.count(&key("feed_forward_length"))?,
+            heads,
+            kv_heads: self.maybe_count(&key("attention.head_count_kv"))?.unwrap_or(heads),
+            head,
+            rotary,
+            rotation: Rotation { base, stretch, factors },
+            interleaved: architecture == Architecture::Llama,
+            window,
+            epsilon: self.number(&key("attention.layer_norm_rms_epsilon"))?,
+            context: self.count(&key("context_length"))?.min(context.max(2)),
         }
-        Ok(())
+        .checked()
+    }
+
+    /// The names of all tensors.
+    #[cfg(test)]
+    pub(super) fn tensors(&self) -> Vec<String> {
+        self.content.tensor_infos.keys().cloned().collect()
+    }
+
+    /// A tensor in full precision.
+    #[cfg(test)]
+    pub(super) fn dequantise(&mut self, name: &str) -> anyhow::Result<candle_core::Tensor> {
+        Ok(self.content.tensor(&mut self.file, name, &Device::Cpu)?.dequantize(&Device::Cpu)?)
     }
 
     /// How many weights the file holds.
@@ -139,6 +178,48 @@ impl Weights {
 
     fn info(&self, name: &str) -> anyhow::Result<&TensorInfo> {
         self.content.tensor_infos.get(name).with_context(|| format!("the file has no tensor {name}"))
+    }
+}
+
+impl Checkpoint for Weights {
+    fn has(&self, name: &str) -> bool {
+        self.content.tensor_infos.contains_key(name)
+    }
+
+    fn shape(&self, name: &str) -> anyhow::Result<(usize, usize)> {
+        self.info(name)?.shape.dims2().with_context(|| name.to_owned())
+    }
+
+    fn vector(&mut self, name: &str, length: usize) -> anyhow::Result<Vec<f32>> {
+        let tensor =
+            self.content.tensor(&mut self.file, name, &Device::Cpu).with_context(|| name.to_owned())?;
+        let values = tensor.dequantize(&Device::Cpu)?.flatten_all()?.to_vec1::<f32>()?;
+        ensure!(values.len() == length, "{name} has {} values, not {length}", values.len());
+        Ok(values)
+    }
+
+    fn each_rows(
+        &mut self,
+        name: &str,
+        take: &mut dyn FnMut(&[f32]) -> anyhow::Result<()>,
+    ) -> anyhow::Result<()> {
+        let ((rows, columns), dtype) = (self.shape(name)?, self.info(name)?.ggml_dtype);
+        ensure!(columns.is_multiple_of(dtype.block_size()), "{name}: rows of {columns} cut a block");
+        let offset = self.content.tensor_data_offset + self.info(name)?.offset;
+        self.file.seek(SeekFrom::Start(offset))?;
+        let row = columns / dtype.block_size() * dtype.type_size();
+        let most = (CHUNK / columns).max(1);
+        let mut done = 0;
+        while done < rows {
+            let now = most.min(rows - done);
+            let mut bytes = vec![0; now * row];
+            self.file.read_exact(&mut bytes).with_context(|| format!("{name} is cut short"))?;
+            let storage = QStorage::from_data(Cow::Owned(bytes), &Device::Cpu, dtype)?;
+            let floats = QTensor::new(storage, (now, columns))?.dequantize(&Device::Cpu)?;
+            take(&floats.flatten_all()?.to_vec1::<f32>()?)?;
+            done += now;
+        }
+        Ok(())
     }
 }
 

@@ -1,12 +1,13 @@
-//! A matrix of a model with its bias.
+//! A matrix of a model with its bias, and how matrices are loaded.
 
 use anyhow::ensure;
 
 use super::activations::Activations;
-use super::gguf::Weights;
+use super::checkpoint::Checkpoint;
 use super::kernel::Kernel;
 use super::maths::add;
 use super::matrix::Matrix;
+use super::pack::{Reader, Writer};
 use super::workers::Workers;
 
 /// What products are computed with.
@@ -31,6 +32,73 @@ impl Machine {
     }
 }
 
+/// Where converted matrices are taken from, or kept.
+pub enum Pack {
+    /// They are converted each time.
+    None,
+    /// They were converted before.
+    Read(Reader),
+    /// They are converted now, and kept for the next time.
+    Write(Writer),
+}
+
+/// Reads the parts of a model, in order.
+pub struct Loader<'a> {
+    /// The file as it came.
+    pub checkpoint: &'a mut dyn Checkpoint,
+    /// The same, converted.
+    pub pack: Pack,
+    /// The registers it is converted with.
+    pub arch: pulp::Arch,
+}
+
+impl Loader<'_> {
+    /// A vector.
+    pub fn vector(&mut self, name: &str, length: usize) -> anyhow::Result<Vec<f32>> {
+        self.checkpoint.vector(name, length)
+    }
+
+    /// Matrices of as many columns, one below the other; each is told by its name and rows. They come whatever their
+    /// quantisation, in eight bits.
+    pub fn matrix(&mut self, parts: &[(String, usize)], columns: usize) -> anyhow::Result<Matrix> {
+        let rows = parts.iter().map(|(_, rows)| rows).sum();
+        let names: Vec<&str> = parts.iter().map(|(name, _)| name.as_str()).collect();
+        let name = names.join("+");
+        if let Pack::Read(pack) = &mut self.pack {
+            return pack.matrix(&name, rows, columns);
+        }
+        let mut matrix = Matrix::new(rows, columns);
+        for (name, rows) in parts {
+            let found = self.checkpoint.shape(name)?;
+            let (high, wide) = found;
+            ensure!(found == (*rows, columns), "{name} is {high} × {wide}, not {rows} × {columns}");
+            let arch = self.arch;
+            self.checkpoint.each_rows(name, &mut |rows| {
+                ensure!(
+                    rows.iter().all(|weight| weight.is_finite()),
+                    "{name} has weights that are no numbers"
+                );
+                matrix.fill(arch, rows);
+                Ok(())
+            })?;
+        }
+        ensure!(matrix.filled(), "{name} is not whole");
+        if let Pack::Write(pack) = &mut self.pack {
+            pack.matrix(&name, columns, &matrix)?;
+        }
+        Ok(matrix)
+    }
+
+    /// The end: what was read has to be all there is, what was written is put in its place.
+    pub fn end(self) -> anyhow::Result<()> {
+        match self.pack {
+            Pack::None => Ok(()),
+            Pack::Read(pack) => pack.end(),
+            Pack::Write(pack) => pack.end(),
+        }
+    }
+}
+
 /// y = W·x + b.
 pub struct Linear {
     matrix: Matrix,
@@ -38,32 +106,9 @@ pub struct Linear {
 }
 
 impl Linear {
-    /// Reads a matrix of `outputs` × `inputs`, whatever its quantisation, into eight bits.
-    pub fn read(
-        weights: &mut Weights,
-        machine: &Machine,
-        name: &str,
-        outputs: usize,
-        inputs: usize,
-    ) -> anyhow::Result<Linear> {
-        let (rows, columns, _) = weights.shape(name)?;
-        ensure!(
-            (rows, columns) == (outputs, inputs),
-            "{name} is {rows} × {columns}, not {outputs} × {inputs}"
-        );
-        let mut matrix = Matrix::new(outputs, inputs);
-        weights.each_rows(name, |rows| {
-            matrix.fill(machine.arch, rows);
-            Ok(())
-        })?;
-        Ok(Linear { matrix, bias: None })
-    }
-
-    /// The same with a bias.
-    #[must_use]
-    pub fn with_bias(mut self, bias: Vec<f32>) -> Linear {
-        self.bias = Some(bias);
-        self
+    /// Of a matrix and a bias of as many values as it has rows.
+    pub fn new(matrix: Matrix, bias: Option<Vec<f32>>) -> Linear {
+        Linear { matrix, bias }
     }
 
     /// The weights.

@@ -1,10 +1,15 @@
 //! A matrix in eight-bit tiles.
 
+use std::io::{Read, Write};
+
 use half::f16;
 
 use super::activations::{Activations, largest, round};
 use super::kernel::{BLOCK, Kernel, Strip, TILE, WORDS, Word};
 use super::workers::Workers;
+
+/// Words that are read or written at once.
+const PIECE: usize = 1 << 12;
 
 /// Weights of `rows` × `columns`; each [`BLOCK`] of a row has a scale.
 pub struct Matrix {
@@ -36,6 +41,25 @@ impl Matrix {
         self.rows
     }
 
+    /// How many bytes it takes.
+    pub fn bytes(&self) -> usize {
+        size_of_val(&*self.words) + size_of_val(&*self.scales)
+    }
+
+    /// Reads every byte and does next to nothing with it: the least time a product can take.
+    pub fn touch(&self, workers: &Workers) -> f32 {
+        let mut sums = vec![0.0; self.words.len().div_ceil(PIECE)];
+        workers.each(&mut sums, 1, |at, sum| {
+            let words = &self.words[at * PIECE..self.words.len().min((at + 1) * PIECE)];
+            let mut mixed = [0; TILE];
+            for word in words {
+                mixed.iter_mut().zip(&word.0).for_each(|(mixed, word)| *mixed ^= word);
+            }
+            sum[0] = mixed.iter().fold(0, |all, word| all ^ word) as f32;
+        });
+        sums.iter().sum()
+    }
+
     /// Quantises the next rows; more than the matrix holds are left out.
     pub fn fill(&mut self, arch: pulp::Arch, rows: &[f32]) {
         arch.dispatch(|| {
@@ -45,7 +69,7 @@ impl Matrix {
                     let mut block = [0.0; BLOCK];
                     block[..values.len()].copy_from_slice(values);
                     let at = tile * self.blocks + index;
-                    let scale = f16::from_f32(largest(&block) / 127.0);
+                    let scale = f16::from_f32(scale(&block));
                     self.scales[at][lane] = scale.to_bits();
                     let mut bytes = [0; BLOCK];
                     let scale = scale.to_f32();
@@ -59,6 +83,81 @@ impl Matrix {
                 self.filled += 1;
             }
         });
+    }
+
+    /// Whether all rows are there.
+    pub fn filled(&self) -> bool {
+        self.filled == self.rows
+    }
+
+    /// Writes what it holds.
+    pub fn write(&self, to: &mut impl Write) -> std::io::Result<()> {
+        let mut bytes = vec![0; PIECE * size_of::<Word>()];
+        for words in self.words.chunks(PIECE) {
+            let bytes = &mut bytes[..size_of_val(words)];
+            let values = words.iter().flat_map(|word| &word.0);
+            bytes
+                .as_chunks_mut::<4>()
+                .0
+                .iter_mut()
+                .zip(values)
+                .for_each(|(to, value)| *to = value.to_le_bytes());
+            to.write_all(bytes)?;
+        }
+        for scales in self.scales.chunks(PIECE) {
+            let bytes = &mut bytes[..size_of_val(scales)];
+            let values = scales.iter().flatten();
+            bytes
+                .as_chunks_mut::<2>()
+                .0
+                .iter_mut()
+                .zip(values)
+                .for_each(|(to, value)| *to = value.to_le_bytes());
+            to.write_all(bytes)?;
+        }
+        Ok(())
+    }
+
+    /// Reads what [`Self::write`] wrote of a matrix of that shape; no more than a small piece is held twice.
+    pub fn read_from(from: &mut impl Read, rows: usize, columns: usize) -> std::io::Result<Matrix> {
+        let blocks = columns.div_ceil(BLOCK);
+        let many = rows.div_ceil(TILE) * blocks;
+        let (mut words, mut scales) = (Vec::with_capacity(many * WORDS), Vec::with_capacity(many));
+        let mut bytes = vec![0; PIECE * size_of::<Word>()];
+        while words.len() < many * WORDS {
+            let now = PIECE.min(many * WORDS - words.len());
+            let bytes = &mut bytes[..now * size_of::<Word>()];
+            from.read_exact(bytes)?;
+            let chunks = bytes.as_chunks::<{ size_of::<Word>() }>().0;
+            words.extend(chunks.iter().map(|chunk| {
+                let (values, _) = chunk.as_chunks::<4>();
+                Word(std::array::from_fn(|at| i32::from_le_bytes(values[at])))
+            }));
+        }
+        while scales.len() < many {
+            let now = PIECE.min(many - scales.len());
+            let bytes = &mut bytes[..now * 2 * TILE];
+            from.read_exact(bytes)?;
+            scales.extend(bytes.as_chunks::<{ 2 * TILE }>().0.iter().map(|chunk| {
+                let (values, _) = chunk.as_chunks::<2>();
+                std::array::from_fn::<u16, TILE, _>(|at| u16::from_le_bytes(values[at]))
+            }));
+        }
+        Ok(Matrix { rows, columns, blocks, words, scales, filled: rows })
+    }
+
+    /// A number that another matrix hardly has: it guards against accidents, not against malice.
+    pub fn checksum(&self) -> u32 {
+        const PRIME: i32 = 0x0100_0193; // of FNV-1a, Fowler, Noll and Vo
+        let mut sums = [0i32; TILE];
+        for word in &self.words {
+            sums.iter_mut().zip(&word.0).for_each(|(sum, value)| *sum = (*sum ^ value).wrapping_mul(PRIME));
+        }
+        for scales in &self.scales {
+            let values = scales.iter().map(|scale| i32::from(*scale));
+            sums.iter_mut().zip(values).for_each(|(sum, value)| *sum = (*sum ^ value).wrapping_mul(PRIME));
+        }
+        sums.iter().fold(0, |all: i32, sum| (all ^ sum).wrapping_mul(PRIME)).cast_unsigned()
     }
 
     /// Reads a row back.
@@ -99,6 +198,32 @@ impl Matrix {
         }
         out
     }
+}
+
+/// What a byte of a block is worth.
+///
+/// Where the weights come from steps of one size, as those of Q4_0, Q5_0 and Q8_0 do, that is the step and nothing is
+/// lost. Otherwise the largest value becomes ±127.
+#[allow(clippy::inline_always, reason = "only inlined code is compiled for the dispatched registers")]
+#[inline(always)]
+fn scale(block: &[f32; BLOCK]) -> f32 {
+    const ROUND: f32 = 12_582_912.0; // 1.5 · 2^23: adding it rounds to the nearest whole number
+    let most = largest(block);
+    for steps in [16.0, 8.0, 127.0] {
+        let step = most / steps;
+        let factor = if step > 0.0 { 1.0 / step } else { 0.0 };
+        let mut off = 0.0f32;
+        for value in block {
+            let many = value * factor;
+            let rest = (many - (many + ROUND - ROUND)).abs();
+            off = if rest > off { rest } else { off };
+        }
+        // A step is a half-precision number in the file; the quotient gives it back to the last bit but a few.
+        if off < 1e-5 {
+            return step;
+        }
+    }
+    most / 127.0
 }
 
 #[cfg(test)]
@@ -150,6 +275,39 @@ mod tests {
                 row.iter().zip(&weights[index * 70..]).map(|(a, b)| (a - b).abs()).fold(0.0, f32::max);
             assert!(worst < 0.005, "{worst}");
         }
+    }
+
+    #[test]
+    #[allow(clippy::float_cmp, reason = "nothing may be lost")]
+    fn steps_of_one_size_are_kept_exactly() {
+        let mut random = StdRng::seed_from_u64(6);
+        for (least, most) in [(-8i16, 8i16), (-16, 16), (-127, 128)] {
+            let step = f16::from_f32(0.003_7).to_f32();
+            let mut weights: Vec<f32> =
+                (0..4 * 64).map(|_| f32::from(random.random_range(least..most)) * step).collect();
+            weights.iter_mut().step_by(BLOCK).for_each(|weight| *weight = f32::from(least) * step);
+            let mut matrix = Matrix::new(4, 64);
+            matrix.fill(pulp::Arch::new(), &weights);
+            let mut row = [0.0; 64];
+            for index in 0..4 {
+                matrix.read(index, &mut row);
+                assert_eq!(row, weights[index * 64..][..64], "{least} to {most}");
+            }
+        }
+    }
+
+    #[test]
+    fn what_is_written_is_read_again_and_a_cut_is_noticed() {
+        let mut matrix = Matrix::new(40, 70);
+        matrix.fill(pulp::Arch::new(), &random(40 * 70, 7));
+        let mut bytes = Vec::new();
+        matrix.write(&mut bytes).unwrap();
+        let again = Matrix::read_from(&mut &*bytes, 40, 70).unwrap();
+        assert_eq!(again.checksum(), matrix.checksum());
+        assert_eq!(bytes.len(), matrix.bytes());
+        assert!(Matrix::read_from(&mut &bytes[..bytes.len() - 1], 40, 70).is_err());
+        bytes[100] ^= 1;
+        assert_ne!(Matrix::read_from(&mut &*bytes, 40, 70).unwrap().checksum(), matrix.checksum());
     }
 
     #[test]

@@ -1,14 +1,13 @@
 //! The forward pass of a decoder-only transformer over any mix of sequences.
 
 use anyhow::ensure;
-use candle_core::quantized::QTensor;
-use candle_core::{Device, Tensor};
 
 use super::attention::{Rotary, attend};
-use super::gguf::Weights;
 use super::hyper::{Architecture, Hyper};
-use super::linear::{Linear, Machine};
-use super::maths::{add, rms_norm, swiglu};
+use super::layer::Layer;
+use super::linear::{Linear, Loader, Machine};
+use super::maths::{add, geglu, rms_norm, swiglu};
+use super::matrix::Matrix;
 use super::sequence::Sequence;
 
 /// One token to take in.
@@ -22,47 +21,46 @@ pub struct Row {
     pub logits: bool,
 }
 
-struct Layer {
-    attention_norm: Vec<f32>,
-    query: Linear,
-    key: Linear,
-    value: Linear,
-    output: Linear,
-    feed_norm: Vec<f32>,
-    gate: Linear,
-    up: Linear,
-    down: Linear,
-}
-
 /// The weights of a model, and its forward pass.
 pub struct Transformer {
     hyper: Hyper,
     /// None where the output's matrix is the embedding too.
-    embedding: Option<QTensor>,
+    embedding: Option<Matrix>,
     layers: Vec<Layer>,
     norm: Vec<f32>,
     head: Linear,
     rotary: Rotary,
+    /// For layers with a window.
+    near: Option<Rotary>,
     machine: Machine,
 }
 
 impl Transformer {
     /// Reads the weights, one tensor at a time.
-    pub fn read(weights: &mut Weights, hyper: Hyper, machine: Machine) -> anyhow::Result<Transformer> {
-        let (vocabulary, _, _) = weights.shape("token_embd.weight")?;
+    pub fn read(mut loader: Loader<'_>, hyper: &Hyper, machine: Machine) -> anyhow::Result<Transformer> {
+        let embedding = "token_embd.weight".to_owned();
+        let (vocabulary, _) = loader.checkpoint.shape(&embedding)?;
         let layers = (0..hyper.layers)
-            .map(|index| Layer::read(weights, &machine, &hyper, index))
+            .map(|index| Layer::read(&mut loader, hyper, index))
             .collect::<anyhow::Result<_>>()?;
-        let tied = !weights.has("output.weight");
-        let head = if tied { "token_embd.weight" } else { "output.weight" };
+        let norm = loader.vector("output_norm.weight", hyper.hidden)?;
+        let output = "output.weight".to_owned();
+        let (head, embedding) = if loader.checkpoint.has(&output) {
+            let head = loader.matrix(&[(output, vocabulary)], hyper.hidden)?;
+            (head, Some(loader.matrix(&[(embedding, vocabulary)], hyper.hidden)?))
+        } else {
+            (loader.matrix(&[(embedding, vocabulary)], hyper.hidden)?, None)
+        };
+        loader.end()?;
         Ok(Transformer {
-            head: Linear::read(weights, &machine, head, vocabulary, hyper.hidden)?,
-            embedding: if tied { None } else { Some(weights.tensor("token_embd.weight")?) },
-            norm: weights.vector("output_norm.weight", hyper.hidden)?,
-            rotary: Rotary::new(&hyper),
+            head: Linear::new(head, None),
+            embedding,
+            norm,
+            rotary: Rotary::new(hyper, &hyper.rotation),
+            near: hyper.window.as_ref().map(|window| Rotary::new(hyper, &window.rotation)),
             machine,
             layers,
-            hyper,
+            hyper: hyper.clone(),
         })
     }
 
@@ -71,50 +69,52 @@ impl Transformer {
         &self.hyper
     }
 
+    /// The registers everything is computed in.
+    pub fn arch(&self) -> pulp::Arch {
+        self.machine.arch
+    }
+
     /// How many tokens it can say.
     pub fn vocabulary(&self) -> usize {
         self.head.matrix().rows()
+    }
+
+    /// Reads the weights that a token goes through, and returns how many bytes that is: the floor under the time a
+    /// token takes.
+    pub fn touch(&self) -> u64 {
+        let layers = self.layers.iter().flat_map(Layer::linears);
+        let matrices = layers.chain([&self.head]).map(Linear::matrix);
+        matrices.fold(0, |bytes, matrix| {
+            std::hint::black_box(matrix.touch(&self.machine.workers));
+            bytes + matrix.bytes() as u64
+        })
     }
 
     /// Takes rows in, in order, each at the end of its sequence; returns the logits of those rows that ask for
     /// them. A row's result does not depend on the other sequences' rows.
     pub fn forward(&self, rows: &[Row], sequences: &mut [&mut Sequence]) -> anyhow::Result<Vec<f32>> {
         let positions = self.positions(rows, sequences)?;
-        let hidden = self.hyper.hidden;
-        let (wide, narrow) = (self.hyper.heads * self.hyper.head, self.hyper.kv_heads * self.hyper.head);
-        let machine = &self.machine;
-        let mut stream = self.embed(rows)?;
+        for (row, position) in rows.iter().zip(&positions) {
+            sequences[row.sequence].prepare(position + 1);
+        }
+        Ok(self.machine.workers.within(|| self.pass(rows, &positions, sequences)))
+    }
+
+    fn pass(&self, rows: &[Row], positions: &[usize], sequences: &mut [&mut Sequence]) -> Vec<f32> {
+        let (hidden, machine) = (self.hyper.hidden, &self.machine);
+        let mut stream = self.embed(rows);
         for (index, layer) in self.layers.iter().enumerate() {
             let normed = machine.activations(&self.normed(&stream, &layer.attention_norm), hidden);
-            let mut queries = layer.query.forward(machine, &normed);
-            let mut keys = layer.key.forward(machine, &normed);
-            let values = layer.value.forward(machine, &normed);
-            machine.arch.dispatch(|| {
-                for (at, row) in rows.iter().enumerate() {
-                    let key = &mut keys[at * narrow..][..narrow];
-                    self.rotary.turn(&mut queries[at * wide..][..wide], positions[at]);
-                    self.rotary.turn(key, positions[at]);
-                    sequences[row.sequence].write(
-                        index,
-                        positions[at],
-                        key,
-                        &values[at * narrow..][..narrow],
-                    );
-                }
-            });
-            let read: Vec<&Sequence> = sequences.iter().map(|sequence| &**sequence).collect();
-            let mut mixed = vec![0.0; queries.len()];
-            machine.workers.each(&mut mixed, wide, |at, out| {
-                let query = &queries[at * wide..][..wide];
-                let sequence = read[rows[at].sequence];
-                machine.arch.dispatch(|| attend(&self.hyper, sequence, index, positions[at] + 1, query, out));
-            });
-            add(&mut stream, &layer.output.forward(machine, &machine.activations(&mixed, wide)));
+            let mut heads = layer.heads.forward(machine, &normed);
+            self.place(index, rows, positions, &mut heads, sequences);
+            let mixed = self.attend(index, rows, positions, &heads, sequences);
+            let mixed = machine.activations(&mixed, self.hyper.heads * self.hyper.head);
+            let out = layer.output.forward(machine, &mixed);
+            self.join(&mut stream, out, layer.post_norms.as_ref().map(|norms| &norms.0));
             let normed = machine.activations(&self.normed(&stream, &layer.feed_norm), hidden);
-            let mut gate = layer.gate.forward(machine, &normed);
-            let up = layer.up.forward(machine, &normed);
-            machine.arch.dispatch(|| swiglu(&mut gate, &up));
-            add(&mut stream, &layer.down.forward(machine, &machine.activations(&gate, self.hyper.inner)));
+            let fed = self.gated(&layer.gate_up.forward(machine, &normed));
+            let out = layer.down.forward(machine, &machine.activations(&fed, self.hyper.inner));
+            self.join(&mut stream, out, layer.post_norms.as_ref().map(|norms| &norms.1));
         }
         for row in rows {
             sequences[row.sequence].push(row.token);
@@ -126,9 +126,9 @@ impl Transformer {
             .flat_map(|(_, values)| values.iter().copied())
             .collect();
         if asked.is_empty() {
-            return Ok(Vec::new());
+            return Vec::new();
         }
-        Ok(self.head.forward(machine, &machine.activations(&self.normed(&asked, &self.norm), hidden)))
+        self.head.forward(machine, &machine.activations(&self.normed(&asked, &self.norm), hidden))
     }
 
     fn positions(&self, rows: &[Row], sequences: &[&mut Sequence]) -> anyhow::Result<Vec<usize>> {
@@ -146,17 +146,103 @@ impl Transformer {
         Ok(positions)
     }
 
-    fn embed(&self, rows: &[Row]) -> anyhow::Result<Vec<f32>> {
-        let Some(embedding) = &self.embedding else {
-            let mut out = vec![0.0; rows.len() * self.hyper.hidden];
-            for (row, out) in rows.iter().zip(out.chunks_exact_mut(self.hyper.hidden)) {
-                self.head.matrix().read(row.token as usize, out);
+    fn embed(&self, rows: &[Row]) -> Vec<f32> {
+        let embedding = self.embedding.as_ref().unwrap_or(self.head.matrix());
+        let scale = self.hyper.embedding_scale();
+        let mut out = vec![0.0; rows.len() * self.hyper.hidden];
+        for (row, out) in rows.iter().zip(out.chunks_exact_mut(self.hyper.hidden)) {
+            embedding.read(row.token as usize, out);
+            for value in out {
+                *value *= scale;
             }
-            return Ok(out);
-        };
-        let tokens: Vec<u32> = rows.iter().map(|row| row.token).collect();
-        let tokens = Tensor::from_vec(tokens, rows.len(), &Device::Cpu)?;
-        Ok(embedding.embedding(&tokens)?.flatten_all()?.to_vec1()?)
+        }
+        out
+    }
+
+    /// Norms and turns queries and keys to their positions, and writes keys and values into the sequences.
+    fn place(
+        &self,
+        index: usize,
+        rows: &[Row],
+        positions: &[usize],
+        heads: &mut [f32],
+        sequences: &mut [&mut Sequence],
+    ) {
+        let (wide, narrow) = (self.hyper.heads * self.hyper.head, self.hyper.kv_heads * self.hyper.head);
+        let rotary = if self.hyper.window(index).is_some() { self.near.as_ref() } else { None };
+        let rotary = rotary.unwrap_or(&self.rotary);
+        self.machine.arch.dispatch(|| {
+            for ((row, &position), heads) in
+                rows.iter().zip(positions).zip(heads.chunks_exact_mut(wide + 2 * narrow))
+            {
+                let (queries, rest) = heads.split_at_mut(wide);
+                let (keys, values) = rest.split_at_mut(narrow);
+                if let Some((query, key)) = &self.layers[index].head_norms {
+                    self.norm_heads(queries, query);
+                    self.norm_heads(keys, key);
+                }
+                rotary.turn(queries, position);
+                rotary.turn(keys, position);
+                sequences[row.sequence].write(index, position, keys, values);
+            }
+        });
+    }
+
+    #[allow(clippy::inline_always, reason = "only inlined code is compiled for the dispatched registers")]
+    #[inline(always)]
+    fn norm_heads(&self, heads: &mut [f32], weight: &[f32]) {
+        let mut normed = vec![0.0; weight.len()];
+        for head in heads.chunks_exact_mut(weight.len()) {
+            rms_norm(head, weight, self.hyper.epsilon, &mut normed);
+            head.copy_from_slice(&normed);
+        }
+    }
+
+    fn attend(
+        &self,
+        index: usize,
+        rows: &[Row],
+        positions: &[usize],
+        heads: &[f32],
+        sequences: &[&mut Sequence],
+    ) -> Vec<f32> {
+        let (hyper, machine) = (&self.hyper, &self.machine);
+        let wide = hyper.heads * hyper.head;
+        let (group, row) = (wide / hyper.kv_heads, wide + 2 * hyper.kv_heads * hyper.head);
+        let (scale, window) = (hyper.attention_scale(), hyper.window(index).map(|window| window.size));
+        let read: Vec<&Sequence> = sequences.iter().map(|sequence| &**sequence).collect();
+        let mut mixed = vec![0.0; rows.len() * wide];
+        machine.workers.each(&mut mixed, group, |piece, out| {
+            let (at, head) = (piece / hyper.kv_heads, piece % hyper.kv_heads);
+            let sequence = read[rows[at].sequence];
+            let end = positions[at] + 1;
+            let span = window.map_or(0, |window| end.saturating_sub(window))..end;
+            let plane = index * hyper.kv_heads + head;
+            let queries = &heads[at * row + head * group..][..group];
+            machine.arch.dispatch(|| attend(sequence, plane, span, scale, queries, out));
+        });
+        mixed
+    }
+
+    /// Each row's gate, bent, times what it lets through.
+    fn gated(&self, both: &[f32]) -> Vec<f32> {
+        let inner = self.hyper.inner;
+        let mut fed = vec![0.0; both.len() / 2];
+        let gelu = self.hyper.architecture == Architecture::Gemma3;
+        self.machine.arch.dispatch(|| {
+            for (both, out) in both.chunks_exact(2 * inner).zip(fed.chunks_exact_mut(inner)) {
+                let (gate, up) = both.split_at(inner);
+                out.copy_from_slice(gate);
+                if gelu { geglu(out, up) } else { swiglu(out, up) }
+            }
+        });
+        fed
+    }
+
+    /// Adds to the stream, normed first where there is a norm for it.
+    fn join(&self, stream: &mut [f32], out: Vec<f32>, norm: Option<&Vec<f32>>) {
+        let out = if let Some(norm) = norm { self.normed(&out, norm) } else { out };
+        self.machine.arch.dispatch(|| add(stream, &out));
     }
 
     fn normed(&self, stream: &[f32], weight: &[f32]) -> Vec<f32> {
@@ -167,36 +253,5 @@ impl Transformer {
             }
         });
         out
-    }
-}
-
-impl Layer {
-    fn read(weights: &mut Weights, machine: &Machine, hyper: &Hyper, index: usize) -> anyhow::Result<Layer> {
-        let name = |part: &str| format!("blk.{index}.{part}");
-        let (wide, narrow) = (hyper.heads * hyper.head, hyper.kv_heads * hyper.head);
-        let (hidden, inner) = (hyper.hidden, hyper.inner);
-        let biased = |weights: &mut Weights, part: &str, outputs: usize| -> anyhow::Result<Linear> {
-            let linear = Linear::read(weights, machine, &name(&format!("{part}.weight")), outputs, hidden)?;
-            match hyper.architecture {
-                Architecture::Llama => Ok(linear),
-                Architecture::Qwen2 => {
-                    Ok(linear.with_bias(weights.vector(&name(&format!("{part}.bias")), outputs)?))
-                }
-            }
-        };
-        let query = biased(weights, "attn_q", wide)?;
-        let key = biased(weights, "attn_k", narrow)?;
-        let value = biased(weights, "attn_v", narrow)?;
-        Ok(Layer {
-            attention_norm: weights.vector(&name("attn_norm.weight"), hidden)?,
-            query,
-            key,
-            value,
-            output: Linear::read(weights, machine, &name("attn_output.weight"), hidden, wide)?,
-            feed_norm: weights.vector(&name("ffn_norm.weight"), hidden)?,
-            gate: Linear::read(weights, machine, &name("ffn_gate.weight"), inner, hidden)?,
-            up: Linear::read(weights, machine, &name("ffn_up.weight"), inner, hidden)?,
-            down: Linear::read(weights, machine, &name("ffn_down.weight"), hidden, inner)?,
-        })
     }
 }

@@ -24,6 +24,14 @@ impl Workers {
         Ok(Workers { pool: if threads > 1 { Some(build()?) } else { None } })
     }
 
+    /// Does something on one of the threads, so that the products in it need not be handed over one by one.
+    pub fn within<T: Send>(&self, work: impl FnOnce() -> T + Send) -> T {
+        match &self.pool {
+            None => work(),
+            Some(pool) => pool.install(work),
+        }
+    }
+
     /// Works on pieces of `size` values side by side, each known by its index.
     pub fn each(&self, values: &mut [f32], size: usize, work: impl Fn(usize, &mut [f32]) + Sync) {
         match &self.pool {

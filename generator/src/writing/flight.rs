@@ -148,15 +148,16 @@ async fn ask(
         seed: job.seed ^ u64::from(attempt).wrapping_mul(0x9e37_79b9_7f4a_7c15),
         stop: vec!["\n".into()],
         deadline: Some(give_up),
+        ..Task::default()
     };
     let started = Instant::now();
     let mut pieces = engine.submit(task).map_err(|refused| match refused {
         Refused::Overloaded => Lesser::Overload,
-        Refused::NotReady(_) => Lesser::Unavailable,
+        Refused::NotReady(_) | Refused::Candidates { .. } => Lesser::Unavailable,
     })?;
     while let Some(piece) = pieces.recv().await {
         match piece {
-            Piece::Delta(text) => {
+            Piece::Delta { text, .. } => {
                 if let Some(draft) = draft {
                     draft.send_modify(|progress| progress.draft.push_str(&text));
                 }

@@ -33,11 +33,8 @@ pub(super) async fn up(shared: Arc<Shared>) {
                 let task = Task {
                     prompt: crate::brief::prompt::of(&brief),
                     max_tokens: shared.config.max_tokens,
-                    temperature: 0.0,
-                    top_p: 1.0,
-                    seed: 0,
                     stop: vec!["\n".into()],
-                    deadline: None,
+                    ..Task::default()
                 };
                 let started = Instant::now();
                 let Ok(mut pieces) = engine.submit(task) else { return };
