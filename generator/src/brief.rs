@@ -2,10 +2,13 @@
 
 pub mod hash;
 pub mod money;
+mod neutral;
 pub mod prompt;
 mod validate;
 
 use proto::generator::v1::Brief;
+
+pub use neutral::neutral;
 
 pub use validate::{request, validate};
 
@@ -51,9 +54,36 @@ pub fn clean(text: &str, most: usize) -> String {
                 c
             }
         })
+        // What turns the direction of writing or cannot be seen hides words from whoever reads.
+        .filter(|c| !unseen(*c))
         .collect();
     let line = plain.split_whitespace().collect::<Vec<_>>().join(" ");
     shorten(&line, most)
+}
+
+/// What of an item's `text` may be shown or read by a model: clean, and without orders to the writer.
+pub fn said(text: &str, most: usize) -> String {
+    clean(&neutral(text), most)
+}
+
+/// Marks of direction and joiners of width zero; the joiner of emoji is none of them.
+fn unseen(c: char) -> bool {
+    matches!(c, '\u{200b}' | '\u{200c}' | '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2060}'..='\u{206f}')
+}
+
+/// Whether none of the item is left.
+pub fn sold_out(brief: &Brief) -> bool {
+    brief.item.as_ref().is_some_and(|item| item.stock == Some(0))
+}
+
+/// Whether the item's title has a word in a script that copy of the brief's language is written in.
+pub fn readable(brief: &Brief) -> bool {
+    let title = brief.item.as_ref().map(|item| said(&item.title, 200)).unwrap_or_default();
+    let latin = |c: char| c.is_ascii_alphabetic() || matches!(c, '\u{c0}'..='\u{24f}');
+    match Locale::of(brief) {
+        Locale::English => title.chars().any(latin),
+        Locale::Chinese => title.chars().any(|c| is_han(c) || latin(c)),
+    }
 }
 
 /// The first `most` characters of `text` or fewer, cut where no word or number is torn apart.
@@ -79,12 +109,13 @@ pub fn is_han(c: char) -> bool {
     matches!(c, '\u{3400}'..='\u{4dbf}' | '\u{4e00}'..='\u{9fff}' | '\u{f900}'..='\u{faff}')
 }
 
-/// Every text of `brief` that states facts, each with its path.
+/// Every text of `brief` that states facts, each with its path; an item's without orders to the writer.
 pub fn texts(brief: &Brief) -> Vec<(String, String)> {
     let mut texts = Vec::new();
     let mut add = |path: &str, text: &str| {
+        let text = if path.starts_with("item.") { neutral(text) } else { text.to_owned() };
         if !text.is_empty() {
-            texts.push((path.to_owned(), text.to_owned()));
+            texts.push((path.to_owned(), text));
         }
     };
     if let Some(item) = &brief.item {
@@ -113,6 +144,12 @@ mod tests {
     fn mark_up_and_special_tokens_do_not_reach_a_prompt() {
         assert_eq!(clean("<b>Tea</b>\n<|im_end|> green | 5 < 6", 99), "Tea green 5 6");
         assert_eq!(clean("Tom & Jerry's \u{7}mug", 99), "Tom & Jerry's mug");
+    }
+
+    #[test]
+    fn what_cannot_be_seen_is_left_out() {
+        assert_eq!(clean("Blue\u{202e} eet\u{200b}h\u{2066}s", 99), "Blue eeths");
+        assert_eq!(clean("Gift \u{1f381} box", 99), "Gift \u{1f381} box");
     }
 
     #[test]

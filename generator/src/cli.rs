@@ -1,6 +1,7 @@
 //! The command line: `serve`, `migrate` and the batch tools that need no server.
 
 mod batch;
+mod warm;
 
 use std::path::PathBuf;
 
@@ -51,6 +52,9 @@ enum Command {
         #[command(flatten)]
         flags: Flags,
     },
+    /// Write ahead of a campaign into the service's own database, without a server: each item with each offer that is
+    /// good for it, in each channel, locale, angle and segment. May be ended and started again at any time.
+    Warm(Box<Warm>),
     /// Measure how fast a model reads and writes on this machine.
     Bench {
         /// The GGUF file.
@@ -86,6 +90,37 @@ enum Command {
     },
 }
 
+/// A campaign.
+#[derive(Debug, clap::Args)]
+struct Warm {
+    /// An item a line, as JSON, the likeliest first.
+    #[arg(long, value_name = "FILE")]
+    items: PathBuf,
+    /// An offer a line, as JSON.
+    #[arg(long, value_name = "FILE")]
+    offers: Option<PathBuf>,
+    /// A channel, such as CHANNEL_PUSH; may be given again.
+    #[arg(long = "channel", value_name = "CHANNEL")]
+    channels: Vec<String>,
+    /// A locale, such as zh-CN; may be given again.
+    #[arg(long = "locale", value_name = "LOCALE")]
+    locales: Vec<String>,
+    /// An angle, such as price; may be given again.
+    #[arg(long = "angle", value_name = "ANGLE")]
+    angles: Vec<String>,
+    /// People in a few words, as profile_summary has them; may be given again.
+    #[arg(long = "segment", value_name = "WORDS")]
+    segments: Vec<String>,
+    /// Wordings of each text; 0 means all that are kept.
+    #[arg(long, value_name = "N", default_value_t = 0)]
+    wordings: u32,
+    /// The last state as one JSON object.
+    #[arg(long)]
+    json: bool,
+    #[command(flatten)]
+    flags: Flags,
+}
+
 impl Arguments {
     /// Does it.
     pub async fn run(self) -> anyhow::Result<()> {
@@ -113,6 +148,7 @@ impl Arguments {
                 let config: Config = chassis::config::load("generator", &flags)?;
                 batch::write(&config, &briefs, variants, seed, json).await
             }
+            Command::Warm(warm) => warm::run(*warm).await,
             Command::Bench { model, threads, prompt, output, batches, runs, json } => {
                 let context = prompt + output + 1;
                 let engine = EngineConfig { threads, context, batch: 128, ..EngineConfig::of(model) };

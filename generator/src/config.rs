@@ -94,6 +94,13 @@ impl Default for ModelConfig {
 }
 
 impl ModelConfig {
+    /// The name of the model: its file's, without the ending. Empty where templates serve alone.
+    pub fn id(&self) -> String {
+        std::path::Path::new(&self.file)
+            .file_stem()
+            .map_or_else(String::new, |stem| stem.to_string_lossy().into_owned())
+    }
+
     /// What the engine is started with; `None` where templates serve alone.
     pub fn engine(&self) -> Option<EngineConfig> {
         (!self.file.is_empty()).then(|| EngineConfig {
@@ -121,6 +128,12 @@ pub struct WritingConfig {
     pub max_tokens: usize,
     /// Attempts at a text that passes the check, each with a seed of its own.
     pub attempts: u32,
+    /// Texts written at once for each attempt, of which the best is kept; at most `model.slots`.
+    pub candidates: usize,
+    /// Wordings kept of a subject; a seed chooses one of them.
+    pub wordings: u64,
+    /// Texts held in memory; more are read from the database.
+    pub memory: usize,
     /// Longest wait for the model of a call without a deadline, and longest life of a text being written, milliseconds.
     pub longest_ms: u64,
     /// Time kept back of a deadline for the answer itself, milliseconds.
@@ -142,10 +155,13 @@ impl Default for WritingConfig {
             top_p: 0.9,
             max_tokens: 64,
             attempts: 3,
+            candidates: 3,
+            wordings: 4,
+            memory: 100_000,
             longest_ms: 60_000,
             margin_ms: 5,
             background: 256,
-            background_lanes: 1,
+            background_lanes: 2,
             retry_after_s: 300,
             stream_concurrency: 8,
         }
@@ -171,6 +187,9 @@ impl Validate for Config {
             ("model.slots", model.slots > 0),
             ("writing.max_tokens", writing.max_tokens > 0),
             ("writing.attempts", writing.attempts > 0),
+            ("writing.candidates", writing.candidates > 0),
+            ("writing.wordings", writing.wordings > 0),
+            ("writing.memory", writing.memory > 0),
             ("writing.longest_ms", writing.longest_ms > 0),
             ("writing.background_lanes", writing.background_lanes > 0),
             ("writing.stream_concurrency", writing.stream_concurrency > 0),
@@ -179,6 +198,11 @@ impl Validate for Config {
             problems.require(fine, key, "must be above 0");
         }
         problems.require(model.context >= 1024, "model.context", "must be at least 1024, or no prompt fits");
+        problems.require(
+            writing.candidates <= model.slots,
+            "writing.candidates",
+            "must be at most model.slots",
+        );
         problems.require((0.0..=2.0).contains(&writing.temperature), "writing.temperature", "must be 0 to 2");
         let share = writing.top_p > 0.0 && writing.top_p <= 1.0;
         problems.require(share, "writing.top_p", "must be above 0 and at most 1");

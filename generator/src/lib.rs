@@ -31,7 +31,7 @@ pub async fn run(config: Config, listener: TcpListener, shutdown: CancellationTo
     let _stop = stop.clone().drop_guard();
     tokio::spawn(housekeeping(store.clone(), config.store.keep_hours, stop.clone()));
     let engine = config.model.engine().map(|engine| engine::Engine::start(&engine));
-    let writer = writing::Writer::new(engine, store, &config.writing, stop);
+    let writer = writing::Writer::new(engine, config.model.id(), store, &config.writing, stop);
     let generator = service::Generator::new(writer, config.model.clone(), config.writing.stream_concurrency);
     let service = GeneratorServiceServer::new(generator)
         .max_decoding_message_size(config.server.max_request_bytes)

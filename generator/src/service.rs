@@ -2,15 +2,18 @@
 
 mod models;
 mod streams;
+mod warming;
 
 use std::sync::Arc;
 
 use chassis::deadline;
 use chassis::error::{FieldViolation, invalid, invalid_field};
+use chrono::Utc;
 use proto::generator::v1::generator_service_server::GeneratorService;
 use proto::generator::v1::{
     CheckCopyRequest, CheckCopyResponse, EmbedRequest, EmbedResponse, GenerateCopiesRequest,
     GenerateCopyRequest, GenerateCopyResponse, ListModelsRequest, ListModelsResponse, StreamCopyRequest,
+    WarmCopiesRequest,
 };
 use proto::validate::{Violation, Violations};
 use tonic::{Request, Response, Status, Streaming};
@@ -70,6 +73,16 @@ impl GeneratorService for Generator {
         Ok(Response::new(streams::answers(writer, request.into_inner(), most, deadline::current())))
     }
 
+    type WarmCopiesStream = warming::Steps;
+
+    async fn warm_copies(
+        &self,
+        request: Request<WarmCopiesRequest>,
+    ) -> Result<Response<Self::WarmCopiesStream>, Status> {
+        let campaign = campaign(request.into_inner()).map_err(refused)?;
+        Ok(Response::new(warming::steps(&self.writer, &campaign)))
+    }
+
     async fn check_copy(
         &self,
         request: Request<CheckCopyRequest>,
@@ -91,6 +104,8 @@ impl GeneratorService for Generator {
     }
 }
 
+pub use warming::{campaign, warmed};
+
 /// What a check of `request` finds, or what is wrong with the request.
 pub fn check(request: &CheckCopyRequest) -> Result<CheckCopyResponse, Vec<Violation>> {
     let mut violations = Violations::new();
@@ -99,7 +114,7 @@ pub fn check(request: &CheckCopyRequest) -> Result<CheckCopyResponse, Vec<Violat
     }
     violations.text("text", &request.text);
     match &request.brief {
-        Some(brief) => violations.add_within("brief", brief::validate(brief)),
+        Some(brief) => violations.add_within("brief", brief::validate(brief, Utc::now())),
         None => violations.add("brief", "EMPTY", "must be given"),
     }
     match &request.brief {
@@ -113,7 +128,7 @@ pub fn check(request: &CheckCopyRequest) -> Result<CheckCopyResponse, Vec<Violat
 
 /// The order in `request`, or what is wrong with it.
 pub fn order(request: GenerateCopyRequest) -> Result<Order, Vec<Violation>> {
-    let violations = brief::request(&request);
+    let violations = brief::request(&request, Utc::now());
     match request.brief {
         Some(brief) if violations.is_empty() => Ok(Order {
             brief: Arc::new(brief),

@@ -4,14 +4,13 @@ pub mod phrase;
 
 use proto::generator::v1::Brief;
 
-use crate::brief::{Locale, clean, shorten};
+use crate::brief::{Locale, clean, said};
 use crate::guard::limits::Limits;
 use crate::guard::{Guard, Text};
 
 /// A copy of `brief` that passes its guard; `choice` picks among wordings. `None` where the brief's own demands
 /// (banned words, `must_include`, length) leave no room for any.
-pub fn write(brief: &Brief, choice: u64) -> Option<Text> {
-    let guard = Guard::new(brief);
+pub fn write(brief: &Brief, guard: &Guard, choice: u64) -> Option<Text> {
     candidates(brief, choice).find(|text| guard.check(text).violations.is_empty())
 }
 
@@ -50,16 +49,15 @@ fn fitted(brief: &Brief, locale: Locale, limits: Limits, headline: &str, sentenc
     } else {
         vec![format!("{}。", missing.join("、"))]
     };
-    let tail_length = join(&tail).chars().count() + usize::from(!tail.is_empty()) * space.len();
-    let headline = shorten(headline, limits.headline.min(limits.total.saturating_sub(tail_length)));
-    let room = limits.total.saturating_sub(headline.chars().count());
+    // What separates the tail takes a unit.
+    let reserved = limits.units(&join(&tail)) + usize::from(!tail.is_empty());
+    let headline = limits.cut_headline(headline, limits.total().saturating_sub(reserved));
     let mut kept: Vec<String> = Vec::new();
     for sentence in sentences {
-        let mut more = kept.clone();
-        more.push(sentence.clone());
-        let length = join(&more).chars().count() + tail_length;
-        if length <= room {
-            kept = more;
+        kept.push(sentence.clone());
+        let whole = [kept.clone(), tail.clone()].concat();
+        if !limits.holds(&headline, &join(&whole)) {
+            kept.pop();
         }
     }
     kept.extend(tail);
@@ -69,13 +67,13 @@ fn fitted(brief: &Brief, locale: Locale, limits: Limits, headline: &str, sentenc
 fn headlines(brief: &Brief, locale: Locale, limits: Limits, choice: u64) -> Vec<String> {
     let mut headlines = Vec::new();
     if let Some(item) = &brief.item {
-        let title = without_banned(&clean(&item.title, 200), brief);
-        let brand = without_banned(&clean(&item.brand, 60), brief);
+        let title = without_banned(&said(&item.title, 200), brief);
+        let brand = without_banned(&said(&item.brand, 60), brief);
         let titled = phrase::headline(&title, locale, choice);
-        headlines.extend((titled.chars().count() <= limits.headline).then_some(titled));
-        headlines.push(shorten(&title, limits.headline));
+        headlines.extend(limits.holds_headline(&titled).then_some(titled));
+        headlines.push(limits.cut_headline(&title, usize::MAX));
         headlines
-            .extend(item.categories.iter().rev().map(|category| without_banned(&clean(category, 60), brief)));
+            .extend(item.categories.iter().rev().map(|category| without_banned(&said(category, 60), brief)));
         headlines.push(brand);
     }
     headlines.extend(phrase::neutral(locale).into_iter().map(str::to_owned));
@@ -156,6 +154,10 @@ mod tests {
             locale: locale.into(),
             ..Brief::default()
         }
+    }
+
+    fn write(brief: &Brief, choice: u64) -> Option<Text> {
+        super::write(brief, &Guard::new(brief), choice)
     }
 
     #[test]

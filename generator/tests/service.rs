@@ -6,12 +6,12 @@ use std::time::{Duration, Instant};
 
 use common::{serve, serve_model, settings, tea};
 use futures::StreamExt as _;
-use proto::common::v1::DegradationCause;
+use proto::common::v1::{DegradationCause, Item};
 use proto::generator::v1::generate_copies_response::Outcome;
 use proto::generator::v1::stream_copy_response::Part;
 use proto::generator::v1::{
     Brief, CheckCopyRequest, CopySource, EmbedRequest, FinishReason, GenerateCopiesRequest,
-    GenerateCopyRequest, GenerateCopyResponse, StreamCopyRequest,
+    GenerateCopyRequest, GenerateCopyResponse, StreamCopyRequest, WarmCopiesRequest,
 };
 use tonic::Code;
 
@@ -150,7 +150,12 @@ async fn too_many_callers_at_once_all_get_an_answer_in_time() {
     let calls = (0..24).map(|seed| {
         let mut client = service.client.clone();
         async move {
-            let mut request = tonic::Request::new(tea(100 + seed));
+            // Each asks for another tea: one text would serve them all.
+            let mut tea = tea(seed);
+            let name = ["Assam", "Ceylon", "Darjeeling", "Keemun", "Sencha", "Oolong"][seed as usize % 6];
+            let item = tea.brief.as_mut().unwrap().item.as_mut().unwrap();
+            item.title = format!("{name} tea");
+            let mut request = tonic::Request::new(tea);
             // A late answer would fail the call.
             request.set_timeout(Duration::from_secs(4));
             client.generate_copy(request).await.unwrap().into_inner()
@@ -160,6 +165,89 @@ async fn too_many_callers_at_once_all_get_an_answer_in_time() {
     assert!(answers.iter().all(|answer| answer.copies.len() == 1));
     let overload = answers.iter().filter(|answer| causes(answer) == [DegradationCause::Overload]).count();
     assert!(overload > 0, "one waits, one is written, the others are told");
+}
+
+#[tokio::test]
+async fn what_was_written_ahead_is_there_at_once_and_never_stale() {
+    let mut service = serve_model(|config| config.writing.candidates = 1).await;
+    let brief = tea(0).brief.unwrap();
+    let campaign = WarmCopiesRequest {
+        items: brief.item.iter().cloned().collect(),
+        offers: brief.offer.iter().cloned().collect(),
+        wordings: 1,
+        ..WarmCopiesRequest::default()
+    };
+    let steps = service.client.warm_copies(campaign.clone()).await.unwrap().into_inner();
+    let steps: Vec<_> = steps.map(Result::unwrap).collect().await;
+    assert_eq!(steps.iter().map(|step| (step.done, step.written)).collect::<Vec<_>>(), [(1, 1)]);
+    let again = service.client.warm_copies(campaign).await.unwrap().into_inner();
+    assert_eq!(again.map(|step| step.unwrap().kept).collect::<Vec<_>>().await, [1]);
+
+    // Whoever asks, with whatever seed and reason, is served what was written, and told his own reason.
+    let mut asked = tea(9);
+    asked.brief.as_mut().unwrap().reasons = vec!["you have bought milk".into()];
+    let tight = Duration::from_millis(150);
+    let answer = service.generate(asked.clone(), tight).await;
+    assert_eq!(sources(&answer), [CopySource::Cache], "{answer:?}");
+    assert!(
+        answer.copies[0].body.contains("milk") && answer.copies[0].body.contains("20% off"),
+        "{answer:?}"
+    );
+
+    let item = |request: &mut GenerateCopyRequest, change: fn(&mut Item)| {
+        change(request.brief.as_mut().unwrap().item.as_mut().unwrap());
+    };
+    let mut dearer = asked.clone();
+    item(&mut dearer, |item| item.price.as_mut().unwrap().minor_units = 599);
+    assert_eq!(sources(&service.generate(dearer, tight).await), [CopySource::Template], "another price");
+    item(&mut asked, |item| item.stock = Some(0));
+    let sold_out = service.generate(asked, GENEROUS).await;
+    assert_eq!(sources(&sold_out), [CopySource::Template]);
+    assert_eq!(causes(&sold_out), [DegradationCause::CheckFailed]);
+    assert_eq!(sold_out.copies[0].call_to_action, "See more");
+}
+
+#[tokio::test]
+async fn odd_briefs_are_refused_precisely_or_served_by_marked_templates() {
+    let mut service = serve_model(|_| {}).await;
+    let titled = |title: &str| {
+        let mut request = tea(0);
+        request.brief.as_mut().unwrap().item.as_mut().unwrap().title = title.into();
+        request
+    };
+    for title in ["شاي أخضر", "תה ירוק", "绿茶", "Cigarettes"] {
+        let answer = service.generate(titled(title), GENEROUS).await;
+        assert_eq!(sources(&answer), [CopySource::Template], "{title}");
+        assert_eq!(causes(&answer), [DegradationCause::CheckFailed], "{title}");
+    }
+    let change = |change: fn(&mut Brief)| {
+        let mut request = tea(0);
+        change(request.brief.as_mut().unwrap());
+        request
+    };
+    let ended = |brief: &mut Brief| {
+        brief.offer.as_mut().unwrap().ends_at = Some(pbjson_types::Timestamp { seconds: 1, nanos: 0 });
+    };
+    let wordless = |brief: &mut Brief| {
+        let item = brief.item.as_mut().unwrap();
+        (item.title, item.categories) = ("\u{1f381}\u{1f381}".into(), Vec::new());
+    };
+    let tight = |brief: &mut Brief| {
+        brief.must_include = vec!["a fine cup".into()];
+        brief.max_characters = Some(10);
+    };
+    let refused = [
+        (change(wordless), "NO_FACTS"),
+        (titled(&"tea ".repeat(25_000)), "TOO_LONG"),
+        (titled("Green tea for $3"), "CONTRADICTION"),
+        (change(|brief| brief.locale = "ar".into()), "UNKNOWN_LOCALE"),
+        (change(ended), "OFFER_ENDED"),
+        (change(tight), "TOO_LONG"),
+    ];
+    for (request, reason) in refused {
+        let status = service.client.generate_copy(request).await.unwrap_err();
+        assert_eq!(chassis::error::reason(&status).as_deref(), Some(reason), "{status:?}");
+    }
 }
 
 #[tokio::test]

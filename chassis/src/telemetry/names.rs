@@ -22,6 +22,12 @@ pub const GEN_AI_MODEL: &str = "gen_ai.response.model";
 pub const GEN_AI_TOKENS: &str = "gen_ai.client.token.usage";
 /// Histogram of seconds to the first token.
 pub const GEN_AI_FIRST_TOKEN: &str = "gen_ai.server.time_to_first_token";
+/// Copies answered.
+pub const COPIES: &str = "bespoke.generator.copies";
+/// Where a copy came from: `model`, `cache` or `template`.
+pub const COPY_SOURCE: &str = "bespoke.copy.source";
+/// Why a template served.
+pub const COPY_CAUSE: &str = "bespoke.copy.cause";
 
 /// A gRPC code by the name the specification gives it.
 pub fn code(code: tonic::Code) -> &'static str {

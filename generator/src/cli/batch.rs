@@ -21,7 +21,7 @@ use crate::writing::Writer;
 use crate::{Config, service};
 
 /// Briefs worked on at once.
-const AT_ONCE: usize = 4;
+const AT_ONCE: usize = 8;
 
 /// Writes copy for each brief of `file`, in order.
 pub(super) async fn write(
@@ -33,6 +33,16 @@ pub(super) async fn write(
 ) -> anyhow::Result<()> {
     let telemetry = chassis::telemetry::init("generator", &config.telemetry)?;
     let briefs: Vec<Brief> = lines(file)?;
+    // All faults are told before anything is written.
+    let order = |brief| {
+        service::order(GenerateCopyRequest {
+            brief: Some(brief),
+            variants,
+            seed,
+            ..GenerateCopyRequest::default()
+        })
+    };
+    let orders = all(briefs.into_iter().map(order))?;
     let stop = CancellationToken::new();
     let _stop = stop.clone().drop_guard();
     let store = Store::open(&Secret::new("sqlite::memory:")).await?;
@@ -40,13 +50,11 @@ pub(super) async fn write(
         Some(engine) => Some(loaded(Engine::start(&engine)).await?),
         None => None,
     };
-    let writer = Writer::new(engine, store, &config.writing, stop);
-    let progress = ProgressBar::new(briefs.len() as u64);
-    let answers = futures::stream::iter(briefs.into_iter().enumerate()).map(|(index, brief)| {
+    let writer = Writer::new(engine, config.model.id(), store, &config.writing, stop);
+    let progress = ProgressBar::new(orders.len() as u64);
+    let answers = futures::stream::iter(orders.into_iter().enumerate()).map(|(index, order)| {
         let writer = writer.clone();
         async move {
-            let request = GenerateCopyRequest { brief: Some(brief), variants, seed, ..Default::default() };
-            let order = service::order(request).map_err(|faults| at_line(index, &faults))?;
             let title = order.brief.item.as_ref().map(|item| item.title.clone()).unwrap_or_default();
             let answer =
                 writer.write(&order, None, None).await.with_context(|| format!("line {}", index + 1))?;
@@ -70,9 +78,9 @@ pub(super) async fn write(
 /// Checks each copy of `file` against its brief.
 pub(super) fn check(file: &Path, json: bool) -> anyhow::Result<()> {
     let requests: Vec<CheckCopyRequest> = lines(file)?;
+    let reports = all(requests.iter().map(service::check))?;
     let mut faulty = 0;
-    for (index, request) in requests.iter().enumerate() {
-        let checked = service::check(request).map_err(|faults| at_line(index, &faults))?;
+    for (request, checked) in requests.iter().zip(reports) {
         faulty += usize::from(!checked.violations.is_empty());
         if json {
             print(&checked)?;
@@ -122,7 +130,7 @@ pub(super) fn bench(engine: &EngineConfig, plan: &Plan, json: bool) -> anyhow::R
     Ok(())
 }
 
-async fn loaded(engine: Engine) -> anyhow::Result<Engine> {
+pub(super) async fn loaded(engine: Engine) -> anyhow::Result<Engine> {
     loop {
         match engine.state() {
             State::Loading => tokio::time::sleep(Duration::from_millis(20)).await,
@@ -134,19 +142,29 @@ async fn loaded(engine: Engine) -> anyhow::Result<Engine> {
     }
 }
 
-fn lines<T: DeserializeOwned>(file: &Path) -> anyhow::Result<Vec<T>> {
+pub(super) fn lines<T: DeserializeOwned>(file: &Path) -> anyhow::Result<Vec<T>> {
     let text = std::fs::read_to_string(file).with_context(|| format!("{}", file.display()))?;
     let lines = text.lines().enumerate().filter(|(_, line)| !line.trim().is_empty());
     lines.map(|(at, line)| serde_json::from_str(line).with_context(|| format!("line {}", at + 1))).collect()
 }
 
-fn at_line(index: usize, faults: &[Violation]) -> anyhow::Error {
-    let faults: Vec<String> =
-        faults.iter().map(|fault| format!("{}: {}", fault.field, fault.description)).collect();
-    anyhow::anyhow!("line {}: {}", index + 1, faults.join("; "))
+/// What every line came to, or the faults of all lines that have some.
+fn all<T>(lines: impl Iterator<Item = Result<T, Vec<Violation>>>) -> anyhow::Result<Vec<T>> {
+    let (mut sound, mut faults) = (Vec::new(), Vec::new());
+    for (index, line) in lines.enumerate() {
+        match line {
+            Ok(line) => sound.push(line),
+            Err(found) => faults.extend(
+                found
+                    .iter()
+                    .map(|fault| format!("line {}: {}: {}", index + 1, fault.field, fault.description)),
+            ),
+        }
+    }
+    if faults.is_empty() { Ok(sound) } else { bail!(faults.join("\n")) }
 }
 
-fn print(message: &impl Serialize) -> anyhow::Result<()> {
+pub(super) fn print(message: &impl Serialize) -> anyhow::Result<()> {
     writeln!(std::io::stdout(), "{}", serde_json::to_string(message)?)?;
     Ok(())
 }

@@ -4,7 +4,9 @@ use proto::common::v1::OfferKind;
 use proto::generator::v1::Brief;
 
 use super::fold::Folded;
+use super::lexicon::{Bears, LEXICON};
 use super::numbers::{Kind, Mention, Sign, mentions};
+use super::numerals;
 use crate::brief::{money, texts};
 
 /// Units of promises: how long, how often, how good.
@@ -18,21 +20,36 @@ struct Fact {
 }
 
 /// The facts of one brief. What a piece costs the shop and how many are left are none: they are not for shoppers.
+///
+/// Prices and discounts are those of the brief's own fields. An item's title or description comes from whoever listed
+/// it: it tells what the item is, never what it costs or what is off.
 pub(super) struct Facts {
     numbers: Vec<Fact>,
     texts: Vec<(String, Folded)>,
-    free_shipping: bool,
-    reduced: bool,
-    free: bool,
-    ends: bool,
+    /// Of each word of the lexicon: the text that bears it out.
+    words: Vec<Option<u16>>,
+    /// Whether the offer bears out shipping, everything free, a price cut, an end.
+    offer: [bool; 4],
+    restricted: bool,
 }
+
+/// What stands in for the text where the offer's own fields bear a word out.
+const OFFER: u16 = u16::MAX;
 
 impl Facts {
     pub(super) fn of(brief: &Brief) -> Self {
         let texts: Vec<_> = texts(brief).into_iter().map(|(path, text)| (path, Folded::new(&text))).collect();
+        let priced = brief.item.as_ref().is_some_and(|item| item.price.is_some());
         let mut numbers: Vec<Fact> = Vec::new();
         for (path, text) in &texts {
-            let stated = mentions(text).into_iter();
+            let trusted = |kind: &Kind| match kind {
+                Kind::Discount | Kind::Off | Kind::MoneyOff(_) | Kind::MinSpend(_) => {
+                    !path.starts_with("item.")
+                }
+                Kind::Price(_) => !path.starts_with("item.") || !priced,
+                Kind::Percent | Kind::Count(_) | Kind::Unread => true,
+            };
+            let stated = mentions(text).into_iter().filter(|mention| trusted(&mention.kind));
             numbers.extend(stated.map(|m| Fact {
                 path: path.clone(),
                 kind: m.kind,
@@ -40,48 +57,81 @@ impl Facts {
                 code: None,
             }));
         }
+        let (item, given) = (brief.item.as_ref(), brief.offer.as_ref());
         let amounts = [
-            ("item.price", Kind::Price(Sign::Any), brief.item.as_ref().and_then(|item| item.price.as_ref())),
+            ("item.price", Kind::Price(Sign::Any), item.and_then(|item| item.price.as_ref())),
             (
                 "offer.amount_off",
                 Kind::MoneyOff(Sign::Any),
-                brief.offer.as_ref().and_then(|offer| offer.amount_off.as_ref()),
+                given.and_then(|offer| offer.amount_off.as_ref()),
             ),
-            (
-                "offer.min_spend",
-                Kind::MinSpend(Sign::Any),
-                brief.offer.as_ref().and_then(|offer| offer.min_spend.as_ref()),
-            ),
+            ("offer.min_spend", Kind::MinSpend(Sign::Any), given.and_then(|offer| offer.min_spend.as_ref())),
         ];
         for (path, kind, amount) in amounts {
             let Some(amount) = amount else { continue };
             let code = Some(amount.currency_code.clone());
             numbers.push(Fact { path: path.into(), kind, value: money::amount(amount), code });
         }
-        let percent_off = brief.offer.as_ref().and_then(|offer| offer.percent_off);
-        if let Some(percent) = percent_off {
-            numbers.push(Fact {
-                path: "offer.percent_off".into(),
-                kind: Kind::Discount,
-                value: percent,
-                code: None,
-            });
+        let percent_off = given.and_then(|offer| offer.percent_off);
+        if let Some(value) = percent_off {
+            numbers.push(Fact { path: "offer.percent_off".into(), kind: Kind::Discount, value, code: None });
         }
         // What is stated first by the shop's own fields names the fact.
         numbers.sort_by_key(|fact| fact.code.is_none() && fact.path != "offer.percent_off");
-        let kind = brief.offer.as_ref().map(proto::common::v1::Offer::kind);
-        let amount_off = brief.offer.as_ref().is_some_and(|offer| offer.amount_off.is_some());
-        Self {
-            numbers,
-            texts,
-            free_shipping: kind == Some(OfferKind::FreeShipping),
-            reduced: percent_off.is_some()
-                || amount_off
-                || matches!(kind, Some(OfferKind::FlashSale | OfferKind::Bundle)),
-            free: percent_off.is_some_and(|percent| percent >= 100.0),
-            ends: kind == Some(OfferKind::FlashSale)
-                || brief.offer.as_ref().is_some_and(|offer| offer.ends_at.is_some()),
+        let kind = given.map(proto::common::v1::Offer::kind);
+        let reduced = percent_off.is_some()
+            || given.is_some_and(|offer| offer.amount_off.is_some())
+            || matches!(kind, Some(OfferKind::FlashSale | OfferKind::Bundle));
+        let offer = [
+            kind == Some(OfferKind::FreeShipping),
+            percent_off.is_some_and(|percent| percent >= 100.0),
+            reduced,
+            kind == Some(OfferKind::FlashSale) || given.is_some_and(|offer| offer.ends_at.is_some()),
+        ];
+        let mut facts = Self { numbers, texts, words: Vec::new(), offer, restricted: false };
+        facts.read_words();
+        facts
+    }
+
+    /// Reads once which words of the lexicon the brief bears out.
+    fn read_words(&mut self) {
+        let mut groups: Vec<Option<u16>> = vec![None; LEXICON.groups.len()];
+        let mut words: Vec<Option<u16>> = vec![None; LEXICON.len()];
+        for (index, (path, text)) in (0..OFFER).zip(&self.texts) {
+            let item = path.starts_with("item.");
+            // The brief's wishes are the caller's own words.
+            let name = path == "item.title" || path == "item.brand" || path == "must_include";
+            for hit in LEXICON.anywhere(text) {
+                let bears = match LEXICON.bears(hit.word) {
+                    Bears::Name => name,
+                    Bears::Shipping | Bears::Free | Bears::Reduction | Bears::End | Bears::Offer => !item,
+                    Bears::Group | Bears::Word => true,
+                    Bears::Restricted => {
+                        let named = path == "item.title" || path == "item.categories";
+                        self.restricted |= named && text.whole(hit.start, hit.end).is_some();
+                        false
+                    }
+                };
+                if bears {
+                    words[hit.word].get_or_insert(index);
+                    groups[LEXICON.group(hit.word)].get_or_insert(index);
+                }
+            }
         }
+        let [shipping, free, reduced, ends] = self.offer.map(|given| given.then_some(OFFER));
+        for (word, borne) in words.iter_mut().enumerate() {
+            let group = groups[LEXICON.group(word)];
+            *borne = match LEXICON.bears(word) {
+                Bears::Shipping => shipping.or(group),
+                Bears::Free => free.or(group),
+                Bears::Reduction => reduced.or(group),
+                Bears::End => ends.or(group),
+                Bears::Offer | Bears::Group => group,
+                Bears::Word | Bears::Name => *borne,
+                Bears::Restricted => None,
+            };
+        }
+        self.words = words;
     }
 
     /// The path of the fact that bears `mention` out; `rest` is what follows it.
@@ -89,39 +139,38 @@ impl Facts {
         self.numbers.iter().find(|fact| fact.bears_out(mention, rest)).map(|fact| fact.path.as_str())
     }
 
-    /// The path of the text in which one of `words` occurs.
-    pub(super) fn words(&self, words: &[&str]) -> Option<&str> {
-        // A title may join what copy sets apart: "Chickenbreast", 白色 in 纯白色.
-        let found = self.texts.iter().find(|(_, text)| words.iter().any(|word| has(text, word)));
-        found.map(|(path, _)| path.as_str())
+    /// The numbers the brief's texts state, as they are written with digits.
+    pub(super) fn digits(&self) -> Vec<String> {
+        let mut found = Vec::new();
+        for (_, text) in self.texts.iter().filter(|(path, _)| path != "item.brand") {
+            let mut at = 0;
+            while at < text.folded.len() {
+                let end = numerals::digits(&text.folded, at).map_or(at + 1, |(end, _)| end);
+                if text.folded[at].is_ascii_digit() {
+                    found.push(text.folded[at..end].iter().collect());
+                }
+                at = end;
+            }
+        }
+        found
     }
 
-    /// Whether the item's title or categories have one of `words`.
-    pub(super) fn item_is(&self, words: &[&str]) -> bool {
-        let named = self.texts.iter().filter(|(path, _)| path == "item.title" || path == "item.categories");
-        named.into_iter().any(|(_, text)| words.iter().any(|word| text.has(word)))
+    /// The path of what bears out a word of the lexicon.
+    pub(super) fn word(&self, word: usize) -> Option<String> {
+        self.words[word].map(|text| match text {
+            OFFER => "offer".to_owned(),
+            text => self.texts[usize::from(text)].0.clone(),
+        })
     }
 
-    pub(super) fn free_shipping(&self) -> bool {
-        self.free_shipping
-    }
-
-    pub(super) fn reduced(&self) -> bool {
-        self.reduced
-    }
-
-    pub(super) fn free(&self) -> bool {
-        self.free
-    }
-
-    pub(super) fn ends(&self) -> bool {
-        self.ends
+    /// Whether the item's title or categories name goods that are not written about.
+    pub(super) fn restricted(&self) -> bool {
+        self.restricted
     }
 
     /// Whether a text of the brief has these characters anywhere.
-    pub(super) fn contains(&self, word: &str) -> bool {
-        let word: Vec<char> = word.chars().collect();
-        self.texts.iter().any(|(_, text)| text.folded.windows(word.len()).any(|window| window == word))
+    pub(super) fn contains(&self, words: &str) -> bool {
+        self.texts.iter().any(|(_, text)| text.line.contains(words))
     }
 }
 
@@ -159,11 +208,6 @@ impl Fact {
             _ => false,
         }
     }
-}
-
-fn has(text: &Folded, word: &str) -> bool {
-    let word: Vec<char> = word.chars().collect();
-    text.folded.windows(word.len()).any(|window| window == word)
 }
 
 /// "20%!" and "20% on tea" speak of the offer; "20% bigger" does not.

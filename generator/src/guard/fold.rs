@@ -7,6 +7,10 @@ pub(super) struct Folded {
     pub(super) original: Vec<char>,
     /// As it is compared.
     pub(super) folded: Vec<char>,
+    /// The same, as text.
+    pub(super) line: String,
+    /// Where each character begins in `line`, and its length.
+    starts: Vec<usize>,
 }
 
 impl Folded {
@@ -23,7 +27,19 @@ impl Folded {
                 folded[at] = ',';
             }
         }
-        Self { original, folded }
+        let mut line = String::with_capacity(text.len());
+        let mut starts = Vec::with_capacity(folded.len() + 1);
+        for &c in &folded {
+            starts.push(line.len());
+            line.push(c);
+        }
+        starts.push(line.len());
+        Self { original, folded, line, starts }
+    }
+
+    /// The character that begins at `byte` of the line.
+    pub(super) fn place(&self, byte: usize) -> usize {
+        self.starts.partition_point(|start| *start < byte)
     }
 
     /// The original characters from `start` to `end`.
@@ -44,29 +60,22 @@ impl Folded {
         self.folded[start..at].iter().collect::<String>().trim_end().to_owned()
     }
 
-    /// Where `word` occurs; a Latin word only as a whole word, its plural included.
+    /// Where `word`, folded, occurs; a Latin word only as a whole word, its plural included.
     pub(super) fn find(&self, word: &str) -> Vec<(usize, usize)> {
-        let word: Vec<char> = word.chars().map(fold).collect();
-        if word.is_empty() || word.len() > self.folded.len() {
-            return Vec::new();
-        }
-        let letter = |at: usize| self.folded.get(at).is_some_and(char::is_ascii_alphanumeric);
-        let whole = |start: usize| {
-            let mut end = start + word.len();
-            if word[word.len() - 1].is_ascii_alphabetic() && self.folded.get(end) == Some(&'s') {
-                end += 1;
-            }
-            let torn_before = word[0].is_ascii_alphanumeric() && start > 0 && letter(start - 1);
-            let torn_after = word[word.len() - 1].is_ascii_alphanumeric() && letter(end);
-            (!torn_before && !torn_after).then_some((start, end))
-        };
-        let hits = self.folded.windows(word.len()).enumerate().filter(|(_, window)| *window == word);
-        hits.filter_map(|(start, _)| whole(start)).collect()
+        let found =
+            self.line.match_indices(word).map(|(at, _)| (self.place(at), self.place(at + word.len())));
+        found.filter_map(|(start, end)| Some((start, self.whole(start, end)?))).collect()
     }
 
-    /// Whether `word` occurs.
-    pub(super) fn has(&self, word: &str) -> bool {
-        !self.find(word).is_empty()
+    /// Where the word from `start` to `end` ends, its plural included; `None` where it is part of a longer Latin word.
+    pub(super) fn whole(&self, start: usize, mut end: usize) -> Option<usize> {
+        let letter = |at: usize| self.folded.get(at).is_some_and(char::is_ascii_alphanumeric);
+        if end > start && self.folded[end - 1].is_ascii_alphabetic() && self.folded.get(end) == Some(&'s') {
+            end += 1;
+        }
+        let torn_before = letter(start) && start > 0 && letter(start - 1);
+        let torn_after = end > start && letter(end - 1) && letter(end);
+        (!torn_before && !torn_after).then_some(end)
     }
 }
 

@@ -1,9 +1,32 @@
-//! Words that claim something, and words no copy may have.
+//! Words that claim something, each with what bears it out and the rule it comes from.
+//!
+//! The words stand in `generator/lexicon/*.toml`, where lawyers can read them. One automaton finds them all in one
+//! pass (Aho and Corasick, 1975), so that a text can be checked at every token that is written.
+
+use std::sync::LazyLock;
+
+use aho_corasick::AhoCorasick;
+use serde::Deserialize;
 
 use super::facts::Facts;
+use super::fold::Folded;
+
+const SOURCES: [&str; 9] = [
+    include_str!("../../lexicon/offers.toml"),
+    include_str!("../../lexicon/superlatives.toml"),
+    include_str!("../../lexicon/health.toml"),
+    include_str!("../../lexicon/finance.toml"),
+    include_str!("../../lexicon/reputation.toml"),
+    include_str!("../../lexicon/origin.toml"),
+    include_str!("../../lexicon/materials.toml"),
+    include_str!("../../lexicon/functions.toml"),
+    include_str!("../../lexicon/restricted.toml"),
+];
 
 /// What bears a word out.
-enum Need {
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub(super) enum Bears {
     /// An offer of free shipping.
     Shipping,
     /// An offer of everything off.
@@ -12,553 +35,226 @@ enum Need {
     Reduction,
     /// An offer that ends.
     End,
-    /// The same word, or another of its group, in a text of the brief.
-    Words,
+    /// A word of the group in the offer's title or in what the caller himself wants said: an item's own text may
+    /// not grant anything.
+    Offer,
+    /// Any word of the group in any text of the brief.
+    Group,
+    /// The same word in any text of the brief.
+    Word,
+    /// The item's own name: its title or brand.
+    Name,
+    /// Nothing: goods so named are not written about at all.
+    Restricted,
 }
 
-struct Group {
-    words: &'static [&'static str],
-    need: Need,
+/// Words that claim the same.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Group {
+    /// What they claim.
+    pub(super) name: String,
+    /// What bears them out.
+    pub(super) bears: Bears,
+    /// The rule they come from.
+    pub(super) source: String,
+    /// The words, folded.
+    pub(super) words: Vec<String>,
 }
 
-const fn group(need: Need, words: &'static [&'static str]) -> Group {
-    Group { words, need }
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct File {
+    group: Vec<Group>,
 }
 
-/// Claims by their words. Any word of a group in the brief bears out any other.
-const CLAIMS: [Group; 37] = [
-    group(
-        Need::Shipping,
-        &[
-            "free shipping",
-            "free delivery",
-            "ships free",
-            "shipped free",
-            "delivered free",
-            "包邮",
-            "免邮",
-            "免运费",
-            "运费全免",
-        ],
-    ),
-    group(
-        Need::Free,
-        &["for free", "free of charge", "free gift", "free sample", "at no cost", "免费", "白送", "零元"],
-    ),
-    group(
-        Need::Words,
-        &[
-            "gift with",
-            "bonus",
-            "buy one get one",
-            "bogo",
-            "buy one",
-            "买一送一",
-            "赠品",
-            "赠送",
-            "送礼",
-            "加赠",
-        ],
-    ),
-    group(
-        Need::Reduction,
-        &[
-            "discount",
-            "on sale",
-            "sale",
-            "special price",
-            "special offer",
-            "deal",
-            "coupon",
-            "bargain",
-            "reduced",
-            "lower price",
-            "clearance",
-            "save money",
-            "save",
-            "saving",
-            "优惠",
-            "折扣",
-            "特价",
-            "促销",
-            "打折",
-            "降价",
-            "立减",
-            "优惠券",
-            "特惠",
-            "秒杀",
-            "划算",
-            "省钱",
-        ],
-    ),
-    group(
-        Need::End,
-        &[
-            "limited time",
-            "limited-time",
-            "ends soon",
-            "last chance",
-            "today only",
-            "while it lasts",
-            "hurry",
-            "限时",
-            "仅限今日",
-            "最后一天",
-            "即将结束",
-            "倒计时",
-        ],
-    ),
-    group(
-        Need::Words,
-        &[
-            "while stocks last",
-            "while supplies last",
-            "selling fast",
-            "almost gone",
-            "limited stock",
-            "limited edition",
-            "limited",
-            "限量",
-            "售罄",
-            "库存有限",
-        ],
-    ),
-    group(
-        Need::Words,
-        &[
-            "bestseller",
-            "best-seller",
-            "best seller",
-            "best-selling",
-            "most popular",
-            "customer favorite",
-            "customer favourite",
-            "crowd favorite",
-            "热销",
-            "爆款",
-            "畅销",
-            "网红",
-            "销量",
-            "口碑",
-            "好评",
-            "人气",
-        ],
-    ),
-    group(Need::Words, &["award-winning", "award", "获奖", "金奖"]),
-    group(Need::Words, &["exclusive", "独家", "专属价"]),
-    group(Need::Words, &["warranty", "guarantee", "保修", "质保", "保证"]),
-    group(Need::Words, &["refund", "money back", "money-back", "free return", "退款", "包退", "退换"]),
-    group(Need::Words, &["certified", "approved", "认证", "检测"]),
-    group(Need::Words, &["doctor", "dermatologist", "expert", "clinically", "专家", "医生", "临床"]),
-    group(Need::Words, &["double", "triple", "twice", "双倍", "翻倍", "加倍"]),
-    group(Need::Words, &["organic", "有机"]),
-    group(Need::Words, &["natural", "天然", "纯天然"]),
-    group(Need::Words, &["vegan", "vegetarian", "素食", "纯素"]),
-    group(Need::Words, &["gluten-free", "gluten free", "无麸质"]),
-    group(Need::Words, &["sugar-free", "sugar free", "no sugar", "zero sugar", "无糖", "零糖"]),
-    group(Need::Words, &["fat-free", "fat free", "low-fat", "low fat", "nonfat", "脱脂", "低脂", "零脂"]),
-    group(Need::Words, &["low-calorie", "low calorie", "calorie", "低卡", "热量"]),
-    group(
-        Need::Words,
-        &[
-            "healthy",
-            "healthier",
-            "health",
-            "nutritious",
-            "nutrition",
-            "nutrient",
-            "健康",
-            "营养",
-            "养生",
-            "保健",
-        ],
-    ),
-    group(
-        Need::Words,
-        &["vitamin", "protein", "fiber", "fibre", "antioxidant", "维生素", "蛋白", "膳食纤维", "抗氧化"],
-    ),
-    group(Need::Words, &["preservative", "additive", "防腐剂", "添加剂", "零添加"]),
-    group(Need::Words, &["waterproof", "water-resistant", "防水"]),
-    group(Need::Words, &["handmade", "hand-made", "handcrafted", "hand made", "手工"]),
-    group(Need::Words, &["imported", "made in", "进口", "原装"]),
-    group(Need::Words, &["leather", "真皮", "牛皮", "皮革", "皮质"]),
-    group(Need::Words, &["silk", "真丝", "桑蚕丝", "丝绸"]),
-    group(Need::Words, &["wool", "羊毛"]),
-    group(Need::Words, &["cashmere", "羊绒"]),
-    group(Need::Words, &["cotton", "纯棉", "全棉", "棉质", "棉"]),
-    group(Need::Words, &["linen", "亚麻"]),
-    group(Need::Words, &["eco-friendly", "sustainable", "recycled", "biodegradable", "环保", "可降解"]),
-    group(Need::Words, &["patent", "patented", "专利"]),
-    group(
-        Need::Words,
-        &["farm-fresh", "locally sourced", "locally grown", "grass-fed", "free-range", "农场直供", "散养"],
-    ),
-    group(Need::Words, &["slimming", "slim down", "显瘦", "瘦身", "塑形", "提臀"]),
-];
+/// All words, found in one pass.
+pub(super) struct Lexicon {
+    pub(super) groups: Vec<Group>,
+    /// Of each word: the word, and its group.
+    words: Vec<(String, usize)>,
+    automaton: AhoCorasick,
+}
 
-/// Ingredients, flavours, colours and functions: each must stand in the brief itself.
-const PROPERTIES: &[&str] = &[
-    "fresh",
-    "skin",
-    "protect",
-    "protection",
-    "first aid",
-    "diet",
-    "soothing",
-    "relieve",
-    "relief",
-    "strengthen",
-    "breathable",
-    "keep you warm",
-    "keeps you warm",
-    "keep warm",
-    "stay warm",
-    "wrinkle",
-    "antibacterial",
-    "germ",
-    "fat",
-    "lasting",
-    "learn",
-    "保暖",
-    "透气",
-    "防晒",
-    "速干",
-    "抗皱",
-    "吸汗",
-    "保湿",
-    "美白",
-    "显高",
-    "修身",
-    "弹力",
-    "抗菌",
-    "防风",
-    "轻便",
-    "耐磨",
-    "不起球",
-    "不褪色",
-    "sugar",
-    "lemon",
-    "lime",
-    "orange",
-    "honey",
-    "vanilla",
-    "chocolate",
-    "strawberry",
-    "cherry",
-    "apple",
-    "banana",
-    "mango",
-    "berry",
-    "coconut",
-    "peanut",
-    "almond",
-    "nut",
-    "mint",
-    "ginger",
-    "garlic",
-    "onion",
-    "tomato",
-    "potato",
-    "pepper",
-    "cinnamon",
-    "cheese",
-    "butter",
-    "cream",
-    "yogurt",
-    "egg",
-    "meat",
-    "beef",
-    "pork",
-    "chicken",
-    "turkey",
-    "fish",
-    "salmon",
-    "shrimp",
-    "bacon",
-    "ham",
-    "sausage",
-    "rice",
-    "wheat",
-    "oat",
-    "bean",
-    "corn",
-    "vegetable",
-    "spicy",
-    "sweet",
-    "salted",
-    "caffeine",
-    "alcohol",
-    "red",
-    "blue",
-    "green",
-    "yellow",
-    "pink",
-    "purple",
-    "black",
-    "white",
-    "grey",
-    "gray",
-    "brown",
-    "golden",
-    "silver",
-    "polyester",
-    "denim",
-    "lace",
-    "velvet",
-    "bamboo",
-    "wooden",
-    "steel",
-    "plastic",
-    "glass",
-    "ceramic",
-    "红色",
-    "白色",
-    "黑色",
-    "蓝色",
-    "绿色",
-    "黄色",
-    "粉色",
-    "紫色",
-    "灰色",
-    "米色",
-    "棕色",
-    "卡其",
-    "蕾丝",
-    "雪纺",
-    "丝绒",
-    "牛仔",
-    "针织",
-    "印花",
-    "刺绣",
-    "格子",
-    "条纹",
-    "碎花",
-    "波点",
-    "纯色",
-    "撞色",
-    "流苏",
-    "亮片",
-    "珍珠",
-    "高腰",
-    "低腰",
-    "连帽",
-    "圆领",
-    "高领",
-    "无袖",
-    "长袖",
-    "短袖",
-    "糖",
-    "蜂蜜",
-    "巧克力",
-    "草莓",
-    "柠檬",
-    "牛奶",
-    "奶油",
-    "香草",
-];
+/// A word found in a text.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Hit {
+    /// Its first character.
+    pub(super) start: usize,
+    /// The character after it.
+    pub(super) end: usize,
+    /// Its number in the lexicon.
+    pub(super) word: usize,
+}
 
-/// Superlatives and medical promises advertising law forbids (Advertising Law of the PRC, articles 9, 16 and 17;
-/// Directive 2005/29/EC, annex I, item 17), unless the shop's own name for the item has them.
-const FORBIDDEN: &[&str] = &[
-    "cure",
-    "cured",
-    "treat disease",
-    "treatment for",
-    "heal",
-    "healing",
-    "guaranteed results",
-    "guaranteed to",
-    "best in the world",
-    "world's best",
-    "world's finest",
-    "the best ever",
-    "number one",
-    "#1",
-    "no. 1",
-    "no.1",
-    "miracle",
-    "100% effective",
-    "risk-free",
-    "risk free",
-    "lose weight",
-    "weight loss",
-    "anti-cancer",
-    "prevents cancer",
-    "diabetes",
-    "blood pressure",
-    "blood sugar",
-    "cholesterol",
-    "detox",
-    "boosts immunity",
-    "boost your immunity",
-    "immune system",
-    "fda approved",
-    "lowest price ever",
-    "unbeatable",
-    "the cheapest",
-    "第一品牌",
-    "第一名",
-    "全国第一",
-    "全网第一",
-    "销量第一",
-    "国家级",
-    "世界级",
-    "宇宙级",
-    "最高级",
-    "最佳",
-    "最好",
-    "最低",
-    "最优",
-    "最新",
-    "最强",
-    "最先进",
-    "最大",
-    "最美",
-    "最受欢迎",
-    "最具",
-    "唯一",
-    "首选",
-    "顶级",
-    "极品",
-    "极致",
-    "王牌",
-    "冠军",
-    "万能",
-    "永久",
-    "绝对",
-    "史无前例",
-    "前无古人",
-    "全网最",
-    "独一无二",
-    "无与伦比",
-    "治疗",
-    "治愈",
-    "根治",
-    "疗效",
-    "药效",
-    "防癌",
-    "抗癌",
-    "降血压",
-    "降血糖",
-    "血压",
-    "血糖",
-    "血脂",
-    "减肥",
-    "排毒",
-    "壮阳",
-    "祛斑",
-    "延年益寿",
-    "增强免疫",
-    "免疫力",
-    "特效",
-    "国宴",
-    "领袖",
-];
+/// The lexicon.
+pub(super) static LEXICON: LazyLock<Lexicon> = LazyLock::new(|| {
+    let groups: Vec<Group> = SOURCES
+        .iter()
+        .flat_map(|text| toml::from_str::<File>(text).expect("the lexicon is sound").group)
+        .collect();
+    let words: Vec<(String, usize)> = groups
+        .iter()
+        .enumerate()
+        .flat_map(|(group, found)| found.words.iter().map(move |word| (Folded::new(word).line, group)))
+        .collect();
+    let automaton =
+        AhoCorasick::new(words.iter().map(|(word, _)| word)).expect("the lexicon fits an automaton");
+    Lexicon { groups, words, automaton }
+});
 
-/// Goods of which a model says nothing: what may be said of them is for people to decide.
-const RESTRICTED: &[&str] = &[
-    "cigarette",
-    "tobacco",
-    "cigar",
-    "vape",
-    "nicotine",
-    "beer",
-    "wine",
-    "liquor",
-    "vodka",
-    "whiskey",
-    "whisky",
-    "antacid",
-    "anti-acid",
-    "analgesic",
-    "medicine",
-    "medication",
-    "cold remedy",
-    "remedies",
-    "laxative",
-    "vitamin",
-    "supplement",
-    "infant formula",
-    "first aid",
-    "pain relief",
-    "allergy",
-    "cough",
-    "contraceptive",
-    "condom",
-    "pregnancy",
-    "firearm",
-    "ammunition",
-    "lottery",
-    "香烟",
-    "卷烟",
-    "烟草",
-    "电子烟",
-    "白酒",
-    "啤酒",
-    "红酒",
-    "葡萄酒",
-    "药品",
-    "药物",
-    "处方",
-    "非处方",
-    "保健品",
-    "保健食品",
-    "医疗器械",
-    "婴儿配方",
-    "奶粉",
-    "彩票",
-    "避孕",
-];
+impl Lexicon {
+    /// How many words there are.
+    pub(super) fn len(&self) -> usize {
+        self.words.len()
+    }
 
-/// Whether the item is one of which only its bare facts may be told.
-pub(super) fn restricted(facts: &Facts) -> bool {
-    facts.item_is(RESTRICTED)
+    /// The group of a word.
+    pub(super) fn group(&self, word: usize) -> usize {
+        self.words[word].1
+    }
+
+    /// What bears a word out.
+    pub(super) fn bears(&self, word: usize) -> Bears {
+        self.groups[self.group(word)].bears
+    }
+
+    /// Every word of `text`, wherever it stands: a title joins what copy sets apart ("Chickenbreast", 白色 in 纯白色).
+    pub(super) fn anywhere<'a>(&'a self, text: &'a Folded) -> impl Iterator<Item = Hit> + 'a {
+        self.automaton.find_overlapping_iter(&text.line).map(|found| Hit {
+            start: text.place(found.start()),
+            end: text.place(found.end()),
+            word: found.pattern().as_usize(),
+        })
+    }
+
+    /// Every word of `text` that stands as a word, its plural included.
+    pub(super) fn words<'a>(&'a self, text: &'a Folded) -> impl Iterator<Item = Hit> + 'a {
+        self.anywhere(text).filter_map(|hit| text.whole(hit.start, hit.end).map(|end| Hit { end, ..hit }))
+    }
 }
 
 /// A claim found by its words.
 pub(super) struct Found {
     pub(super) start: usize,
     pub(super) end: usize,
+    /// Where the brief bears it out.
     pub(super) fact: Option<String>,
+    /// Whether the law forbids it, whatever the brief says beside the item's name.
+    pub(super) forbidden: bool,
+    /// What it claims, and the rule it comes from.
+    pub(super) group: &'static Group,
 }
 
-/// Every worded claim of `text`, with the fact that bears it out where one does.
-pub(super) fn claims(text: &super::fold::Folded, facts: &Facts) -> Vec<Found> {
+/// Every worded claim of `text`, the longest where several overlap, with the fact that bears it out where one does.
+pub(super) fn claims(text: &Folded, facts: &Facts) -> Vec<Found> {
+    let mut hits: Vec<Hit> =
+        LEXICON.words(text).filter(|hit| LEXICON.bears(hit.word) != Bears::Restricted).collect();
+    hits.sort_by_key(|hit| (hit.start, std::cmp::Reverse(hit.end)));
     let mut found: Vec<Found> = Vec::new();
-    for group in &CLAIMS {
-        for word in group.words {
-            for (start, end) in text.find(word) {
-                if !found.iter().any(|other| other.start <= start && end <= other.end) {
-                    found.push(Found { start, end, fact: group.fact(facts) });
+    for hit in hits {
+        let fact = facts.word(hit.word);
+        let forbidden = LEXICON.bears(hit.word) == Bears::Name && fact.is_none();
+        // What stands inside a longer claim is part of it, unless it alone is forbidden.
+        let inside = found.iter().any(|other| other.start <= hit.start && hit.end <= other.end);
+        if !inside || forbidden && !found.iter().any(|other| other.forbidden && hit.end <= other.end) {
+            let group = &LEXICON.groups[LEXICON.group(hit.word)];
+            found.push(Found { start: hit.start, end: hit.end, fact, forbidden, group });
+        }
+    }
+    found
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::HashSet;
+
+    use proto::common::v1::Item;
+    use proto::generator::v1::Brief;
+
+    use super::*;
+    use crate::brief::is_han;
+    use crate::guard::Guard;
+
+    /// `word` in a sentence of its own language about some item, and that brief.
+    fn said(word: &str) -> (Brief, String) {
+        let chinese = word.chars().any(is_han);
+        let (title, locale) = if chinese { ("衣架", "zh-CN") } else { ("Hook", "en") };
+        let text =
+            if chinese { format!("这个衣架，{word}。") } else { format!("A hook, {word} indeed") };
+        let item = Item { title: title.into(), ..Item::default() };
+        (Brief { item: Some(item), locale: locale.into(), ..Brief::default() }, text)
+    }
+
+    #[test]
+    fn every_entry_has_a_source_and_is_caught() {
+        for group in &LEXICON.groups {
+            assert!(group.source.len() > 5, "{} has no source", group.name);
+            for word in &group.words {
+                let (mut brief, text) = said(word);
+                if group.bears == Bears::Restricted {
+                    assert!(!Guard::new(&brief).restricted());
+                    brief.item.as_mut().unwrap().title = text;
+                    assert!(Guard::new(&brief).restricted(), "{word} of {}", group.name);
+                } else {
+                    assert!(
+                        !Guard::new(&brief).check_text(&text).violations.is_empty(),
+                        "{word} of {}",
+                        group.name
+                    );
                 }
             }
         }
     }
-    for word in PROPERTIES {
-        for (start, end) in text.find(word) {
-            if !found.iter().any(|other| other.start <= start && end <= other.end) {
-                found.push(Found { start, end, fact: facts.words(&[word]).map(str::to_owned) });
+
+    #[test]
+    fn every_entry_may_be_said_where_the_brief_bears_it_out() {
+        for group in &LEXICON.groups {
+            for word in &group.words {
+                let (mut brief, text) = said(word);
+                let item = brief.item.as_mut().unwrap();
+                match group.bears {
+                    Bears::Group | Bears::Word => item.description.clone_from(word),
+                    Bears::Name => item.title = format!("{} {word}", item.title),
+                    Bears::Offer | Bears::Shipping | Bears::Free | Bears::Reduction | Bears::End => {
+                        brief.must_include = vec![word.clone()];
+                    }
+                    Bears::Restricted => continue,
+                }
+                let violations = Guard::new(&brief).check_text(&text).violations;
+                assert_eq!(violations, [] as [&str; 0], "{word} of {}", group.name);
             }
         }
     }
-    found.sort_by_key(|claim| claim.start);
-    found
-}
 
-/// Every forbidden word of `text` that the brief does not itself use.
-pub(super) fn forbidden(text: &super::fold::Folded, facts: &Facts) -> Vec<&'static str> {
-    FORBIDDEN.iter().copied().filter(|word| text.has(word) && !facts.contains(word)).collect()
-}
+    #[test]
+    fn an_items_own_text_grants_no_offer() {
+        for group in LEXICON.groups.iter().filter(|group| {
+            matches!(
+                group.bears,
+                Bears::Offer | Bears::Shipping | Bears::Free | Bears::Reduction | Bears::End
+            )
+        }) {
+            for word in &group.words {
+                let (mut brief, text) = said(word);
+                brief.item.as_mut().unwrap().description.clone_from(word);
+                assert!(
+                    !Guard::new(&brief).check_text(&text).violations.is_empty(),
+                    "{word} of {}",
+                    group.name
+                );
+            }
+        }
+    }
 
-impl Group {
-    fn fact(&self, facts: &Facts) -> Option<String> {
-        let offer = match self.need {
-            Need::Shipping => facts.free_shipping(),
-            Need::Free => facts.free(),
-            Need::Reduction => facts.reduced(),
-            Need::End => facts.ends(),
-            Need::Words => false,
-        };
-        if offer { Some("offer".into()) } else { facts.words(self.words).map(str::to_owned) }
+    #[test]
+    fn no_word_stands_in_two_groups() {
+        let mut seen = HashSet::new();
+        for group in &LEXICON.groups {
+            for word in &group.words {
+                assert!(seen.insert((word, group.bears == Bears::Restricted)), "{word} stands twice");
+                assert_eq!(*word, Folded::new(word).line, "{word} is not folded");
+            }
+        }
     }
 }

@@ -3,7 +3,7 @@
 use proto::common::v1::{Money, Offer, OfferKind};
 use proto::generator::v1::Brief;
 
-use crate::brief::{Locale, money};
+use crate::brief::{Locale, money, sold_out};
 
 fn choose(wordings: &[&'static str], choice: u64) -> &'static str {
     wordings[(choice % wordings.len() as u64) as usize]
@@ -87,6 +87,11 @@ pub fn offer(offer: &Offer, locale: Locale) -> Option<String> {
 
 /// What the reader is asked to do, the most telling first; the last claims nothing and may be empty.
 pub fn actions(brief: &Brief, locale: Locale) -> Vec<String> {
+    if sold_out(brief) {
+        // Nobody is sent to buy what is not there.
+        let plain = if locale == Locale::English { "See more" } else { "查看详情" };
+        return vec![plain.to_owned(), String::new()];
+    }
     let kind = brief.offer.as_ref().map(Offer::kind);
     let (with_offer, plain) = match (kind, locale) {
         (Some(OfferKind::Coupon), Locale::English) => (Some("Use your coupon"), "Shop now"),

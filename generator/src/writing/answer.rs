@@ -1,10 +1,7 @@
-use std::sync::Arc;
 use std::time::Duration;
 
 use proto::common::v1::{Degradation, DegradationCause};
-use proto::generator::v1::{
-    Brief, Copy, CopySource, FinishReason, GenerateCopyResponse, Timing as ProtoTiming,
-};
+use proto::generator::v1::{Copy, CopySource, FinishReason, GenerateCopyResponse, Timing as ProtoTiming};
 
 use super::{Order, Refusal, compose};
 use crate::engine::Timing;
@@ -50,39 +47,77 @@ impl Lesser {
 /// An answer being put together, a copy a variant.
 pub(super) struct Answer<'a> {
     order: &'a Order,
-    brief: Arc<Brief>,
+    /// The check of the whole brief, the person's reasons included.
+    guard: Guard,
     copies: Vec<Option<Copy>>,
     lesser: Vec<Lesser>,
     timing: Timing,
-    pub(super) model_id: String,
+    model_id: &'a str,
 }
 
 impl<'a> Answer<'a> {
-    pub(super) fn new(order: &'a Order) -> Self {
+    pub(super) fn new(order: &'a Order, model_id: &'a str) -> Self {
         Self {
             order,
-            brief: order.brief.clone(),
+            guard: Guard::new(&order.brief),
             copies: vec![None; order.variants.max(1) as usize],
             lesser: Vec::new(),
             timing: Timing::default(),
-            model_id: String::new(),
+            model_id,
         }
     }
 
     /// Fails where no template can serve the brief.
     pub(super) fn prepare(&self) -> Result<(), Refusal> {
-        template::write(&self.brief, self.order.seed).map(drop).ok_or(Refusal::NoRoom)
+        template::write(&self.order.brief, &self.guard, self.order.seed).map(drop).ok_or(Refusal::NoRoom)
     }
 
-    /// A text written for this call.
-    pub(super) fn written(&mut self, variant: usize, written: &Written, timing: &Timing) {
-        self.spent(timing);
-        self.by_model(variant, written, CopySource::Model);
+    /// Whether of these goods a model says nothing, however well it says it.
+    pub(super) fn restricted(&self) -> bool {
+        self.guard.restricted()
     }
 
-    /// A text written before.
-    pub(super) fn cached(&mut self, variant: usize, written: &Written) {
-        self.by_model(variant, written, CopySource::Cache);
+    /// A text of the model, written for this call or kept from before. The rules, or the facts of one person's brief,
+    /// may refuse it.
+    pub(super) fn by_model(&mut self, variant: usize, written: &Written, source: CopySource) -> bool {
+        let brief = &self.order.brief;
+        let body = compose::with_reason(brief, &self.guard, &written.headline, written.body.clone());
+        let (text, report) = compose::checked(brief, &self.guard, &written.headline, &body);
+        if !report.violations.is_empty() {
+            return false;
+        }
+        self.copies[variant] = Some(Copy {
+            copy_id: String::new(),
+            headline: text.headline,
+            body: text.body,
+            call_to_action: text.call_to_action,
+            claims: report.claims,
+            violations: Vec::new(),
+            source: source.into(),
+            finish_reason: if written.cut { FinishReason::Length } else { FinishReason::Stop }.into(),
+            seed: self.order.seed_of(variant),
+        });
+        true
+    }
+
+    /// Names the copy of a variant, and hands it out to be kept.
+    pub(super) fn name(&mut self, variant: usize, key: &str) -> Option<Copy> {
+        let copy = self.copies[variant].as_mut()?;
+        copy.copy_id = key.chars().take(32).collect();
+        Some(copy.clone())
+    }
+
+    /// Whether a copy of these words is in the answer already.
+    pub(super) fn has(&self, written: &Written) -> bool {
+        self.copies
+            .iter()
+            .flatten()
+            .any(|copy| copy.headline == written.headline && copy.body.starts_with(&written.body))
+    }
+
+    /// Variants without a copy.
+    pub(super) fn missing(&self) -> Vec<usize> {
+        (0..self.copies.len()).filter(|variant| self.copies[*variant].is_none()).collect()
     }
 
     /// Time the engine spent on a variant; variants are written side by side.
@@ -97,16 +132,14 @@ impl<'a> Answer<'a> {
 
     /// A template in place of `variant`, and why.
     pub(super) fn lesser(&mut self, variant: usize, cause: Lesser) {
-        let seed = self.seed(variant);
+        let seed = self.order.seed_of(variant);
         if !self.lesser.contains(&cause) {
             self.lesser.push(cause);
         }
-        self.copies[variant] = template::write(&self.brief, seed).map(|text| Copy {
-            copy_id: format!(
-                "template-{}",
-                &crate::brief::hash::of(&self.brief, "template", 0.0, seed)[..32]
-            ),
-            claims: Guard::new(&self.brief).check(&text).claims,
+        let brief = &self.order.brief;
+        self.copies[variant] = template::write(brief, &self.guard, seed).map(|text| Copy {
+            copy_id: format!("template-{}", &crate::brief::hash::whole(brief, "template", 0.0, seed)[..32]),
+            claims: self.guard.check(&text).claims,
             headline: text.headline,
             body: text.body,
             call_to_action: text.call_to_action,
@@ -117,58 +150,44 @@ impl<'a> Answer<'a> {
         });
     }
 
-    /// Templates throughout.
+    /// Templates for all that is missing.
     pub(super) fn all_lesser(&mut self, cause: Lesser) {
-        (0..self.copies.len()).for_each(|variant| self.lesser(variant, cause));
+        self.missing().into_iter().for_each(|variant| self.lesser(variant, cause));
     }
 
     /// The answer, what the model wrote first.
     pub(super) fn finish(self) -> Result<GenerateCopyResponse, Refusal> {
-        let mut copies = self.copies.into_iter().collect::<Option<Vec<Copy>>>().ok_or(Refusal::NoRoom)?;
-        copies.sort_by_key(|copy| copy.source() == CopySource::Template);
-        let by_model = copies.iter().any(|copy| copy.source() != CopySource::Template);
-        let degradations = self.lesser.into_iter().map(|cause| Degradation {
-            stage: "generator".into(),
-            cause: cause.cause().into(),
-            served_by: "template".into(),
-        });
-        Ok(GenerateCopyResponse {
-            copies,
-            model_version: if by_model { self.model_id } else { String::new() },
-            timing: Some(ProtoTiming {
-                queue: Some(duration(self.timing.queue)),
-                prefill: Some(duration(self.timing.prefill)),
-                decode: Some(duration(self.timing.decode)),
-                prompt_tokens: self.timing.prompt_tokens,
-                cached_tokens: self.timing.cached_tokens,
-                output_tokens: self.timing.output_tokens,
-            }),
-            degradations: degradations.collect(),
-        })
+        let copies = self.copies.into_iter().collect::<Option<Vec<Copy>>>().ok_or(Refusal::NoRoom)?;
+        Ok(response(copies, self.lesser, &self.timing, self.model_id))
     }
+}
 
-    fn by_model(&mut self, variant: usize, written: &Written, source: CopySource) {
-        let (text, report) = compose::checked(&self.brief, &written.headline, &written.body);
-        // The rules may have become stricter since the text was kept.
-        if !report.violations.is_empty() {
-            self.lesser(variant, Lesser::CheckFailed);
-            return;
-        }
-        self.copies[variant] = Some(Copy {
-            copy_id: written.key.chars().take(32).collect(),
-            headline: text.headline,
-            body: text.body,
-            call_to_action: text.call_to_action,
-            claims: report.claims,
-            violations: Vec::new(),
-            source: source.into(),
-            finish_reason: if written.cut { FinishReason::Length } else { FinishReason::Stop }.into(),
-            seed: self.seed(variant),
-        });
-    }
-
-    fn seed(&self, variant: usize) -> u64 {
-        self.order.seed.wrapping_add(variant as u64)
+/// The answer that `copies` make.
+pub(super) fn response(
+    mut copies: Vec<Copy>,
+    lesser: Vec<Lesser>,
+    timing: &Timing,
+    model_id: &str,
+) -> GenerateCopyResponse {
+    copies.sort_by_key(|copy| copy.source() == CopySource::Template);
+    let by_model = copies.iter().any(|copy| copy.source() != CopySource::Template);
+    let degradations = lesser.into_iter().map(|cause| Degradation {
+        stage: "generator".into(),
+        cause: cause.cause().into(),
+        served_by: "template".into(),
+    });
+    GenerateCopyResponse {
+        copies,
+        model_version: if by_model { model_id.to_owned() } else { String::new() },
+        timing: Some(ProtoTiming {
+            queue: Some(duration(timing.queue)),
+            prefill: Some(duration(timing.prefill)),
+            decode: Some(duration(timing.decode)),
+            prompt_tokens: timing.prompt_tokens,
+            cached_tokens: timing.cached_tokens,
+            output_tokens: timing.output_tokens,
+        }),
+        degradations: degradations.collect(),
     }
 }
 

@@ -1,61 +1,64 @@
 //! From what the model wrote to a copy that may leave the service.
 
+use proto::common::v1::Channel;
 use proto::generator::v1::Brief;
 
-use crate::brief::{Locale, clean, is_han, prompt, texts};
+use super::subject::Subject;
+use crate::brief::{Locale, is_han, prompt, said};
 use crate::engine::Reason;
-use crate::guard::limits::Limits;
 use crate::guard::{Guard, Report, Text};
 use crate::template::phrase;
 
 /// A text that passed.
-#[derive(Debug, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Composed {
     pub(super) headline: String,
+    /// What the model wrote, and the offer in fixed words.
     pub(super) body: String,
+    /// Whether it was cut back to its last whole sentence.
     pub(super) cut: bool,
 }
 
 /// The copy in `answer`, its offer told in fixed words; or what is wrong with it.
-pub(super) fn compose(brief: &Brief, answer: &str, reason: Reason) -> Result<Composed, Vec<String>> {
-    let (locale, limits) = (Locale::of(brief), Limits::of(brief));
+pub(super) fn compose(subject: &Subject, answer: &str, reason: Reason) -> Result<Composed, Vec<String>> {
+    let Subject { brief, guard, locale, .. } = subject;
     let fault = |fault: &str| Err(vec![format!("{fault}: {answer:?}")]);
     let Some((headline, body)) = answer.split_once(prompt::SEPARATOR) else { return fault("no body") };
-    let (headline, body) = (tidy(headline), tidy(body));
+    let plain =
+        |text: &str| if brief.channel() == Channel::Sms { typewritten(text) } else { text.to_owned() };
+    let (headline, body) = (tidy(&plain(headline)), tidy(&plain(body)));
     let headline = headline.trim_end_matches(['.', '。', ',', '，', ':', '：']).to_owned();
     if headline.is_empty() || body.is_empty() {
         return fault("no headline or no body");
     }
-    let Some((body, cut)) = whole(&body, locale, reason == Reason::Stop) else {
+    let Some((mut body, mut cut)) = whole(&body, *locale, reason == Reason::Stop) else {
         return fault("no whole sentence");
     };
-    let room = limits.total.saturating_sub(headline.chars().count());
-    let (body, shortened) = if body.chars().count() > room {
-        let start: String = body.chars().take(room).collect();
-        match whole(&start, locale, false) {
-            Some((body, _)) => (body, true),
+    while !guard.limits().holds(&headline, &body) {
+        let shorter: String = body.chars().take(body.chars().count() - 1).collect();
+        match whole(&shorter, *locale, false) {
+            Some((shorter, _)) => (body, cut) = (shorter, true),
             None => return fault("too long"),
         }
-    } else {
-        (body, false)
-    };
-    if prompt::leaks(&format!("{headline} {body}"), brief) {
+    }
+    let text = format!("{headline} {body}");
+    if prompt::leaks(&text, &subject.marks) {
         return fault("tells of an example");
     }
-    if !on_topic(brief, &format!("{headline} {body}")) {
+    if !subject.on_topic(&text) {
         return fault("tells of something else");
     }
-    let (_, report) = checked(brief, &headline, &body);
+    let body = with_required(guard, *locale, &headline, body);
+    let (_, report) = checked(brief, guard, &headline, &body);
     if !report.violations.is_empty() {
         return Err(report.violations.into_iter().chain([format!("{headline} | {body}")]).collect());
     }
-    let body = with_offer(brief, locale, &headline, body, room);
-    Ok(Composed { headline, body, cut: cut || shortened })
+    let body = with(brief, guard, &headline, body, terms(brief, *locale));
+    Ok(Composed { headline, body, cut })
 }
 
 /// The copy with the first call to action that passes, and its check.
-pub(super) fn checked(brief: &Brief, headline: &str, body: &str) -> (Text, Report) {
-    let guard = Guard::new(brief);
+pub(super) fn checked(brief: &Brief, guard: &Guard, headline: &str, body: &str) -> (Text, Report) {
     let text = |action: String| Text { headline: headline.into(), body: body.into(), call_to_action: action };
     let mut last = (text(String::new()), Report::default());
     for action in phrase::actions(brief, Locale::of(brief)) {
@@ -70,24 +73,53 @@ pub(super) fn checked(brief: &Brief, headline: &str, body: &str) -> (Text, Repor
     last
 }
 
-/// The body with the offer, or the price or reason, behind it in fixed words, where there is room and it passes.
-fn with_offer(brief: &Brief, locale: Locale, headline: &str, body: String, room: usize) -> String {
+/// What is told in fixed words behind what the model wrote: the offer, and the price where it is the angle.
+pub(super) fn terms(brief: &Brief, locale: Locale) -> Vec<String> {
     let price =
         brief.item.as_ref().and_then(|item| item.price.as_ref()).filter(|price| price.minor_units > 0);
     let price = price.filter(|_| brief.angle.to_lowercase().contains("price") || brief.angle.contains('价'));
-    let reason = brief.reasons.first().map(|reason| clean(reason, 120)).filter(|reason| !reason.is_empty());
-    let sentences = [
-        brief.offer.as_ref().and_then(|offer| phrase::offer(offer, locale)),
-        price.map(|price| phrase::price(price, locale)),
-        reason.map(|reason| phrase::reason(&reason, locale, headline.len() as u64)),
-    ];
-    let space = if locale == Locale::English { " " } else { "" };
-    sentences.into_iter().flatten().fold(body, |body, sentence| {
+    let offer = brief.offer.as_ref().and_then(|offer| phrase::offer(offer, locale));
+    offer.into_iter().chain(price.map(|price| phrase::price(price, locale))).collect()
+}
+
+/// `body` with why the item was picked for this person, where there is room.
+pub(super) fn with_reason(brief: &Brief, guard: &Guard, headline: &str, body: String) -> String {
+    let locale = Locale::of(brief);
+    let reason = brief.reasons.iter().map(|reason| said(reason, 120)).find(|reason| !reason.is_empty());
+    let reason = reason.map(|reason| phrase::reason(&reason, locale, headline.len() as u64));
+    with(brief, guard, headline, body, reason.into_iter().collect())
+}
+
+/// `body` with those of `sentences` behind it that have room and pass.
+fn with(brief: &Brief, guard: &Guard, headline: &str, body: String, sentences: Vec<String>) -> String {
+    let space = if Locale::of(brief) == Locale::English { " " } else { "" };
+    sentences.into_iter().fold(body, |body, sentence| {
         let longer = format!("{body}{space}{sentence}");
-        let fits =
-            longer.chars().count() <= room && checked(brief, headline, &longer).1.violations.is_empty();
+        let fits = guard.limits().holds(headline, &longer)
+            && checked(brief, guard, headline, &longer).1.violations.is_empty();
         if fits { longer } else { body }
     })
+}
+
+/// `body` with the required words behind it that neither it nor the headline has.
+fn with_required(guard: &Guard, locale: Locale, headline: &str, body: String) -> String {
+    let missing = guard.missing(&format!("{headline}\n{body}"));
+    match (missing.is_empty(), locale) {
+        (true, _) => body,
+        (false, Locale::English) => format!("{body} {}.", missing.join(", ")),
+        (false, Locale::Chinese) => format!("{body}{}。", missing.join("、")),
+    }
+}
+
+/// With the quotes and dashes of the GSM alphabet: one curly quote would make a text message half as long.
+fn typewritten(text: &str) -> String {
+    let plain = |c: char| match c {
+        '’' | '‘' => '\'',
+        '“' | '”' => '"',
+        '–' | '—' => '-',
+        _ => c,
+    };
+    text.chars().map(plain).collect::<String>().replace('…', "...")
 }
 
 /// Without quotation marks around it and spaces where Chinese has none.
@@ -117,32 +149,6 @@ fn whole(body: &str, locale: Locale, ended: bool) -> Option<(String, bool)> {
     Some((body[..end].to_owned(), true))
 }
 
-/// Whether the text shares a word with what the brief says of the item.
-fn on_topic(brief: &Brief, text: &str) -> bool {
-    let text = text.to_lowercase();
-    let about = texts(brief)
-        .into_iter()
-        .filter(|(path, _)| path.starts_with("item."))
-        .map(|(_, text)| text.to_lowercase());
-    let about = about.collect::<Vec<_>>().join("\n");
-    let stems =
-        about.split(|c: char| !c.is_alphabetic() || is_han(c)).filter(|word| word.chars().count() >= 3);
-    let stem =
-        |word: &str| word.chars().take(if word.chars().count() > 5 { 5 } else { 3 }).collect::<String>();
-    if stems
-        .into_iter()
-        .any(|word| text.split(|c: char| !c.is_alphabetic()).any(|other| other.starts_with(&stem(word))))
-    {
-        return true;
-    }
-    let han: Vec<char> = about.chars().collect();
-    let pairs = han.windows(2).filter(|pair| pair.iter().all(|c| is_han(*c)));
-    let singles = han.iter().filter(|c| is_han(**c)).count();
-    let pair = pairs.into_iter().any(|pair| text.contains(&pair.iter().collect::<String>()));
-    pair || singles > 0 && singles <= 2 && han.iter().any(|c| is_han(*c) && text.contains(*c))
-        || !han.iter().any(|c| c.is_alphabetic())
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -160,7 +166,7 @@ mod tests {
     }
 
     fn composed(answer: &str, reason: Reason) -> Result<Composed, Vec<String>> {
-        compose(&brief(), answer, reason)
+        compose(&Subject::new(&brief(), "m", 0.0), answer, reason)
     }
 
     #[test]
@@ -189,5 +195,27 @@ mod tests {
         ] {
             assert!(composed(answer, Reason::Stop).is_err(), "{answer}");
         }
+    }
+
+    #[test]
+    fn a_person_is_told_his_reason_behind_a_text_all_share() {
+        let brief = Brief { reasons: vec!["you have bought milk".into()], ..brief() };
+        let guard = Guard::new(&brief);
+        let body = with_reason(&brief, &guard, "Tea Time", "A calm cup of green tea.".into());
+        assert!(
+            body.starts_with("A calm cup of green tea. ") && body.contains("you have bought milk"),
+            "{body}"
+        );
+        let full = "tea ".repeat(49);
+        assert_eq!(with_reason(&brief, &guard, "Tea Time", full.clone()), full, "no room is left");
+    }
+
+    #[test]
+    fn a_text_message_is_typewritten() {
+        let brief = Brief { channel: Channel::Sms.into(), ..brief() };
+        let copy =
+            compose(&Subject::new(&brief, "m", 0.0), "Tea Time | It’s green tea — at last", Reason::Stop)
+                .unwrap();
+        assert!(copy.body.starts_with("It's green tea - at last."), "{}", copy.body);
     }
 }

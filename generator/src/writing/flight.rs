@@ -3,21 +3,22 @@ use std::time::{Duration, Instant};
 
 use chassis::deadline::Deadline;
 use chrono::Utc;
-use proto::generator::v1::Brief;
 use tokio::sync::{mpsc, watch};
 
 use super::answer::Lesser;
+use super::rank::{self, Candidate};
+use super::shape::{Shape, Shaped};
+use super::subject::Subject;
 use super::{Shared, compose, locked};
-use crate::engine::{Finished, Piece, Refused, Task, Timing};
+use crate::engine::{Finished, Grammar, Piece, Refused, Task, Timing};
 use crate::store::Written;
 
 /// What is to be written.
 pub(super) struct Job {
-    pub(super) key: String,
-    pub(super) brief: Arc<Brief>,
+    pub(super) subject: Arc<Subject>,
+    pub(super) wording: u64,
     pub(super) model_id: String,
     pub(super) temperature: f64,
-    pub(super) seed: u64,
 }
 
 /// How a flight ended.
@@ -47,29 +48,27 @@ impl Flight {
     }
 
     /// Its outcome, or `None` where it has none by `until`. The draft is passed on as it grows.
-    pub(super) async fn land(
-        mut self,
-        until: Deadline,
-        draft: Option<&mpsc::Sender<String>>,
-    ) -> Option<Outcome> {
-        let landing = async {
-            let mut told = 0;
-            loop {
-                let (news, outcome) = {
-                    let progress = self.progress.borrow_and_update();
-                    (progress.draft.get(told..).unwrap_or_default().to_owned(), progress.outcome.clone())
-                };
-                if let (Some(draft), false) = (draft, news.is_empty()) {
-                    told += news.len();
-                    // A reader who has gone is noticed where the answer is sent.
-                    let _ = draft.send(news).await;
-                }
-                if outcome.is_some() || self.progress.changed().await.is_err() {
-                    return outcome;
-                }
+    pub(super) async fn land(self, until: Deadline, draft: Option<&mpsc::Sender<String>>) -> Option<Outcome> {
+        tokio::time::timeout_at(until.instant(), self.outcome(draft)).await.ok().flatten()
+    }
+
+    /// Its outcome, whenever that comes.
+    pub(super) async fn outcome(mut self, draft: Option<&mpsc::Sender<String>>) -> Option<Outcome> {
+        let mut told = 0;
+        loop {
+            let (news, outcome) = {
+                let progress = self.progress.borrow_and_update();
+                (progress.draft.get(told..).unwrap_or_default().to_owned(), progress.outcome.clone())
+            };
+            if let (Some(draft), false) = (draft, news.is_empty()) {
+                told += news.len();
+                // A reader who has gone is noticed where the answer is sent.
+                let _ = draft.send(news).await;
             }
-        };
-        tokio::time::timeout_at(until.instant(), landing).await.ok().flatten()
+            if outcome.is_some() || self.progress.changed().await.is_err() {
+                return outcome;
+            }
+        }
     }
 }
 
@@ -90,11 +89,14 @@ pub(super) fn take_off(shared: Arc<Shared>, job: Job, awaited: bool) -> Flight {
         };
         let outcome = shared.stop.run_until_cancelled(work).await;
         let outcome = outcome.unwrap_or(Outcome::Lesser(Lesser::Unavailable, Timing::default()));
-        if let Outcome::Lesser(Lesser::CheckFailed, _) = outcome {
-            shared.remember_failure(job.key.clone());
+        let key = job.subject.wording(job.wording);
+        match &outcome {
+            Outcome::Written(written, _) => shared.written.keep(key.clone(), written.clone()),
+            Outcome::Lesser(Lesser::CheckFailed, _) => shared.remember_failure(key.clone()),
+            Outcome::Lesser(..) => {}
         }
         // What is kept is there before the flight is gone, so no caller starts it again.
-        locked(&shared.flights).remove(&job.key);
+        locked(&shared.flights).remove(&key);
         progress.send_modify(|progress| progress.outcome = Some(outcome));
     });
     flight
@@ -109,25 +111,36 @@ async fn fly(shared: &Shared, job: &Job, progress: &watch::Sender<Progress>) -> 
             Ok(finished) => finished,
             Err(cause) => return Outcome::Lesser(cause, spent),
         };
-        add(&mut spent, &finished.timing);
-        match compose::compose(&job.brief, &finished.text, finished.reason) {
-            Ok(composed) => {
-                let written = Written {
-                    key: job.key.clone(),
-                    model_id: job.model_id.clone(),
-                    headline: composed.headline,
-                    body: composed.body,
-                    cut: composed.cut,
-                };
-                if let Err(error) = shared.store.keep(&written, Utc::now()).await {
-                    tracing::warn!(%error, "a text cannot be kept");
-                }
-                return Outcome::Written(Arc::new(written), spent);
+        add(&mut spent, &finished);
+        if let Some(candidate) = choose(job, &finished) {
+            let written = Written {
+                key: job.subject.wording(job.wording),
+                model_id: job.model_id.clone(),
+                headline: candidate.composed.headline,
+                body: candidate.composed.body,
+                cut: candidate.composed.cut,
+            };
+            if let Err(error) = shared.store.keep(&written, Utc::now()).await {
+                tracing::warn!(%error, "a text cannot be kept");
             }
-            Err(faults) => tracing::debug!(attempt, ?faults, "a text did not pass"),
+            return Outcome::Written(Arc::new(written), spent);
         }
     }
     Outcome::Lesser(Lesser::CheckFailed, spent)
+}
+
+/// The best of what was written, if any of it passes.
+fn choose(job: &Job, finished: &[Finished]) -> Option<Candidate> {
+    let mut candidates = Vec::new();
+    for finished in finished {
+        match compose::compose(&job.subject, &finished.text, finished.reason) {
+            Ok(composed) => {
+                candidates.push(Candidate { composed, likelihood: finished.mean_log_likelihood() });
+            }
+            Err(faults) => tracing::debug!(?faults, "a text did not pass"),
+        }
+    }
+    rank::best(&job.subject, candidates)
 }
 
 async fn ask(
@@ -136,51 +149,81 @@ async fn ask(
     attempt: u32,
     give_up: Instant,
     draft: Option<&watch::Sender<Progress>>,
-) -> Result<Finished, Lesser> {
+) -> Result<Vec<Finished>, Lesser> {
     let engine = shared.engine.as_ref().ok_or(Lesser::Unavailable)?;
     let again = attempt > 0;
+    // Greedy candidates are all the same.
+    let candidates = if job.temperature > 0.0 || again { shared.config.candidates } else { 1 };
     let task = Task {
-        prompt: crate::brief::prompt::of(&job.brief),
+        prompt: crate::brief::prompt::of(&job.subject.brief),
+        candidates,
         max_tokens: shared.config.max_tokens,
         // A greedy text would come out the same again.
-        temperature: if again { job.temperature.max(0.5) } else { job.temperature },
+        temperature: if again { job.temperature.max(0.7) } else { job.temperature },
         top_p: shared.config.top_p,
-        seed: job.seed ^ u64::from(attempt).wrapping_mul(0x9e37_79b9_7f4a_7c15),
+        // Candidates take the seeds from here on; no two attempts or wordings share one.
+        seed: (job.wording << 16) + u64::from(attempt) * candidates as u64,
         stop: vec!["\n".into()],
+        grammar: Some(grammar(engine, job)?),
         deadline: Some(give_up),
-        ..Task::default()
     };
     let started = Instant::now();
     let mut pieces = engine.submit(task).map_err(|refused| match refused {
         Refused::Overloaded => Lesser::Overload,
-        Refused::NotReady(_) | Refused::Candidates { .. } => Lesser::Unavailable,
+        Refused::NotReady(_) => Lesser::Unavailable,
+        Refused::Candidates { .. } => {
+            tracing::error!(%refused, "writing.candidates is above what the engine can do");
+            Lesser::Unavailable
+        }
     })?;
+    let mut all = Vec::with_capacity(candidates);
     while let Some(piece) = pieces.recv().await {
         match piece {
-            Piece::Delta { text, .. } => {
+            Piece::Delta { candidate: 0, text } => {
                 if let Some(draft) = draft {
                     draft.send_modify(|progress| progress.draft.push_str(&text));
                 }
             }
-            Piece::Done(finished) => {
-                shared.pace.measured(started.elapsed());
-                return Ok(finished);
-            }
+            Piece::Delta { .. } => {}
+            Piece::Done(finished) => all.push(finished),
             Piece::Failed(reason) => {
                 tracing::error!(reason, "the engine failed");
                 return Err(Lesser::Unavailable);
             }
         }
     }
-    tracing::error!("the engine gave no answer");
-    Err(Lesser::Unavailable)
+    if all.is_empty() {
+        tracing::error!("the engine gave no answer");
+        return Err(Lesser::Unavailable);
+    }
+    shared.pace.measured(started.elapsed());
+    // Candidates end in any order; which is chosen must not hang on it.
+    all.sort_by_key(|finished| finished.candidate);
+    Ok(all)
 }
 
-fn add(sum: &mut Timing, more: &Timing) {
-    sum.queue += more.queue;
-    sum.prefill += more.prefill;
-    sum.decode += more.decode;
-    sum.prompt_tokens += more.prompt_tokens;
-    sum.cached_tokens += more.cached_tokens;
-    sum.output_tokens += more.output_tokens;
+fn grammar(engine: &crate::engine::Engine, job: &Job) -> Result<Arc<dyn Grammar>, Lesser> {
+    let tokenizer = engine.tokenizer().ok_or(Lesser::Unavailable)?;
+    match Shape::new(job.subject.clone(), tokenizer) {
+        Ok(shape) => Ok(Arc::new(Shaped(Arc::new(shape)))),
+        Err(error) => {
+            tracing::error!(error = format!("{error:#}"), "a shape cannot be made");
+            Err(Lesser::Unavailable)
+        }
+    }
+}
+
+/// Candidates are written side by side: their time is that of the slowest, their tokens are all paid for.
+fn add(sum: &mut Timing, candidates: &[Finished]) {
+    let times = |time: fn(&Timing) -> Duration| {
+        candidates.iter().map(|finished| time(&finished.timing)).max().unwrap_or_default()
+    };
+    sum.queue += times(|timing| timing.queue);
+    sum.prefill += times(|timing| timing.prefill);
+    sum.decode += times(|timing| timing.decode);
+    if let Some(first) = candidates.first() {
+        sum.prompt_tokens += first.timing.prompt_tokens;
+        sum.cached_tokens += first.timing.cached_tokens;
+    }
+    sum.output_tokens += candidates.iter().map(|finished| finished.timing.output_tokens).sum::<u32>();
 }

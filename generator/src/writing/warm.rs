@@ -32,6 +32,7 @@ pub(super) async fn up(shared: Arc<Shared>) {
             for measured in [false, true] {
                 let task = Task {
                     prompt: crate::brief::prompt::of(&brief),
+                    candidates: shared.config.candidates,
                     max_tokens: shared.config.max_tokens,
                     stop: vec!["\n".into()],
                     ..Task::default()

@@ -1,0 +1,239 @@
+//! What the model may write next: a headline, a separator and a body, each within its room, in words the guard lets
+//! pass. The guard itself is the grammar: a token that would make the text fail its check is not written at all.
+//!
+//! Tokens are asked for from the likeliest down until nearly all probability is accounted for, which is the same as a
+//! mask over the whole vocabulary but for the tail, and costs a few checks instead of a hundred thousand.
+
+use std::fmt;
+use std::sync::Arc;
+
+use super::compose::terms;
+use super::subject::Subject;
+use crate::brief::{Locale, is_han, prompt};
+use crate::engine::{Constraint, Grammar};
+use crate::guard::limits::Limits;
+use crate::models::tokenizer::Tokenizer;
+
+/// Tokens this much less likely than the likeliest are not asked for, natural logarithm.
+const REACH: f32 = 12.0;
+/// The share of probability that is asked for.
+const COVERED: f32 = 0.98;
+/// Tokens asked for at most.
+const ASKED: usize = 512;
+/// Tokens to choose from are enough.
+const ENOUGH: usize = 16;
+/// What a required word gains where it may come, natural logarithm.
+const WANTED: f32 = 2.0;
+/// Units before the end of the room at which the text is drawn towards its end.
+const END_NEARS: usize = 16;
+
+/// The shape of copy about one subject.
+pub(super) struct Shape {
+    subject: Arc<Subject>,
+    tokenizer: Arc<Tokenizer>,
+    /// What will stand behind the body in fixed words.
+    terms: String,
+    sentences: usize,
+    /// Numbers the text may have, as written.
+    digits: Vec<String>,
+    /// First tokens of required words, with the word.
+    wanted: Vec<(u32, String)>,
+    /// Tokens that end a sentence.
+    stops: Vec<u32>,
+}
+
+impl Shape {
+    pub(super) fn new(subject: Arc<Subject>, tokenizer: Arc<Tokenizer>) -> anyhow::Result<Self> {
+        let limits = *subject.guard.limits();
+        let mut terms = terms(&subject.brief, subject.locale).join(" ");
+        // An offer that needs most of the room is left out rather than the text.
+        if limits.units(&terms) * 2 > limits.total() {
+            terms.clear();
+        }
+        let mut wanted = Vec::new();
+        for word in subject.guard.missing("") {
+            for written in [word.to_owned(), format!(" {word}")] {
+                wanted.extend(tokenizer.encode(&written)?.first().map(|&token| (token, word.to_owned())));
+            }
+        }
+        let stops = if subject.locale == Locale::English { [".", "!"] } else { ["。", "！"] };
+        let mut ends = Vec::new();
+        for stop in stops {
+            ends.extend(tokenizer.encode(stop)?.first());
+        }
+        let (sentences, digits) = (prompt::sentences(&subject.brief), subject.guard.digits());
+        Ok(Self { subject, tokenizer, terms, sentences, digits, wanted, stops: ends })
+    }
+
+    fn limits(&self) -> &Limits {
+        self.subject.guard.limits()
+    }
+
+    /// Headline and body of a text so far; no body before the separator.
+    fn parts(text: &str) -> (&str, Option<&str>) {
+        match text.split_once(prompt::SEPARATOR) {
+            Some((headline, body)) => (headline.trim(), Some(body.trim())),
+            None => (text.trim(), None),
+        }
+    }
+
+    /// Whether a text may begin with `text`.
+    fn fits(&self, text: &str) -> bool {
+        let (headline, body) = Self::parts(text);
+        if !self.limits().holds_headline(headline) || body.is_some() && headline.chars().count() < 2 {
+            return false;
+        }
+        let whole = format!("{headline}\n{}", body.unwrap_or_default());
+        if text.contains(['$', '€', '£', '¥', '￥', '₹', '₩']) || !self.counts(&whole) {
+            return false;
+        }
+        let missing: usize =
+            self.subject.guard.missing(&whole).into_iter().map(|word| self.limits().units(word) + 2).sum();
+        let room = format!("{} {}", body.unwrap_or_default(), self.terms);
+        self.limits().holds(headline, room.trim())
+            && self.limits().left(&format!("{headline}{room}")) >= missing
+            && !prompt::leaks(&whole, &self.subject.marks)
+            && !self.subject.guard.faults_so_far(&whole)
+    }
+
+    /// Whether the digits at the end of `text` begin a number of the brief.
+    fn counts(&self, text: &str) -> bool {
+        let numeric = |c: char| c.is_ascii_digit() || matches!(c, '.' | ',');
+        let start = text
+            .rfind(|c: char| !numeric(c))
+            .map_or(0, |at| at + text[at..].chars().next().map_or(0, char::len_utf8));
+        let run = text[start..].trim_start_matches(['.', ',']);
+        let number = run.trim_end_matches(['.', ',']);
+        // "20." may be the end of a sentence or the point of 20.5.
+        number.is_empty() || self.digits.iter().any(|known| known.starts_with(run) || known == number)
+    }
+
+    /// Whether a text may be over with `text`.
+    fn may_end(text: &str) -> bool {
+        let (headline, Some(body)) = Self::parts(text) else { return false };
+        let words = body.split_whitespace().count().max(body.chars().filter(|c| is_han(*c)).count() / 2);
+        words >= 3 && body != headline && !body.ends_with([',', '，', '、', ':', '：', ';', '；', '-', '—'])
+    }
+
+    /// Whether the body of `text` has all the sentences it may have.
+    fn complete(&self, text: &str) -> bool {
+        let Some(body) = Self::parts(text).1 else { return false };
+        let characters: Vec<char> = body.chars().collect();
+        let stop = |at: usize| match characters[at] {
+            '。' | '！' | '？' | '!' | '?' => true,
+            // The point of a number ends nothing.
+            '.' => at == 0 || !characters[at - 1].is_ascii_digit(),
+            _ => false,
+        };
+        let ended = characters.len().checked_sub(1).is_some_and(stop);
+        ended && (0..characters.len()).filter(|at| stop(*at)).count() >= self.sentences && Self::may_end(text)
+    }
+}
+
+impl fmt::Debug for Shape {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Shape").field("key", &self.subject.key).finish_non_exhaustive()
+    }
+}
+
+/// The grammar of one task.
+#[derive(Debug, Clone)]
+pub(super) struct Shaped(pub(super) Arc<Shape>);
+
+impl Grammar for Shaped {
+    fn begin(&self) -> anyhow::Result<Box<dyn Constraint>> {
+        Ok(Box::new(Line { shape: self.0.clone(), bytes: Vec::new(), lost: false }))
+    }
+}
+
+/// One line being written.
+struct Line {
+    shape: Arc<Shape>,
+    bytes: Vec<u8>,
+    /// Whether nothing fitted: the line is given up, and its check will refuse it.
+    lost: bool,
+}
+
+impl Line {
+    fn text(&self) -> &str {
+        whole_characters(&self.bytes).unwrap_or_default()
+    }
+
+    fn allows(&self, token: u32) -> bool {
+        let shape = &*self.shape;
+        if shape.tokenizer.ends(token) {
+            return Shape::may_end(self.text());
+        }
+        let added = shape.tokenizer.bytes(token);
+        if added.is_empty() {
+            return false;
+        }
+        let bytes = [self.bytes.as_slice(), added].concat();
+        let Some(text) = whole_characters(&bytes) else { return false };
+        match text.split_once('\n') {
+            Some((line, _)) => shape.fits(line) && Shape::may_end(line),
+            None => shape.fits(text),
+        }
+    }
+}
+
+impl Constraint for Line {
+    fn mask(&mut self, logits: &mut [f32]) -> anyhow::Result<()> {
+        let top = logits.iter().copied().fold(f32::NEG_INFINITY, f32::max);
+        let mut ranked: Vec<(u32, f32)> =
+            (0..).zip(logits.iter().copied()).filter(|(_, logit)| *logit >= top - REACH).collect();
+        ranked.sort_by(|a, b| b.1.total_cmp(&a.1).then(a.0.cmp(&b.0)));
+        let total: f32 = ranked.iter().map(|(_, logit)| (logit - top).exp()).sum();
+        let (mut allowed, mut covered) = (Vec::new(), 0.0);
+        for (token, logit) in ranked.into_iter().take(ASKED) {
+            if covered >= COVERED * total && !allowed.is_empty() || allowed.len() >= ENOUGH {
+                break;
+            }
+            covered += (logit - top).exp();
+            if self.allows(token) {
+                allowed.push((token, logit));
+            }
+        }
+        if allowed.is_empty() {
+            self.lost = true;
+            return Ok(());
+        }
+        let text = self.text();
+        let written = Shape::parts(text).1;
+        for (token, word) in &self.shape.wanted {
+            let lacks = written.is_some() && !text.to_lowercase().contains(&word.to_lowercase());
+            if lacks && top - REACH < logits[*token as usize] && self.allows(*token) {
+                let logit = logits[*token as usize] + WANTED;
+                allowed.retain(|(other, _)| other != token);
+                allowed.push((*token, logit));
+            }
+        }
+        if let Some(body) = written {
+            let left = self.shape.limits().left(&format!("{text}{}", self.shape.terms));
+            if left < END_NEARS && !body.is_empty() {
+                let pull = 6.0 * (END_NEARS - left) as f32 / END_NEARS as f32;
+                let ends = |token: u32| self.shape.stops.contains(&token) || self.shape.tokenizer.ends(token);
+                allowed.iter_mut().filter(|(token, _)| ends(*token)).for_each(|(_, logit)| *logit += pull);
+            }
+        }
+        logits.fill(f32::NEG_INFINITY);
+        for (token, logit) in allowed {
+            logits[token as usize] = logit;
+        }
+        Ok(())
+    }
+
+    fn accept(&mut self, token: u32) -> anyhow::Result<bool> {
+        self.bytes.extend_from_slice(self.shape.tokenizer.bytes(token));
+        Ok(self.lost || self.shape.complete(self.text()))
+    }
+}
+
+/// The characters `bytes` hold, without the beginning of one at their end; `None` where they hold something else.
+fn whole_characters(bytes: &[u8]) -> Option<&str> {
+    match std::str::from_utf8(bytes) {
+        Ok(text) => Some(text),
+        Err(error) if error.error_len().is_none() => std::str::from_utf8(&bytes[..error.valid_up_to()]).ok(),
+        Err(_) => None,
+    }
+}
