@@ -160,7 +160,7 @@ impl Store {
 async fn lock(transaction: &DatabaseTransaction) -> Result<()> {
     if transaction.get_database_backend() == DbBackend::Postgres {
         // The number is ours alone: "cells" in ASCII.
-        transaction.execute_unprepared("SELECT pg_advisory_xact_lock(427_103_284_339)").await?;
+        transaction.execute_unprepared("SELECT pg_advisory_xact_lock(427103284339)").await?;
     }
     Ok(())
 }
