@@ -30,8 +30,7 @@ pub(super) struct Before {
     share: ByExperiment,
 }
 
-/// Takes the share of `units` before a write. On PostgreSQL writers of cells wait for each other from here on; on
-/// SQLite they do already.
+/// Takes the share of `units` before a write.
 pub(super) async fn before(transaction: &DatabaseTransaction, units: BTreeSet<String>) -> Result<Before> {
     lock(transaction).await?;
     let share = share(transaction, &units).await?;
@@ -80,6 +79,7 @@ pub(super) async fn concerned_by_events(
     mut units: BTreeSet<String>,
     decisions: &BTreeSet<String>,
 ) -> Result<BTreeSet<String>> {
+    lock(transaction).await?;
     units.extend(assigned_by_decision(transaction, decisions).await?.into_iter().map(|row| row.unit));
     Ok(units)
 }
@@ -90,6 +90,7 @@ pub(super) async fn concerned_by_decisions(
     mut units: BTreeSet<String>,
     decisions: &BTreeSet<String>,
 ) -> Result<BTreeSet<String>> {
+    lock(transaction).await?;
     let answers =
         facts(transaction, decisions, |chunk| event::Column::DecisionId.is_in(chunk).into()).await?;
     units.extend(answers.into_iter().map(|(_, fact)| fact.unit));
@@ -157,6 +158,8 @@ impl Store {
     }
 }
 
+/// On PostgreSQL writers of cells wait for each other from here to their end, before they read anything the others may
+/// change; on SQLite they do already.
 async fn lock(transaction: &DatabaseTransaction) -> Result<()> {
     if transaction.get_database_backend() == DbBackend::Postgres {
         // The number is ours alone: "cells" in ASCII.
