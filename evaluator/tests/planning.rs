@@ -24,7 +24,10 @@ fn list(value: &Value) -> Vec<f64> {
 }
 
 fn close(found: f64, expected: f64, slack: f64, what: &Value) {
-    assert!((found - expected).abs() <= slack * expected.abs().max(1e-9), "{what}: {found} is not {expected}");
+    assert!(
+        (found - expected).abs() <= slack * expected.abs().max(1e-9),
+        "{what}: {found} is not {expected}"
+    );
 }
 
 #[test]
@@ -52,7 +55,8 @@ fn sample_sizes_and_power_equal_statsmodels() {
         checked += 1;
     }
     for row in vectors("power") {
-        let of = |by| proportion_power(number(&row, 0), number(&row, 1), number(&row, 2), number(&row, 3), by);
+        let of =
+            |by| proportion_power(number(&row, 0), number(&row, 1), number(&row, 2), number(&row, 3), by);
         close(of(Approximation::Arcsine), number(&row, 4), 1e-8, &row);
         close(of(Approximation::Pooled), number(&row, 5), 1e-8, &row);
         checked += 2;

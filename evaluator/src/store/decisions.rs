@@ -65,12 +65,11 @@ impl Store {
             rows.push(decision.row.into_active_model());
         }
         let fresh = rows.len() as u64;
-        let before = match assignments.is_empty() {
-            true => None,
-            false => {
-                let units = moments::concerned_by_decisions(&transaction, units, &made).await?;
-                Some(moments::before(&transaction, units).await?)
-            }
+        let before = if assignments.is_empty() {
+            None
+        } else {
+            let units = moments::concerned_by_decisions(&transaction, units, &made).await?;
+            Some(moments::before(&transaction, units).await?)
         };
         let once = OnConflict::new().do_nothing().to_owned();
         for chunk in rows.chunks(STATEMENT) {
