@@ -2,6 +2,7 @@
 
 mod credits;
 mod policy;
+mod rebuild;
 mod simulate;
 
 use std::fs::File;
@@ -13,6 +14,8 @@ use anyhow::Context as _;
 use clap::Subcommand;
 use proto::evaluator::v1::AnalyseExperimentRequest;
 use serde_json::json;
+
+pub use rebuild::{digest, print_rebuild};
 
 use crate::experiment::bucket::{HashVersion, bucket};
 use crate::experiment::simulate::Plan;

@@ -2,11 +2,11 @@
 
 pub mod analyse;
 pub mod bucket;
+pub mod cells;
 pub mod decision;
 pub mod definition;
 pub mod effect;
 pub mod health;
-pub mod outcome;
 pub mod power;
 pub mod simulate;
 pub mod stratify;

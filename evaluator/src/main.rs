@@ -1,5 +1,6 @@
 //! `evaluator serve`, `evaluator migrate` and the batch tools.
 
+use std::io::Write as _;
 use std::process::ExitCode;
 
 use chassis::config::Flags;
@@ -19,6 +20,14 @@ enum Command {
     Serve(Flags),
     /// Bring the database up to date and end.
     Migrate(Flags),
+    /// Build the experiments' sums anew from the log.
+    Rebuild {
+        #[command(flatten)]
+        flags: Flags,
+        /// Print JSON.
+        #[arg(long)]
+        json: bool,
+    },
     #[command(flatten)]
     Tool(cli::Tool),
 }
@@ -35,6 +44,11 @@ async fn main() -> anyhow::Result<ExitCode> {
         Command::Migrate(flags) => {
             let config: Config = chassis::config::load("evaluator", &flags)?;
             evaluator::store::Store::open(&config.store.url).await?;
+        }
+        Command::Rebuild { flags, json } => {
+            let config: Config = chassis::config::load("evaluator", &flags)?;
+            let store = evaluator::store::Store::open(&config.store.url).await?;
+            writeln!(std::io::stdout(), "{}", cli::print_rebuild(&store, json).await?)?;
         }
         Command::Tool(tool) => return Ok(cli::run(tool)),
     }

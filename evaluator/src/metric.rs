@@ -8,7 +8,9 @@ pub mod moments;
 pub mod named;
 pub mod report;
 pub mod statistic;
+pub mod sums;
 
 pub use moments::Moments;
 pub use named::Named;
 pub use statistic::{MetricKind, Statistic};
+pub use sums::{Figures, Sums};

@@ -6,6 +6,7 @@ mod events;
 mod experiments;
 mod migration;
 mod models;
+mod moments;
 mod offers;
 
 use std::sync::Arc;
@@ -21,6 +22,7 @@ pub use decisions::Recorded;
 pub use entity::decision::Model as DecisionRow;
 pub use entity::event::Model as EventRow;
 pub use entity::offer::Model as OfferRow;
+pub use moments::ByExperiment;
 
 /// Rows written by one statement; databases bound the number of parameters.
 const STATEMENT: usize = 250;
@@ -40,7 +42,9 @@ impl Store {
         let sqlite = db.get_database_backend() == DbBackend::Sqlite;
         let writer = sqlite.then(|| Arc::new(Mutex::new(())));
         migration::Migrator::up(&db, None).await?;
-        Ok(Self { db, writer })
+        let store = Self { db, writer };
+        store.build_missing_cells().await?;
+        Ok(store)
     }
 
     async fn writing(&self) -> Option<MutexGuard<'_, ()>> {
@@ -49,6 +53,11 @@ impl Store {
             None => None,
         }
     }
+}
+
+/// Whom a row is about: the person, or the visitor where the person is not known.
+fn unit(person: &str, visitor: &str) -> String {
+    if person.is_empty() { visitor.to_owned() } else { person.to_owned() }
 }
 
 impl From<DbErr> for Error {

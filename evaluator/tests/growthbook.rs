@@ -40,7 +40,7 @@ fn request(case: &Value, question: &str) -> AnalyseExperimentRequest {
         cuped: kind == "regression_adjusted",
         ..AnalyseExperimentRequest::default()
     };
-    let prior = |mean, standard_deviation| Some(Prior { mean, standard_deviation });
+    let prior = |mean, standard_deviation| Some(Prior { mean, standard_deviation, absolute: false });
     let by = |method: AnalysisMethod| AnalyseExperimentRequest { method: method.into(), ..sound.clone() };
     match question {
         "t_two_sided_a05" => by(AnalysisMethod::Fixed),

@@ -21,13 +21,16 @@ pub enum Method {
     },
 }
 
-/// A normal prior of the relative effect. An absolute effect takes it times the control's value, as GrowthBook does.
+/// A normal prior of the effect, relative or absolute; an effect expressed the other way takes it times, or over, the
+/// control's value, as GrowthBook does.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Prior {
     /// Mean.
     pub mean: f64,
     /// Standard deviation, above 0.
     pub standard_deviation: f64,
+    /// Whether it is of the absolute effect.
+    pub absolute: bool,
 }
 
 /// Which difference counts as evidence.
@@ -273,9 +276,10 @@ fn bayesian(effect: &Effect, error: f64, prior: Option<Prior>, question: &Questi
     let (mean, sd) = match prior {
         None => (effect.estimate, error),
         Some(prior) => {
-            let scale = match question.difference {
-                Difference::Relative => 1.0,
-                Difference::Absolute => effect.control.abs(),
+            let scale = match (question.difference, prior.absolute) {
+                (Difference::Relative, false) | (Difference::Absolute, true) => 1.0,
+                (Difference::Absolute, false) => effect.control.abs(),
+                (Difference::Relative, true) => effect.control.abs().recip(),
             };
             let prior_precision = (prior.standard_deviation * scale).powi(-2);
             if prior_precision.is_finite() {

@@ -155,6 +155,14 @@ impl Experiment {
         found
     }
 
+    /// Whether both lie in one namespace with ranges that overlap: its members were to exclude each other.
+    pub fn overlaps(&self, other: &Self) -> bool {
+        match (&self.namespace, &other.namespace) {
+            (Some(a), Some(b)) => a.name == b.name && a.start < b.end && b.start < a.end,
+            _ => false,
+        }
+    }
+
     /// Where `unit` is: the same for ever under the same design.
     ///
     /// The hold-out is drawn first, by a hash of its own, so that it is independent of the variants; then the
@@ -237,5 +245,23 @@ mod tests {
         twice.variants[1].weight = 0.1;
         assert_eq!(fields(twice), ["variants[1].variant_id", "variants"]);
         assert_eq!(fields(Experiment { hash_version: 3, ..halves(0.0, 1.0) }), ["hash_version"]);
+    }
+
+    #[test]
+    fn only_overlapping_ranges_of_one_namespace_are_rivals() {
+        let within = |name: &str, start: f64, end: f64| {
+            let namespace = Some(Namespace { name: name.into(), start, end });
+            Experiment { namespace, ..halves(0.0, 1.0) }
+        };
+        let first = within("home", 0.0, 0.5);
+        assert!(first.overlaps(&within("home", 0.4, 0.6)));
+        assert!(!first.overlaps(&within("home", 0.5, 1.0)) && !first.overlaps(&within("cart", 0.0, 0.5)));
+        assert!(!first.overlaps(&halves(0.0, 1.0)), "who is in no namespace excludes nobody");
+        let second = within("home", 0.5, 1.0);
+        let both = (0..5_000)
+            .map(|i| format!("u{i}"))
+            .filter(|unit| first.place(unit).variant.is_some() && second.place(unit).variant.is_some())
+            .count();
+        assert_eq!(both, 0, "disjoint ranges exclude each other");
     }
 }

@@ -124,9 +124,20 @@ pub(super) fn pooled_theta(control: &Moments, treatment: &Moments, kind: MetricK
     }
     let both = control.plus(treatment);
     let n = both.units as f64;
-    let variance = covariance(n, both.covariate_sum, both.covariate_sum, both.covariate_sum_squares);
+    let variance = covariate_variance(&both, kind);
     let joint = covariance(n, both.sum, both.covariate_sum, both.covariate_cross_sum);
     (variance > 0.0).then(|| joint / variance)
+}
+
+/// The covariate's variance. That of a proportion is most often a proportion too, which shows in squares that sum to
+/// what it sums to; its variance is then p(1 − p), as the outcome's is.
+fn covariate_variance(moments: &Moments, kind: MetricKind) -> f64 {
+    let (n, pre) = (moments.units as f64, moments.covariate_sum);
+    let rate = pre / n;
+    if kind == MetricKind::Proportion && (pre - moments.covariate_sum_squares).abs() <= 1e-9 * pre.abs() {
+        return rate * (1.0 - rate);
+    }
+    covariance(n, pre, pre, moments.covariate_sum_squares)
 }
 
 pub(super) fn side(moments: &Moments, kind: MetricKind, theta: Option<f64>) -> Option<Side> {
@@ -136,7 +147,7 @@ pub(super) fn side(moments: &Moments, kind: MetricKind, theta: Option<f64>) -> O
     };
     let n = raw.units;
     let pre = moments.covariate_sum;
-    let covariate_variance = covariance(n, pre, pre, moments.covariate_sum_squares);
+    let covariate_variance = covariate_variance(moments, kind);
     let shared = covariance(n, moments.sum, pre, moments.covariate_cross_sum);
     let adjusted = Statistic {
         units: n,

@@ -167,7 +167,7 @@ mod tests {
     /// above it.
     #[test]
     fn false_positives_and_coverage_are_nominal() {
-        let plan = Plan { experiments: 400, looks: 20, units: 100, alpha: 0.05, seed: 11 };
+        let plan = Plan { experiments: 250, looks: 10, units: 100, alpha: 0.05, seed: 11 };
         let rates = simulate(&plan);
         assert_eq!(rates.len(), 28);
         for Rate { name, coverage, rate } in &rates {

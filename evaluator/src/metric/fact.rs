@@ -50,6 +50,23 @@ impl Sale {
     }
 }
 
+/// A decision made for a unit in a variant of an experiment.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Assigned {
+    /// The decision.
+    pub decision: String,
+    /// The experiment.
+    pub experiment: String,
+    /// The variant.
+    pub variant: String,
+    /// The unit.
+    pub unit: String,
+    /// When, microseconds since 1970.
+    pub at: i64,
+    /// Number of the channel.
+    pub channel: i16,
+}
+
 /// A unit seen in a variant of an experiment.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Exposure {

@@ -1,7 +1,7 @@
 //! The metrics that have a name, and what each is made of.
 
-use super::MetricKind;
 use super::activity::Activity;
+use super::{Figures, MetricKind};
 
 /// A metric with a name.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -76,5 +76,18 @@ impl Named {
             Self::Retention => (f64::from(u8::from(activity.returned())), 1.0),
             Self::Satisfaction => (activity.rating_sum, f64::from(activity.ratings)),
         }
+    }
+
+    /// How many parts of the metric's unit its exact sums count: ratings may have decimals.
+    pub fn scale(self) -> f64 {
+        if self == Self::Satisfaction { 1e6 } else { 1.0 }
+    }
+
+    /// One person's exact figures, with what the person did `before`; money in `currency`.
+    pub fn figures(self, activity: &Activity, before: &Activity, currency: &str) -> Figures {
+        let (outcome, denominator) = self.pair(activity, currency);
+        let (covariate, _) = self.pair(before, currency);
+        let scaled = |value: f64| (value * self.scale()).round() as i64;
+        Figures { outcome: scaled(outcome), denominator: denominator as i64, covariate: scaled(covariate) }
     }
 }

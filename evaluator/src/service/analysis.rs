@@ -149,7 +149,11 @@ fn question(found: &mut Violations, request: &wire::AnalyseExperimentRequest, ki
             found.add("prior.standard_deviation", "OUT_OF_RANGE", text);
         }
     }
-    let prior = request.prior.map(|p| Prior { mean: p.mean, standard_deviation: p.standard_deviation });
+    let prior = request.prior.map(|p| Prior {
+        mean: p.mean,
+        standard_deviation: p.standard_deviation,
+        absolute: p.absolute,
+    });
     let method = match request.method() {
         wire::AnalysisMethod::Unspecified | wire::AnalysisMethod::Fixed => Method::Fixed,
         wire::AnalysisMethod::Sequential => Method::Sequential { tuning },

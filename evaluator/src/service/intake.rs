@@ -101,7 +101,7 @@ pub(super) fn decision(
         in_holdout: decision.in_holdout,
         payload,
     };
-    Ok(Recorded { row, assignments })
+    Ok(Recorded { row, assignments, channel: i16::try_from(decision.channel).unwrap_or_default() })
 }
 
 fn check(decision: &Decision) -> Vec<Violation> {

@@ -1,4 +1,4 @@
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeSet, HashMap, HashSet};
 
 use proto::common::v1::EventKind;
 use sea_orm::sea_query::OnConflict;
@@ -8,7 +8,7 @@ use sea_orm::{
 };
 
 use super::entity::{assignment, decision, event};
-use super::{DecisionRow, STATEMENT, Store};
+use super::{DecisionRow, STATEMENT, Store, moments, unit};
 use crate::error::Result;
 use crate::metric::fact::Exposure;
 use crate::policy::Logged;
@@ -19,6 +19,8 @@ pub struct Recorded {
     pub row: DecisionRow,
     /// Experiment and variant of each assignment that put the unit into a variant.
     pub assignments: Vec<(String, String)>,
+    /// Number of the channel.
+    pub channel: i16,
 }
 
 impl Store {
@@ -38,12 +40,17 @@ impl Store {
             seen.extend(known);
         }
         let (mut rows, mut assignments) = (Vec::new(), Vec::new());
+        let (mut units, mut made) = (BTreeSet::new(), BTreeSet::new());
         for decision in decisions {
             if !seen.insert(decision.row.decision_id.clone()) {
                 continue;
             }
             let row = &decision.row;
-            let unit = if row.person.is_empty() { &row.visitor } else { &row.person };
+            let unit = unit(&row.person, &row.visitor);
+            if !decision.assignments.is_empty() {
+                units.insert(unit.clone());
+                made.insert(row.decision_id.clone());
+            }
             assignments.extend(decision.assignments.into_iter().map(|(experiment_id, variant_id)| {
                 assignment::Model {
                     decision_id: row.decision_id.clone(),
@@ -51,12 +58,19 @@ impl Store {
                     variant_id,
                     unit: unit.clone(),
                     decided_at: row.decided_at,
+                    channel: decision.channel,
                 }
                 .into_active_model()
             }));
             rows.push(decision.row.into_active_model());
         }
         let fresh = rows.len() as u64;
+        let before = if assignments.is_empty() {
+            None
+        } else {
+            let units = moments::concerned_by_decisions(&transaction, units, &made).await?;
+            Some(moments::before(&transaction, units).await?)
+        };
         let once = OnConflict::new().do_nothing().to_owned();
         for chunk in rows.chunks(STATEMENT) {
             decision::Entity::insert_many(chunk.to_vec())
@@ -69,6 +83,9 @@ impl Store {
                 .on_conflict(once.clone())
                 .exec_without_returning(&transaction)
                 .await?;
+        }
+        if let Some(before) = before {
+            moments::settle(&transaction, before).await?;
         }
         transaction.commit().await?;
         Ok(fresh)
@@ -208,6 +225,33 @@ impl Store {
             .into_tuple()
             .all(&transaction)
             .await?;
+        let happened =
+            Condition::any().add(event::Column::Person.eq(person)).add(event::Column::Visitor.eq(person));
+        let told: Vec<(String, String, String)> = event::Entity::find()
+            .select_only()
+            .columns([event::Column::Person, event::Column::Visitor, event::Column::DecisionId])
+            .filter(happened.clone())
+            .into_tuple()
+            .all(&transaction)
+            .await?;
+        let made: Vec<(String, String)> = decision::Entity::find()
+            .select_only()
+            .columns([decision::Column::Person, decision::Column::Visitor])
+            .filter(decided.clone())
+            .into_tuple()
+            .all(&transaction)
+            .await?;
+        let units = told
+            .iter()
+            .map(|(person, visitor, _)| unit(person, visitor))
+            .chain(made.iter().map(|(person, visitor)| unit(person, visitor)))
+            .chain([person.to_owned()])
+            .collect();
+        let answered = told.into_iter().map(|(.., decision)| decision).filter(|id| !id.is_empty()).collect();
+        let units = moments::concerned_by_events(&transaction, units, &answered).await?;
+        let units =
+            moments::concerned_by_decisions(&transaction, units, &ids.iter().cloned().collect()).await?;
+        let before = moments::before(&transaction, units).await?;
         let mut dropped = 0;
         for chunk in ids.chunks(STATEMENT) {
             let of_decisions = assignment::Column::DecisionId.is_in(chunk.iter().map(String::as_str));
@@ -220,9 +264,8 @@ impl Store {
         let of_unit = assignment::Column::Unit.eq(person);
         dropped += assignment::Entity::delete_many().filter(of_unit).exec(&transaction).await?.rows_affected;
         dropped += decision::Entity::delete_many().filter(decided).exec(&transaction).await?.rows_affected;
-        let happened =
-            Condition::any().add(event::Column::Person.eq(person)).add(event::Column::Visitor.eq(person));
         dropped += event::Entity::delete_many().filter(happened).exec(&transaction).await?.rows_affected;
+        moments::settle(&transaction, before).await?;
         transaction.commit().await?;
         Ok(dropped)
     }

@@ -82,6 +82,8 @@ pub(super) mod assignment {
         pub(crate) unit: String,
         /// When.
         pub(crate) decided_at: i64,
+        /// Number of the channel.
+        pub(crate) channel: i16,
     }
 
     /// None.
@@ -179,6 +181,42 @@ pub(super) mod model {
         pub(crate) created_at: i64,
         /// The model, JSON.
         pub(crate) payload: String,
+    }
+
+    /// None.
+    #[derive(Copy, Clone, Debug, EnumIter, DeriveRelation)]
+    pub(crate) enum Relation {}
+    impl ActiveModelBehavior for ActiveModel {}
+}
+
+/// `evaluator_cell`
+pub(super) mod cell {
+    use sea_orm::entity::prelude::*;
+
+    /// One sum of an experiment, kept beside the log.
+    #[derive(Clone, Debug, DeriveEntityModel)]
+    #[sea_orm(table_name = "evaluator_cell")]
+    pub(crate) struct Model {
+        /// The experiment.
+        #[sea_orm(primary_key, auto_increment = false)]
+        pub(crate) experiment_id: String,
+        /// The metric.
+        #[sea_orm(primary_key, auto_increment = false)]
+        pub(crate) metric: String,
+        /// The currency of money; empty otherwise.
+        #[sea_orm(primary_key, auto_increment = false)]
+        pub(crate) currency: String,
+        /// The variant; empty: units seen in several.
+        #[sea_orm(primary_key, auto_increment = false)]
+        pub(crate) variant_id: String,
+        /// Number of the channel of the units' first decision.
+        #[sea_orm(primary_key, auto_increment = false)]
+        pub(crate) channel: i16,
+        /// Day of the units' first exposure, days since 1970.
+        #[sea_orm(primary_key, auto_increment = false)]
+        pub(crate) day: i32,
+        /// The sums, whole numbers apart by spaces.
+        pub(crate) sums: String,
     }
 
     /// None.

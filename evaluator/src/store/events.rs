@@ -6,12 +6,32 @@ use sea_orm::{
 };
 
 use super::entity::event::{Column, Entity};
-use super::{EventRow, STATEMENT, Store};
+use super::{EventRow, STATEMENT, Store, moments, unit};
 use crate::error::Result;
 use crate::metric::fact::{Fact, Sale};
 
+/// The columns of a fact.
+pub(super) const FACT: [Column; 15] = [
+    Column::EventId,
+    Column::Person,
+    Column::Visitor,
+    Column::Kind,
+    Column::OccurredAt,
+    Column::Channel,
+    Column::CampaignId,
+    Column::DecisionId,
+    Column::OfferId,
+    Column::OrderId,
+    Column::Currency,
+    Column::Revenue,
+    Column::Cost,
+    Column::Tax,
+    Column::Rating,
+];
+
 #[derive(FromQueryResult)]
-struct Row {
+pub(super) struct Row {
+    pub(super) event_id: String,
     person: String,
     visitor: String,
     kind: i16,
@@ -33,6 +53,11 @@ impl Store {
     pub async fn ingest_events(&self, events: Vec<EventRow>) -> Result<u64> {
         let _held = self.writing().await;
         let transaction = chassis::database::begin(&self.db).await?;
+        let units = events.iter().map(|event| unit(&event.person, &event.visitor)).collect();
+        let decisions =
+            events.iter().map(|event| event.decision_id.clone()).filter(|id| !id.is_empty()).collect();
+        let units = moments::concerned_by_events(&transaction, units, &decisions).await?;
+        let before = moments::before(&transaction, units).await?;
         let mut fresh = 0;
         let rows: Vec<_> = events.into_iter().map(EventRow::into_active_model).collect();
         for chunk in rows.chunks(STATEMENT) {
@@ -41,6 +66,7 @@ impl Store {
                 .exec_without_returning(&transaction)
                 .await?;
         }
+        moments::settle(&transaction, before).await?;
         transaction.commit().await?;
         Ok(fresh)
     }
@@ -52,22 +78,7 @@ impl Store {
         until: Option<i64>,
         kinds: &[EventKind],
     ) -> Result<Vec<Fact>> {
-        let mut query = Entity::find().select_only().columns([
-            Column::Person,
-            Column::Visitor,
-            Column::Kind,
-            Column::OccurredAt,
-            Column::Channel,
-            Column::CampaignId,
-            Column::DecisionId,
-            Column::OfferId,
-            Column::OrderId,
-            Column::Currency,
-            Column::Revenue,
-            Column::Cost,
-            Column::Tax,
-            Column::Rating,
-        ]);
+        let mut query = Entity::find().select_only().columns(FACT);
         if let Some(from) = from {
             query = query.filter(Column::OccurredAt.gte(from));
         }
@@ -83,7 +94,7 @@ impl Store {
     }
 }
 
-fn fact(row: Row) -> Fact {
+pub(super) fn fact(row: Row) -> Fact {
     let sale = row.revenue.map(|revenue| Sale {
         order: row.order_id,
         currency: row.currency,

@@ -3,8 +3,9 @@ use sea_orm::{
     IntoActiveModel as _, QueryFilter as _, QueryOrder as _, QuerySelect as _,
 };
 
-use super::Store;
+use super::entity::event;
 use super::entity::experiment::{Column, Entity, Model};
+use super::{Store, moments, unit};
 use crate::error::{Error, Result};
 use crate::experiment::definition::{Experiment, Registered, State};
 
@@ -63,6 +64,16 @@ impl Store {
         let row = self.row(id).await?;
         match state(row.state)? {
             State::Running => registered(&row),
+            State::Draft if self.rival(&registered(&row)?.design).await?.is_some() => {
+                let rival = self.rival(&registered(&row)?.design).await?.unwrap_or_default();
+                Err(Error::precondition(
+                    "NAMESPACE_OVERLAP",
+                    format!(
+                        "experiment {id:?} shares units with {rival:?} in their namespace: stop that one, or make \
+                         this one anew with a range that is free"
+                    ),
+                ))
+            }
             State::Stopped => Err(Error::precondition(
                 "EXPERIMENT_STOPPED",
                 format!(
@@ -89,12 +100,36 @@ impl Store {
                 format!("experiment {id:?} was never started: there is nothing to stop"),
             )),
             State::Running => {
+                let transaction = chassis::database::begin(&self.db).await?;
+                // What happens after the end is no effect, though it may be told already.
+                let later: Vec<(String, String)> = event::Entity::find()
+                    .select_only()
+                    .columns([event::Column::Person, event::Column::Visitor])
+                    .filter(event::Column::OccurredAt.gte(now))
+                    .into_tuple()
+                    .all(&transaction)
+                    .await?;
+                let units = later.iter().map(|(person, visitor)| unit(person, visitor)).collect();
+                let before = moments::before(&transaction, units).await?;
                 let mut row = row.into_active_model();
                 row.state = Set(number(State::Stopped));
                 row.stopped_at = Set(Some(now));
-                registered(&row.update(&self.db).await?)
+                let stopped = row.update(&transaction).await?;
+                moments::settle(&transaction, before).await?;
+                transaction.commit().await?;
+                registered(&stopped)
             }
         }
+    }
+
+    /// Id of a running experiment that takes in units `design` would take in too, though both are in one namespace.
+    async fn rival(&self, design: &Experiment) -> Result<Option<String>> {
+        let running = self.running_experiments().await?;
+        Ok(running
+            .into_iter()
+            .map(|other| other.design)
+            .find(|other| other.experiment_id != design.experiment_id && other.overlaps(design))
+            .map(|other| other.experiment_id))
     }
 
     async fn row(&self, id: &str) -> Result<Model> {

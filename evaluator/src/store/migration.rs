@@ -5,7 +5,7 @@ pub(super) struct Migrator;
 #[async_trait::async_trait]
 impl MigratorTrait for Migrator {
     fn migrations() -> Vec<Box<dyn MigrationTrait>> {
-        vec![Box::new(First), Box::new(Second)]
+        vec![Box::new(First), Box::new(Second), Box::new(Cells)]
     }
 
     // Services may share one PostgreSQL database while they are small; their migrations are told apart.
@@ -166,5 +166,37 @@ impl MigrationTrait for Second {
         let columns = [key("model_id"), number("created_at"), column("payload").text().not_null().take()];
         manager.create_table(table(name, columns)).await?;
         manager.create_index(index(name, ["created_at"])).await
+    }
+}
+
+struct Cells;
+
+impl MigrationName for Cells {
+    fn name(&self) -> &'static str {
+        "m0003_cells_of_experiments"
+    }
+}
+
+#[async_trait::async_trait]
+impl MigrationTrait for Cells {
+    async fn up(&self, manager: &SchemaManager) -> Result<(), DbErr> {
+        let columns = [
+            text("experiment_id"),
+            text("metric"),
+            text("currency"),
+            text("variant_id"),
+            column("channel").small_integer().not_null().take(),
+            column("day").integer().not_null().take(),
+            column("sums").text().not_null().take(),
+        ];
+        let mut key = Index::create();
+        for name in ["experiment_id", "metric", "currency", "variant_id", "channel", "day"] {
+            key.col(Alias::new(name));
+        }
+        manager.create_table(table("evaluator_cell", columns).primary_key(&mut key).take()).await?;
+        let channel = column("channel").small_integer().not_null().default(0).take();
+        let assignment = Table::alter().table(Alias::new("evaluator_assignment")).add_column(channel).take();
+        manager.alter_table(assignment).await?;
+        manager.create_index(index("evaluator_event", ["decision_id"])).await
     }
 }

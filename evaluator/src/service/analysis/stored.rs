@@ -1,3 +1,5 @@
+use std::collections::BTreeMap;
+
 use proto::evaluator::v1 as wire;
 use proto::validate::Violations;
 use tonic::Status;
@@ -5,15 +7,14 @@ use tonic::Status;
 use super::{Family, adjustment, answer, metric_kind, question};
 use crate::error::Error;
 use crate::experiment::health::check;
-use crate::experiment::outcome::Outcomes;
-use crate::metric::{MetricKind, Named};
+use crate::metric::{MetricKind, Moments, Named};
+use crate::service::Base;
 use crate::service::status::refuse;
-use crate::service::{Base, now};
 
 /// What a stored experiment is judged by when neither it nor the request names a metric.
 const USUAL: [Named; 3] = [Named::Ctr, Named::Cr, Named::Revenue];
 
-/// The analysis of a stored experiment: outcomes joined to its decisions.
+/// The analysis of a stored experiment from its cells: it costs their number, not the units'.
 pub(in crate::service) async fn stored(
     base: &Base,
     request: wire::AnalyseExperimentRequest,
@@ -32,22 +33,14 @@ pub(in crate::service) async fn stored(
             found.add(format!("metrics[{index}]"), "UNKNOWN_METRIC", text);
         }
     }
-    if request.cuped {
-        found.add("cuped", "NOT_STORED", "stored outcomes have no covariate: give arms with their sums");
-    }
     refuse(found)?;
     let kept = base.store.experiment(&request.experiment_id).await?;
-    let Some(started_at) = kept.started_at else {
+    if kept.started_at.is_none() {
         let text = format!("experiment {:?} was never started", request.experiment_id);
         return Err(Error::precondition("EXPERIMENT_NOT_STARTED", text).into());
-    };
-    let exposures = base.store.exposures(&request.experiment_id).await?;
-    let decisions = base.store.decisions_in(&request.experiment_id).await?;
-    let from = exposures.iter().map(|exposure| exposure.first_at).min().unwrap_or(started_at);
-    // An answer told with a clock that is a little behind still answers.
-    let facts = base.store.facts(Some(from - CLOCK_SLACK), None, &[]).await?;
-    let until = kept.stopped_at.unwrap_or_else(|| now().saturating_add(CLOCK_SLACK));
-    let design = kept.design;
+    }
+    let cells = base.store.cells(&request.experiment_id).await?;
+    let (design, post_stratify) = (kept.design, request.post_stratify);
     let mut wanted: Vec<Named> = request.metrics.iter().filter_map(|name| Named::parse(name)).collect();
     if wanted.is_empty() {
         wanted =
@@ -60,24 +53,34 @@ pub(in crate::service) async fn stored(
     let analysis = move || -> Result<wire::AnalyseExperimentResponse, Status> {
         let names: Vec<String> = design.variants.iter().map(|variant| variant.variant_id.clone()).collect();
         let weights: Vec<f64> = design.variants.iter().map(|variant| variant.weight).collect();
-        let outcomes = Outcomes::join(&names, &exposures, &decisions, &facts, Some(until));
-        let health = check(&outcomes.units(), &weights, outcomes.multiple_exposures);
+        let mut health = check(&cells.units_of(&names), &weights, cells.multiple_exposures());
         let mut families = Vec::new();
         for metric in wanted {
             let kind = kind.unwrap_or_else(|| metric.kind());
-            let sums = outcomes.sums(metric, kind)?;
-            let warnings = if sums.decisions_for_impressions {
-                vec!["DECISIONS_COUNTED_AS_IMPRESSIONS"]
-            } else {
-                Vec::new()
-            };
+            let (by_channel, decisions_for_impressions) = cells.arms(metric, kind, &names)?;
+            let whole =
+                |arm: &BTreeMap<i16, Moments>| arm.values().fold(Moments::default(), |a, b| a.plus(b));
+            let arms: Vec<Moments> = by_channel.iter().map(whole).collect();
+            if kind == metric.kind() {
+                health = health.with_covariates(&arms);
+            }
+            let mut warnings = Vec::new();
+            if decisions_for_impressions {
+                warnings.push("DECISIONS_COUNTED_AS_IMPRESSIONS");
+            }
+            let stratify = post_stratify && kind != MetricKind::Ratio;
+            if post_stratify && !stratify {
+                warnings.push("RATIO_NOT_STRATIFIED");
+            }
+            let named = |(channel, moments): (i16, Moments)| (channel.to_string(), moments);
+            let strata = |arm: BTreeMap<i16, Moments>| arm.into_iter().map(named).collect();
             let guardrail = design.guardrails.iter().any(|name| name == metric.name());
             families.push(Family {
                 metric: metric.name().into(),
                 guardrail,
                 kind,
-                arms: sums.arms,
-                strata: Vec::new(),
+                arms,
+                strata: if stratify { by_channel.into_iter().map(strata).collect() } else { Vec::new() },
                 warnings,
             });
         }
@@ -85,6 +88,3 @@ pub(in crate::service) async fn stored(
     };
     base.pool.run(analysis).await?
 }
-
-/// Clocks that tell events may be apart by this much, microseconds.
-const CLOCK_SLACK: i64 = 24 * 3_600 * 1_000_000;

@@ -1,0 +1,227 @@
+//! An experiment's sums by metric, variant, channel and day: what its analysis reads instead of its units.
+
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+
+use crate::error::{Error, Result};
+use crate::metric::activity::Activity;
+use crate::metric::fact::{Assigned, DAY, Fact};
+use crate::metric::{Figures, MetricKind, Moments, Named, Sums, named};
+
+/// Days before a unit's first exposure whose outcomes are its covariate.
+pub const COVARIATE_DAYS: i64 = 28;
+/// Name of the cells that count units.
+const UNITS: &str = "UNITS";
+/// Name of the cells of clicks against decisions, for shops that tell no impressions.
+const CLICKS_PER_DECISION: &str = "CLICKS_PER_DECISION";
+/// Variant of units seen in more than one; they are in no arm.
+const SEVERAL: &str = "";
+
+/// Where a sum belongs.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Key {
+    /// The metric.
+    pub metric: String,
+    /// The currency of money; empty otherwise.
+    pub currency: String,
+    /// The variant; empty: units seen in several.
+    pub variant: String,
+    /// Number of the channel of the unit's first decision.
+    pub channel: i16,
+    /// Day of the unit's first exposure, days since 1970 UTC. Units of different days are different units.
+    pub day: i32,
+}
+
+/// The sums of one experiment.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Cells(BTreeMap<Key, Sums>);
+
+/// What happened to some units of one experiment.
+pub struct Log<'a> {
+    /// All decisions in the experiment made for these units.
+    pub assigned: Vec<&'a Assigned>,
+    /// The unit of every decision in the experiment that one of the facts answers.
+    pub answered: HashMap<&'a str, &'a str>,
+    /// All facts about these units and all that answer their decisions, in order of time and id.
+    pub facts: &'a [Fact],
+    /// When the experiment was stopped.
+    pub until: Option<i64>,
+}
+
+impl Cells {
+    /// What the units of `log` add to the experiment's sums.
+    ///
+    /// Clicks and impressions count where they answer to one of the experiment's decisions. Purchases and ratings
+    /// count where they answer to one, or where the unit made them from its first exposure on and before `until`:
+    /// what is bought later in another way is an effect too. What the unit did in the 28 days before is its covariate.
+    pub fn of(log: &Log<'_>) -> Self {
+        let mut units: BTreeMap<&str, Unit<'_>> = BTreeMap::new();
+        for assigned in &log.assigned {
+            units.entry(&assigned.unit).or_insert_with(|| Unit::new(assigned)).see(assigned);
+        }
+        for fact in log.facts {
+            let answered = log.answered.get(fact.decision.as_str()).copied();
+            if let Some(unit) = units.get_mut(answered.unwrap_or(&fact.unit)) {
+                unit.add(fact, answered.is_some(), log.until);
+            }
+        }
+        let mut cells = Self::default();
+        for unit in units.values() {
+            unit.fill(&mut cells);
+        }
+        cells
+    }
+
+    /// From what was kept.
+    pub fn kept(rows: impl IntoIterator<Item = (Key, Sums)>) -> Self {
+        Self(rows.into_iter().collect())
+    }
+
+    /// All cells in order.
+    pub fn iter(&self) -> impl Iterator<Item = (&Key, &Sums)> {
+        self.0.iter()
+    }
+
+    /// How many there are.
+    pub fn len(&self) -> usize {
+        self.0.len()
+    }
+
+    /// Whether there are none.
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    /// Adds `sign` (1 or −1) times `other`; cells that become empty are dropped.
+    pub fn add(&mut self, other: &Self, sign: i128) {
+        for (key, sums) in &other.0 {
+            self.put(key.clone(), sums, sign);
+        }
+    }
+
+    fn put(&mut self, key: Key, sums: &Sums, sign: i128) {
+        let cell = self.0.entry(key.clone()).or_default();
+        cell.add(sums, sign);
+        if cell.is_empty() {
+            self.0.remove(&key);
+        }
+    }
+
+    /// Units of `variant`, by channel.
+    fn units(&self, variant: &str) -> BTreeMap<i16, u64> {
+        let mut units = BTreeMap::new();
+        for (key, sums) in self.0.iter().filter(|(key, _)| key.metric == UNITS && key.variant == variant) {
+            *units.entry(key.channel).or_default() += u64::try_from(sums.outcome()).unwrap_or(0);
+        }
+        units
+    }
+
+    /// Units of each of `variants`.
+    pub fn units_of(&self, variants: &[String]) -> Vec<u64> {
+        variants.iter().map(|variant| self.units(variant).values().sum()).collect()
+    }
+
+    /// Units seen in more than one variant.
+    pub fn multiple_exposures(&self) -> u64 {
+        self.units(SEVERAL).values().sum()
+    }
+
+    /// The arms of `metric` read as `kind`, in the order of `variants`, each by channel; and whether decisions stand
+    /// for impressions, since none was told. Refused where money was earned in several currencies.
+    pub fn arms(
+        &self,
+        metric: Named,
+        kind: MetricKind,
+        variants: &[String],
+    ) -> Result<(Vec<BTreeMap<i16, Moments>>, bool)> {
+        let of = |name: &'static str| self.0.iter().filter(move |(key, _)| key.metric == name);
+        let currencies: BTreeSet<&str> = of(metric.name()).map(|(key, _)| key.currency.as_str()).collect();
+        if metric.is_money() && currencies.len() > 1 {
+            let text = format!("{} was earned in {currencies:?}; one currency is needed", metric.name());
+            return Err(Error::precondition("MIXED_CURRENCIES", text));
+        }
+        let by_decision = metric == Named::Ctr
+            && kind == MetricKind::Ratio
+            && of(metric.name()).all(|(_, sums)| sums.denominator() == 0);
+        let name = if by_decision { CLICKS_PER_DECISION } else { metric.name() };
+        let arm = |variant: &String| {
+            let mut sums: BTreeMap<i16, Sums> = BTreeMap::new();
+            for (key, cell) in of(name).filter(|(key, _)| key.variant == *variant) {
+                sums.entry(key.channel).or_default().add(cell, 1);
+            }
+            let moments = |(channel, units)| {
+                let sums = sums.get(&channel).copied().unwrap_or_default();
+                (channel, sums.moments(units, kind, metric.scale()))
+            };
+            self.units(variant).into_iter().map(moments).collect()
+        };
+        Ok((variants.iter().map(arm).collect(), by_decision))
+    }
+}
+
+/// One unit's way through the experiment.
+struct Unit<'a> {
+    first: &'a Assigned,
+    several: bool,
+    activity: Activity,
+    before: Activity,
+}
+
+impl<'a> Unit<'a> {
+    fn new(first: &'a Assigned) -> Self {
+        Self { first, several: false, activity: Activity::default(), before: Activity::default() }
+    }
+
+    fn see(&mut self, assigned: &'a Assigned) {
+        self.activity.decisions += 1;
+        self.several |= assigned.variant != self.first.variant;
+        if (assigned.at, &assigned.decision) < (self.first.at, &self.first.decision) {
+            self.first = assigned;
+        }
+    }
+
+    fn add(&mut self, fact: &Fact, answers: bool, until: Option<i64>) {
+        let during = fact.at >= self.first.at && until.is_none_or(|until| fact.at < until);
+        if answers || during {
+            self.activity.add(fact, answers);
+        } else if fact.at < self.first.at && fact.at >= self.first.at - COVARIATE_DAYS * DAY {
+            self.before.add(fact, true);
+        }
+    }
+
+    fn fill(&self, cells: &mut Cells) {
+        let mut put = |metric: &str, currency: &str, figures: Figures| {
+            if figures.is_empty() {
+                return;
+            }
+            let key = Key {
+                metric: metric.to_owned(),
+                currency: currency.to_owned(),
+                variant: if self.several { SEVERAL.to_owned() } else { self.first.variant.clone() },
+                channel: self.first.channel,
+                day: self.first.at.div_euclid(DAY) as i32,
+            };
+            cells.put(key, &Sums::of(&figures), 1);
+        };
+        put(UNITS, "", Figures { outcome: 1, ..Figures::default() });
+        if self.several {
+            return;
+        }
+        let per_decision = Figures {
+            outcome: i64::from(self.activity.clicks),
+            denominator: i64::try_from(self.activity.decisions).unwrap_or(i64::MAX),
+            covariate: 0,
+        };
+        put(CLICKS_PER_DECISION, "", per_decision);
+        for metric in named::ALL {
+            let currencies: BTreeSet<&String> =
+                self.activity.money.keys().chain(self.before.money.keys()).collect();
+            if metric.is_money() {
+                for currency in currencies {
+                    put(metric.name(), currency, metric.figures(&self.activity, &self.before, currency));
+                }
+            } else {
+                put(metric.name(), "", metric.figures(&self.activity, &self.before, ""));
+            }
+        }
+    }
+}
