@@ -68,7 +68,7 @@ mod tests {
         // Ranks: 0.9 yes, 0.6 no, 0.6 yes, 0.2 no. Pairs won: 1 + 1 (by 0.9), ½ + 1 (by 0.6) of 4.
         let found = quality(&[0.6, 0.9, 0.2, 0.6], &[false, true, false, true]);
         assert!((found.auc - 0.875).abs() < 1e-12, "{found:?}");
-        assert!((found.average_precision - (1.0 + 2.0 / 3.0) / 2.0).abs() < 1e-12, "{found:?}");
+        assert!((found.average_precision - f64::midpoint(1.0, 2.0 / 3.0)).abs() < 1e-12, "{found:?}");
         let loss = -(0.4_f64.ln() + 0.9_f64.ln() + 0.8_f64.ln() + 0.6_f64.ln()) / 4.0;
         assert!((found.log_loss - loss).abs() < 1e-12, "{found:?}");
         // Each row is a bin of its own.
