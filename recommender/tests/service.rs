@@ -96,7 +96,7 @@ async fn fill(client: &mut Client) {
         .flat_map(take)
         .map(|(user, n)| {
             let n_of = if user % 2 == 0 { n } else { n + 5 };
-            let at = now - 86_400 * (9 - n);
+            let at = now - 86_400 * (40 - 9 * n);
             event(&format!("{user}-{n_of}"), &format!("user-{user}"), EventKind::Purchase, n_of, at)
         })
         .collect();
@@ -127,7 +127,7 @@ fn ids(answer: &RecommendResponse) -> Vec<&str> {
     answer.recommendations.iter().map(|pick| pick.item_id.as_str()).collect()
 }
 
-/// Segments and intent of forty people who bought within nine days.
+/// Segments and intent of forty people who bought every nine days.
 async fn people(client: &mut Client) {
     let list = client.list_segments(ListSegmentsRequest::default()).await.expect("answered").into_inner();
     assert!(list.version.starts_with("people-") && list.segments.len() >= 2, "{list:?}");
@@ -152,7 +152,7 @@ async fn people(client: &mut Client) {
     assert!(!told.predictions[0].cold && !told.predictions[0].drivers.is_empty());
     assert!(told.predictions[1].cold && told.predictions[1].drivers.is_empty());
     let far = PredictIntentRequest { user_ids, horizon_days: 365 };
-    let refused = client.predict_intent(far).await.expect_err("nine days show no year");
+    let refused = client.predict_intent(far).await.expect_err("forty days show no year");
     assert_eq!(refused.code(), Code::InvalidArgument);
 }
 
