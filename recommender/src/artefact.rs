@@ -20,6 +20,8 @@ pub struct Artefact {
     pub item_ids: Vec<String>,
 }
 
+mod people;
+
 /// Where models are kept; cheap to clone.
 #[derive(Clone)]
 pub struct Artefacts {

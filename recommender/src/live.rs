@@ -13,6 +13,7 @@ use tokio::sync::Mutex;
 use tokio_util::sync::CancellationToken;
 
 use crate::artefact::{Artefact, Artefacts};
+use crate::people::People;
 use crate::store::Store;
 
 /// Looks between two countings of what is popular.
@@ -61,6 +62,7 @@ pub struct Live {
     catalogue: Arc<ArcSwap<Catalogue>>,
     popular: Arc<ArcSwap<Vec<(String, f64)>>>,
     serving: Arc<ArcSwapOption<Serving>>,
+    people: Arc<ArcSwapOption<People>>,
     loading: Arc<Mutex<()>>,
 }
 
@@ -73,11 +75,13 @@ impl Live {
             catalogue: Arc::default(),
             popular: Arc::default(),
             serving: Arc::default(),
+            people: Arc::default(),
             loading: Arc::default(),
         };
         live.refresh_items().await?;
         live.refresh_popular().await?;
         live.refresh_model().await?;
+        live.refresh_people().await?;
         Ok(live)
     }
 
@@ -94,6 +98,24 @@ impl Live {
     /// The promoted model now.
     pub fn serving(&self) -> Option<Arc<Serving>> {
         self.serving.load_full()
+    }
+
+    /// What was learnt of people.
+    pub fn people(&self) -> Option<Arc<People>> {
+        self.people.load_full()
+    }
+
+    /// Swaps in the newest of what was learnt of people.
+    pub async fn refresh_people(&self) -> anyhow::Result<()> {
+        let _one = self.loading.lock().await;
+        let Some(version) = self.store.newest_people().await? else { return Ok(()) };
+        if self.people.load().as_ref().is_some_and(|people| people.version == version) {
+            return Ok(());
+        }
+        let people = self.artefacts.get_people(&version).await;
+        let people = people.with_context(|| format!("{version} cannot be loaded"))?;
+        self.people.store(Some(Arc::new(people)));
+        Ok(())
     }
 
     /// Reads the catalogue again where it has changed.
@@ -139,7 +161,8 @@ impl Live {
         let mut look = 0_u32;
         while stop.run_until_cancelled(tokio::time::sleep(every)).await.is_some() {
             look = look.wrapping_add(1);
-            let mut outcomes = vec![self.refresh_items().await, self.refresh_model().await];
+            let mut outcomes =
+                vec![self.refresh_items().await, self.refresh_model().await, self.refresh_people().await];
             // A shop's first events show at the next look.
             if look.is_multiple_of(LOOKS_A_COUNT) || self.popular.load().is_empty() {
                 outcomes.push(self.refresh_popular().await);

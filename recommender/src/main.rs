@@ -1,4 +1,4 @@
-//! `recommender serve | migrate | train | evaluate | factorise`.
+//! `recommender serve | migrate | train | evaluate | factorise | intent | lifetime`.
 
 use chassis::config::{Flags, load};
 use clap::Parser;
@@ -17,6 +17,10 @@ enum Command {
     Evaluate(tools::EvaluateArgs),
     /// Factorise a sparse matrix.
     Factorise(tools::FactoriseArgs),
+    /// Choose, fit and measure a model of who will buy on a file of sessions.
+    Intent(tools::IntentArgs),
+    /// Tell what customers will bring from a file of orders or of summaries.
+    Lifetime(tools::LifetimeArgs),
 }
 
 #[tokio::main]
@@ -35,5 +39,7 @@ async fn main() -> anyhow::Result<()> {
         Command::Train(flags) => recommender::train_once(&load("recommender", &flags)?).await.map(drop),
         Command::Evaluate(tool) => tokio::task::block_in_place(|| tool.run()),
         Command::Factorise(tool) => tokio::task::block_in_place(|| tool.run()),
+        Command::Intent(tool) => tokio::task::block_in_place(|| tool.run()),
+        Command::Lifetime(tool) => tokio::task::block_in_place(|| tool.run()),
     }
 }

@@ -2,6 +2,7 @@
 
 mod check;
 mod ingest;
+mod learn;
 mod models;
 mod people;
 mod recommend;

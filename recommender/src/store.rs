@@ -5,6 +5,7 @@ mod events;
 mod items;
 mod migration;
 mod models;
+mod people;
 
 use chassis::config::Secret;
 use sea_orm::DatabaseConnection;
@@ -12,6 +13,8 @@ use sea_orm_migration::MigratorTrait as _;
 
 pub use events::{Deed, EventRow};
 pub use models::Card;
+pub use people::PeopleCard;
+pub(crate) use people::act;
 
 /// Rows of one statement; databases bound the number of parameters.
 const STATEMENT: usize = 500;

@@ -2,9 +2,13 @@
 
 mod evaluate;
 mod factorise;
+mod intent;
+mod lifetime;
 
 pub use evaluate::EvaluateArgs;
 pub use factorise::FactoriseArgs;
+pub use intent::IntentArgs;
+pub use lifetime::LifetimeArgs;
 
 use std::io::Write;
 

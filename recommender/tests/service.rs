@@ -8,9 +8,9 @@ use pbjson_types::Timestamp;
 use proto::common::v1::{Event, EventKind, Item, Money, Purchase};
 use proto::recommender::v1::recommender_service_client::RecommenderServiceClient;
 use proto::recommender::v1::{
-    EraseUserRequest, ExportUserRequest, IngestEventsRequest, ListModelsRequest, PredictIntentRequest,
-    PromoteModelRequest, RecommendRequest, RecommendResponse, Rules, SimilarItemsRequest, TrainRequest,
-    UpsertItemsRequest,
+    DeleteItemsRequest, EraseUserRequest, ExportUserRequest, GetProfileRequest, IngestEventsRequest,
+    ListModelsRequest, ListSegmentsRequest, PredictIntentRequest, PromoteModelRequest, RecommendRequest,
+    RecommendResponse, Rules, SimilarItemsRequest, TrainRequest, UpsertItemsRequest,
 };
 use recommender::Config;
 use sea_orm::{ConnectionTrait as _, Database};
@@ -96,7 +96,7 @@ async fn fill(client: &mut Client) {
         .flat_map(take)
         .map(|(user, n)| {
             let n_of = if user % 2 == 0 { n } else { n + 5 };
-            let at = now - 86_400 * (9 - n);
+            let at = now - 86_400 * (40 - 9 * n);
             event(&format!("{user}-{n_of}"), &format!("user-{user}"), EventKind::Purchase, n_of, at)
         })
         .collect();
@@ -125,6 +125,35 @@ async fn recommend(client: &mut Client, request: RecommendRequest) -> RecommendR
 
 fn ids(answer: &RecommendResponse) -> Vec<&str> {
     answer.recommendations.iter().map(|pick| pick.item_id.as_str()).collect()
+}
+
+/// Segments and intent of forty people who bought every nine days.
+async fn people(client: &mut Client) {
+    let list = client.list_segments(ListSegmentsRequest::default()).await.expect("answered").into_inner();
+    assert!(list.version.starts_with("people-") && list.segments.len() >= 2, "{list:?}");
+    assert_eq!(list.segments.iter().map(|one| one.size).sum::<u64>(), 40);
+    let first = ListSegmentsRequest { page_size: 1, ..ListSegmentsRequest::default() };
+    let page = client.list_segments(first).await.expect("answered").into_inner();
+    assert_eq!(page.segments, list.segments[..1]);
+    let rest = ListSegmentsRequest { page_token: page.next_page_token, ..ListSegmentsRequest::default() };
+    assert_eq!(client.list_segments(rest).await.expect("answered").into_inner().segments, list.segments[1..]);
+    let profile = client.get_profile(GetProfileRequest { user_id: "user-2".into() }).await;
+    let profile = profile.expect("answered").into_inner();
+    assert_eq!(profile.segments_version, list.version);
+    let segment = profile.profile.expect("a profile").segment;
+    assert!(list.segments.iter().any(|one| one.name == segment), "{segment} of {list:?}");
+
+    let user_ids = vec!["user-2".to_owned(), "nobody".to_owned()];
+    let asked = PredictIntentRequest { user_ids: user_ids.clone(), horizon_days: 2 };
+    let told = client.predict_intent(asked).await.expect("answered").into_inner();
+    assert_eq!(told.model_version, list.version);
+    assert_eq!(told.predictions.iter().map(|one| one.user_id.clone()).collect::<Vec<_>>(), user_ids);
+    assert!(told.predictions.iter().all(|one| (0.0..=1.0).contains(&one.probability)), "{told:?}");
+    assert!(!told.predictions[0].cold && !told.predictions[0].drivers.is_empty());
+    assert!(told.predictions[1].cold && told.predictions[1].drivers.is_empty());
+    let far = PredictIntentRequest { user_ids, horizon_days: 365 };
+    let refused = client.predict_intent(far).await.expect_err("forty days show no year");
+    assert_eq!(refused.code(), Code::InvalidArgument);
 }
 
 async fn journey(served: &mut Served) {
@@ -181,10 +210,17 @@ async fn journey(served: &mut Served) {
     let client = &mut served.client;
     let held = client.export_user(ExportUserRequest { user_id: "user-2".into() }).await;
     assert!(format!("{:?}", held.expect("answered").into_inner()).contains("item-7"));
-    client
+    people(client).await;
+    let deletion = DeleteItemsRequest { item_ids: vec!["item-7".into()], ..Default::default() };
+    assert_eq!(client.delete_items(deletion).await.expect("deleted").into_inner().deleted, 1);
+    assert!(!ids(&recommend(client, wanted("user-2", 10)).await).contains(&"item-7"), "gone at once");
+    let receipt = client
         .erase_user(EraseUserRequest { user_id: "user-2".into(), ..Default::default() })
         .await
-        .expect("erased");
+        .expect("erased")
+        .into_inner();
+    assert_eq!(receipt.held_by_models.first(), Some(&model), "{receipt:?}");
+    assert!(receipt.erased_at.is_some() && receipt.remainder.contains(&model), "{receipt:?}");
     let gone = recommend(client, wanted("user-2", 5)).await;
     assert_eq!(gone.degradations.len(), 1, "unknown again: {gone:?}");
 }
@@ -238,7 +274,12 @@ async fn what_is_wrong_or_not_built_is_said() {
     let wrong =
         TrainRequest { parameters: [("rank".to_owned(), f64::NAN)].into(), ..TrainRequest::default() };
     assert_eq!(client.train(wrong).await.expect_err("refused").code(), Code::InvalidArgument);
-    let later = client.predict_intent(PredictIntentRequest::default()).await.expect_err("not built");
-    assert_eq!(later.code(), Code::Unimplemented);
+    let nobody = client.predict_intent(PredictIntentRequest::default()).await.expect_err("refused");
+    assert_eq!(nobody.code(), Code::InvalidArgument);
+    let someone = PredictIntentRequest { user_ids: vec!["u".into()], horizon_days: 7 };
+    let untrained = client.predict_intent(someone).await.expect_err("not trained");
+    assert_eq!(untrained.code(), Code::FailedPrecondition);
+    let untrained = client.list_segments(ListSegmentsRequest::default()).await.expect_err("not trained");
+    assert_eq!(chassis::error::reason(&untrained).as_deref(), Some("NOT_TRAINED"));
     served.stop.cancel();
 }

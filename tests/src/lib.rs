@@ -3,4 +3,5 @@
 pub mod complete_journey;
 pub mod processes;
 pub mod sandbox;
+pub mod serving;
 pub mod shop;

@@ -7,6 +7,8 @@ mod time;
 use std::collections::HashMap;
 use std::path::Path;
 
+pub(crate) use time::seconds;
+
 /// A log as read: names numbered in order of appearance.
 #[derive(Debug, Clone, Default)]
 pub struct Log {

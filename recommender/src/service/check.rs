@@ -1,7 +1,7 @@
 //! What requests must be.
 
 use chrono::Utc;
-use proto::recommender::v1::{RecommendRequest, Rules};
+use proto::recommender::v1::{DeleteItemsRequest, PredictIntentRequest, RecommendRequest, Rules};
 use proto::validate::{self, Violations};
 use tonic::Status;
 
@@ -13,6 +13,34 @@ const MOST_ROWS: usize = 1000;
 pub(super) fn person(user_id: &str) -> Result<(), Status> {
     let mut found = Violations::new();
     found.required_id("user_id", user_id);
+    refuse(found)
+}
+
+pub(super) fn deletion(request: &DeleteItemsRequest) -> Result<(), Status> {
+    let mut found = Violations::new();
+    if request.item_ids.is_empty() {
+        found.add("item_ids", "EMPTY", "must name at least one item");
+    }
+    at_most(&mut found, "item_ids", request.item_ids.len());
+    for (index, id) in request.item_ids.iter().enumerate() {
+        found.required_id(&format!("item_ids[{index}]"), id);
+    }
+    found.optional_id("request_id", &request.request_id);
+    refuse(found)
+}
+
+pub(super) fn intents(request: &PredictIntentRequest) -> Result<(), Status> {
+    let mut found = Violations::new();
+    if request.user_ids.is_empty() {
+        found.add("user_ids", "EMPTY", "must name at least one person");
+    }
+    at_most(&mut found, "user_ids", request.user_ids.len());
+    for (index, id) in request.user_ids.iter().enumerate() {
+        found.required_id(&format!("user_ids[{index}]"), id);
+    }
+    if request.horizon_days == 0 {
+        found.add("horizon_days", "OUT_OF_RANGE", "must be at least 1");
+    }
     refuse(found)
 }
 

@@ -97,6 +97,7 @@ impl Recommender {
         let trained = trained.map_err(|cause| {
             chassis::error::status(Code::FailedPrecondition, "NOT_TRAINED", cause.to_string())
         })?;
+        self.learn_people(request.seed, steps).await?;
         drop(cancel);
         let mut card = Card {
             model_id: format!("svd-{}", uuid::Uuid::now_v7().simple()),

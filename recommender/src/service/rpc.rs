@@ -5,12 +5,12 @@ use std::pin::Pin;
 use futures::Stream;
 use proto::recommender::v1::recommender_service_server::RecommenderService;
 use proto::recommender::v1::{
-    EraseUserRequest, EraseUserResponse, ExportUserRequest, ExportUserResponse, GetProfileRequest,
-    GetProfileResponse, IngestEventsRequest, IngestEventsResponse, ListModelsRequest, ListModelsResponse,
-    ListSegmentsRequest, ListSegmentsResponse, PredictIntentRequest, PredictIntentResponse,
-    PredictPreferenceRequest, PredictPreferenceResponse, PromoteModelRequest, PromoteModelResponse,
-    RecommendRequest, RecommendResponse, SimilarItemsRequest, SimilarItemsResponse, TrainRequest,
-    TrainResponse, UpsertItemsRequest, UpsertItemsResponse,
+    DeleteItemsRequest, DeleteItemsResponse, EraseUserRequest, EraseUserResponse, ExportUserRequest,
+    ExportUserResponse, GetProfileRequest, GetProfileResponse, IngestEventsRequest, IngestEventsResponse,
+    ListModelsRequest, ListModelsResponse, ListSegmentsRequest, ListSegmentsResponse, PredictIntentRequest,
+    PredictIntentResponse, PredictPreferenceRequest, PredictPreferenceResponse, PromoteModelRequest,
+    PromoteModelResponse, RecommendRequest, RecommendResponse, SimilarItemsRequest, SimilarItemsResponse,
+    TrainRequest, TrainResponse, UpsertItemsRequest, UpsertItemsResponse,
 };
 use tokio::sync::mpsc;
 use tokio_stream::wrappers::ReceiverStream;
@@ -28,6 +28,13 @@ impl RecommenderService for Recommender {
         request: Request<Streaming<UpsertItemsRequest>>,
     ) -> Result<Response<UpsertItemsResponse>, Status> {
         self.take_items(request.into_inner()).await.map(Response::new)
+    }
+
+    async fn delete_items(
+        &self,
+        request: Request<DeleteItemsRequest>,
+    ) -> Result<Response<DeleteItemsResponse>, Status> {
+        self.drop_items(request.get_ref()).await.map(Response::new)
     }
 
     async fn ingest_events(
@@ -60,9 +67,9 @@ impl RecommenderService for Recommender {
 
     async fn predict_intent(
         &self,
-        _: Request<PredictIntentRequest>,
+        request: Request<PredictIntentRequest>,
     ) -> Result<Response<PredictIntentResponse>, Status> {
-        Err(chassis::error::unimplemented("PredictIntent"))
+        self.intents(request.into_inner()).await.map(Response::new)
     }
 
     async fn get_profile(
@@ -74,9 +81,9 @@ impl RecommenderService for Recommender {
 
     async fn list_segments(
         &self,
-        _: Request<ListSegmentsRequest>,
+        request: Request<ListSegmentsRequest>,
     ) -> Result<Response<ListSegmentsResponse>, Status> {
-        Err(chassis::error::unimplemented("ListSegments"))
+        self.segments(request.get_ref()).map(Response::new)
     }
 
     async fn train(&self, request: Request<TrainRequest>) -> Result<Response<Self::TrainStream>, Status> {

@@ -2,8 +2,8 @@ use prost::Message as _;
 use proto::common::v1::Item;
 use sea_orm::sea_query::OnConflict;
 use sea_orm::{
-    ActiveValue::Set, ColumnTrait as _, EntityTrait as _, PaginatorTrait as _, QueryOrder as _,
-    QuerySelect as _,
+    ActiveValue::Set, ColumnTrait as _, EntityTrait as _, PaginatorTrait as _, QueryFilter as _,
+    QueryOrder as _, QuerySelect as _,
 };
 
 use super::entity::item::{ActiveModel, Column, Entity};
@@ -32,6 +32,13 @@ impl Store {
         }
         transaction.commit().await?;
         Ok(())
+    }
+
+    /// Removes items; says how many there were.
+    pub async fn delete_items(&self, item_ids: &[String]) -> Result<u64, Error> {
+        let ids = item_ids.iter().map(String::as_str);
+        let gone = Entity::delete_many().filter(Column::ItemId.is_in(ids)).exec(&self.db).await?;
+        Ok(gone.rows_affected)
     }
 
     /// All items, by id.

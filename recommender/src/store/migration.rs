@@ -5,7 +5,7 @@ pub(super) struct Migrator;
 #[async_trait::async_trait]
 impl MigratorTrait for Migrator {
     fn migrations() -> Vec<Box<dyn MigrationTrait>> {
-        vec![Box::new(First)]
+        vec![Box::new(First), Box::new(Second)]
     }
 
     // Services may share one PostgreSQL database while they are small; their migrations are told apart.
@@ -96,5 +96,35 @@ impl MigrationTrait for First {
             .col(ColumnDef::new(Model::Promoted).boolean().not_null())
             .to_owned();
         manager.create_table(model).await
+    }
+}
+
+struct Second;
+
+impl MigrationName for Second {
+    fn name(&self) -> &'static str {
+        "m0002_people"
+    }
+}
+
+#[derive(DeriveIden)]
+enum People {
+    #[sea_orm(iden = "recommender_people")]
+    Table,
+    Version,
+    CreatedAt,
+    Card,
+}
+
+#[async_trait::async_trait]
+impl MigrationTrait for Second {
+    async fn up(&self, manager: &SchemaManager) -> Result<(), DbErr> {
+        let people = Table::create()
+            .table(People::Table)
+            .col(ColumnDef::new(People::Version).string().not_null().primary_key())
+            .col(ColumnDef::new(People::CreatedAt).big_integer().not_null())
+            .col(ColumnDef::new(People::Card).text().not_null())
+            .to_owned();
+        manager.create_table(people).await
     }
 }

@@ -21,6 +21,11 @@ pub(super) fn parse(text: &str) -> Option<(i64, u32)> {
     Some((naive.timestamp(), naive.timestamp_subsec_nanos()))
 }
 
+/// Whole seconds since 1970 of any of these forms.
+pub(crate) fn seconds(text: &str) -> Option<i64> {
+    parse(text).map(|(seconds, _)| seconds)
+}
+
 /// Whole units and billionths of a number; none where it is not finite or too large.
 pub(super) fn of_number(number: f64) -> Option<(i64, u32)> {
     if number.is_nan() || number.abs() >= 9.0e18 {

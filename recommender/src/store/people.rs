@@ -1,0 +1,110 @@
+use std::collections::{BTreeMap, HashMap};
+
+use futures::TryStreamExt as _;
+use prost::Message as _;
+use proto::common::v1::{Event, EventKind};
+use sea_orm::{ActiveValue::Set, EntityTrait as _, QueryOrder as _, QuerySelect as _};
+
+use super::entity::{event, people};
+use super::{Error, Store};
+use crate::history::weight;
+use crate::intent::person::Act;
+use crate::people::Person;
+
+/// What is known of a version of what was learnt of people.
+#[derive(Debug, Clone, PartialEq)]
+pub struct PeopleCard {
+    /// Its id.
+    pub version: String,
+    /// Seconds since 1970.
+    pub created_at: i64,
+    /// How good it is, by metric.
+    pub metrics: BTreeMap<String, f64>,
+}
+
+type Row = (String, String, i32, String, i64, Vec<u8>);
+
+/// An event as the models of people read it.
+pub(crate) fn act(event: &Event) -> Act {
+    let revenue = event.purchase.as_ref().and_then(|purchase| purchase.revenue.as_ref());
+    Act {
+        at: event.occurred_at.as_ref().map_or(0, |at| at.seconds),
+        kind: event.kind(),
+        value: revenue.map_or(0, |money| money.minor_units),
+    }
+}
+
+impl Store {
+    /// Everyone's past, streamed: no two copies of the rows are ever held. And the names of the items in it.
+    pub async fn everyone(&self) -> Result<(Vec<Person>, Vec<String>), Error> {
+        use event::Column;
+        let mut rows = event::Entity::find()
+            .select_only()
+            .columns([
+                Column::Person,
+                Column::Visitor,
+                Column::Kind,
+                Column::ItemId,
+                Column::OccurredAt,
+                Column::Payload,
+            ])
+            .into_tuple::<Row>()
+            .stream(&self.db)
+            .await?;
+        let (mut people, mut items) = (HashMap::<String, Person>::new(), HashMap::<String, u32>::new());
+        while let Some((person, visitor, kind, item, at, payload)) = rows.try_next().await? {
+            let kind = EventKind::try_from(kind).unwrap_or_default();
+            let act = if kind == EventKind::Purchase {
+                let event =
+                    Event::decode(payload.as_slice()).map_err(|cause| Error::Corrupt(cause.to_string()))?;
+                act(&event)
+            } else {
+                Act { at, kind, value: 0 }
+            };
+            let past = people.entry(if person.is_empty() { visitor } else { person }).or_default();
+            past.acts.push(act);
+            if weight(kind) > 0.0 && !item.is_empty() {
+                let next = items.len() as u32;
+                past.items.push(*items.entry(item).or_insert(next));
+            }
+        }
+        let mut names = vec![String::new(); items.len()];
+        for (name, place) in items {
+            names[place as usize] = name;
+        }
+        // In order of pseudonym, so that the same events are learnt from in the same order.
+        let mut people: Vec<(String, Person)> = people.into_iter().collect();
+        people.sort_unstable_by(|a, b| a.0.cmp(&b.0));
+        Ok((people.into_iter().map(|(_, past)| past).collect(), names))
+    }
+
+    /// The acts of each of `people`, known or anonymous, the oldest first; in the order asked for.
+    pub async fn acts(&self, people: &[String]) -> Result<Vec<Vec<Act>>, Error> {
+        let mut all = Vec::with_capacity(people.len());
+        for person in people {
+            all.push(self.events_of(person).await?.iter().map(act).collect());
+        }
+        Ok(all)
+    }
+
+    /// Notes what was learnt of people; the newest serves.
+    pub async fn add_people(&self, card: &PeopleCard) -> Result<(), Error> {
+        let metrics =
+            serde_json::to_string(&card.metrics).map_err(|cause| Error::Corrupt(cause.to_string()))?;
+        let row = people::ActiveModel {
+            version: Set(card.version.clone()),
+            created_at: Set(card.created_at),
+            card: Set(metrics),
+        };
+        people::Entity::insert(row).exec_without_returning(&self.db).await?;
+        Ok(())
+    }
+
+    /// The newest version of what was learnt of people.
+    pub async fn newest_people(&self) -> Result<Option<String>, Error> {
+        let newest = people::Entity::find()
+            .order_by_desc(people::Column::CreatedAt)
+            .order_by_desc(people::Column::Version);
+        Ok(newest.one(&self.db).await?.map(|row| row.version))
+    }
+}
