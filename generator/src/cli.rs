@@ -2,6 +2,7 @@
 
 mod batch;
 mod warm;
+mod words;
 
 use std::path::PathBuf;
 
@@ -79,6 +80,9 @@ enum Command {
         #[arg(long)]
         json: bool,
     },
+    /// Which of two texts is clicked: learn it, judge it, ask it.
+    #[command(subcommand)]
+    Words(words::Words),
     /// Check copies against their briefs, without a server.
     Check {
         /// A `{"text", "brief"}` a line, as JSON.
@@ -139,9 +143,8 @@ impl Arguments {
                 Ok(())
             }
             Command::Fetch { into, models } => {
-                let fetching = tokio::task::spawn_blocking(move || {
-                    fetch::known(&models)?.iter().try_for_each(|weights| fetch::fetch(weights, &into))
-                });
+                let fetching =
+                    tokio::task::spawn_blocking(move || fetch::fetch(&fetch::known(&models)?, &into));
                 fetching.await?
             }
             Command::Write { briefs, variants, seed, json, flags } => {
@@ -155,6 +158,7 @@ impl Arguments {
                 let plan = Plan { prompt, output, batches, runs };
                 tokio::task::spawn_blocking(move || batch::bench(&engine, &plan, json)).await?
             }
+            Command::Words(words) => tokio::task::spawn_blocking(move || words::run(words)).await?,
             Command::Check { copies, json } => batch::check(&copies, json),
         }
     }

@@ -7,7 +7,11 @@ use chassis::server::ServerConfig;
 use chassis::telemetry::TelemetryConfig;
 use serde::{Deserialize, Serialize};
 
+use crate::embed::EmbedConfig;
 use crate::engine::EngineConfig;
+
+/// Texts that may wait to be embedded at most.
+const MOST_WAITING: usize = 1_000_000;
 
 /// All settings of the generator.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -21,6 +25,8 @@ pub struct Config {
     pub store: StoreConfig,
     /// The model that serves.
     pub model: ModelConfig,
+    /// The model that embeds.
+    pub embedding: EmbeddingConfig,
     /// How copy is written.
     pub writing: WritingConfig,
 }
@@ -32,6 +38,7 @@ impl Default for Config {
             telemetry: TelemetryConfig::default(),
             store: StoreConfig::default(),
             model: ModelConfig::default(),
+            embedding: EmbeddingConfig::default(),
             writing: WritingConfig::default(),
         }
     }
@@ -116,6 +123,48 @@ impl ModelConfig {
     }
 }
 
+/// The model that embeds; it lies in the folder of the model that writes.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct EmbeddingConfig {
+    /// The safetensors file, `STEM.tokenizer.json` and `STEM.config.json` beside it; empty embeds nothing.
+    pub file: String,
+    /// Threads it may use.
+    pub threads: usize,
+    /// Texts that may wait for it; a call whose texts find no room is refused.
+    pub queue: usize,
+    /// Tokens, padding among them, that go through it at once.
+    pub batch_tokens: usize,
+    /// Vectors kept for texts that come again.
+    pub cache: u64,
+}
+
+impl Default for EmbeddingConfig {
+    fn default() -> Self {
+        Self {
+            file: "all-minilm-l6-v2.safetensors".into(),
+            threads: 1,
+            queue: 4096,
+            batch_tokens: 1024,
+            cache: 20_000,
+        }
+    }
+}
+
+impl Config {
+    /// What the encoder is started with; `None` where nothing is embedded.
+    pub fn encoder(&self) -> Option<EmbedConfig> {
+        let embedding = &self.embedding;
+        (!embedding.file.is_empty()).then(|| EmbedConfig {
+            model: self.model.folder.join(&embedding.file),
+            threads: embedding.threads,
+            queue: embedding.queue,
+            batch_tokens: embedding.batch_tokens,
+            cache: embedding.cache,
+        })
+    }
+}
+
 /// How copy is written.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
@@ -185,6 +234,8 @@ impl Validate for Config {
             ("model.queue", model.queue > 0),
             ("model.batch", model.batch > 0),
             ("model.slots", model.slots > 0),
+            ("embedding.threads", self.embedding.threads > 0),
+            ("embedding.batch_tokens", self.embedding.batch_tokens > 0),
             ("writing.max_tokens", writing.max_tokens > 0),
             ("writing.attempts", writing.attempts > 0),
             ("writing.candidates", writing.candidates > 0),
@@ -197,6 +248,12 @@ impl Validate for Config {
         for (key, fine) in at_least_one {
             problems.require(fine, key, "must be above 0");
         }
+        let embedding_queue = (crate::embed::MOST_TEXTS..=MOST_WAITING).contains(&self.embedding.queue);
+        problems.require(
+            embedding_queue,
+            "embedding.queue",
+            format!("must be {} (one whole call) to {MOST_WAITING}", crate::embed::MOST_TEXTS),
+        );
         problems.require(model.context >= 1024, "model.context", "must be at least 1024, or no prompt fits");
         problems.require(
             writing.candidates <= model.slots,

