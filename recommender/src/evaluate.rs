@@ -4,21 +4,20 @@
 //! count against the model and items it does not know come last. Sampled candidates are never used: their
 //! figures are not comparable (Krichene and Rendle 2020).
 
-mod algorithm;
 pub mod log;
 mod measure;
-mod search;
 mod split;
 
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use serde::Serialize;
 
-pub use algorithm::Algorithm;
 pub use measure::{Measures, Scorer, measure};
 pub use split::{Fold, Protocol, Split};
 
-use crate::taste::TasteError;
+use crate::algorithm::{Algorithm, FitError, Histories, fit};
+use crate::factorise::Watch;
+use crate::search::{Question, Search, choose};
 use log::{Log, LogError};
 
 /// An evaluation was refused or not reached.
@@ -37,7 +36,7 @@ pub enum EvaluateError {
     },
     /// A model could not be fitted.
     #[error(transparent)]
-    Taste(#[from] TasteError),
+    Fit(#[from] FitError),
 }
 
 /// The outcome of an evaluation, in the form `recommender evaluate --json` prints.
@@ -63,32 +62,73 @@ pub struct Report {
     pub interactions: usize,
 }
 
-/// Chooses parameters of `algorithm` on the validation items of `log`, fits again with them, tests once.
+/// What to evaluate, and how.
+#[derive(Debug, Clone, Copy)]
+pub struct Plan {
+    /// The algorithm; none named: the best of all and of their blend on the validation items.
+    pub algorithm: Option<Algorithm>,
+    /// Which items are held out.
+    pub protocol: Protocol,
+    /// Seed of everything random.
+    pub seed: u64,
+    /// How long to look for better parameters.
+    pub budget: Duration,
+}
+
+/// Chooses parameters on the validation items of `log`, fits again with them on validation items too, tests once.
 ///
-/// `progress` hears the share done, 0 to 1.
+/// `tell` hears of every settings tried, in words; `progress` the share done, 0 to 1.
 ///
 /// # Errors
 /// Nobody to test, baskets asked for but not given, or a fit that fails.
 pub fn evaluate(
     log: &Log,
-    algorithm: Algorithm,
-    protocol: Protocol,
-    seed: u64,
+    plan: Plan,
+    tell: &(dyn Fn(String) + Sync),
     progress: &(dyn Fn(f64) + Sync),
 ) -> Result<Report, EvaluateError> {
-    let split = Split::of(log, protocol)?;
-    let chosen = search::choose(&split, algorithm, seed, progress)?;
+    let mut split = Split::of(log, plan.protocol)?;
+    let histories = Histories { people: std::mem::take(&mut split.validation.histories), items: split.items };
+    let asked = histories.people.iter().zip(&split.validation.targets);
+    let asked = asked.filter(|(_, targets)| !targets.is_empty());
+    let questions: Vec<Question> =
+        asked.map(|(past, wanted)| Question { past: past.clone(), wanted: wanted.clone() }).collect();
+    let report = |share: f64| progress(0.8 * share);
+    let chosen = choose(
+        Search {
+            histories: &histories,
+            questions: &questions,
+            seed: plan.seed,
+            budget: plan.budget,
+            tell: &|settings, found| {
+                tell(format!(
+                    "{} {:?}: NDCG@10 {:.4}",
+                    settings.algorithm(),
+                    settings.parameters(),
+                    found.ndcg
+                ));
+            },
+            watch: Watch { report: &report, cancelled: &|| false },
+        },
+        plan.algorithm,
+    )?;
+    split.validation.histories = histories.people;
+    let validation = measure(&split.validation, split.items, chosen.model());
+    let mut parameters = serde_json::json!(chosen.settings);
+    parameters["seed"] = plan.seed.into();
+    let histories = Histories { people: std::mem::take(&mut split.test.histories), items: split.items };
     let started = Instant::now();
-    let model = chosen.candidate.fit(&split.test, split.items)?;
+    let model = fit(&chosen.settings, &histories, Watch::idle())?;
     let fit_seconds = started.elapsed().as_secs_f64();
+    split.test.histories = histories.people;
     let started = Instant::now();
     let test = measure(&split.test, split.items, model.as_ref());
     progress(1.0);
     Ok(Report {
         test,
-        validation: chosen.validation,
-        algorithm: chosen.candidate.algorithm(),
-        parameters: chosen.candidate.parameters(),
+        validation,
+        algorithm: chosen.settings.algorithm(),
+        parameters,
         fit_seconds,
         rank_seconds: started.elapsed().as_secs_f64(),
         users: split.users,

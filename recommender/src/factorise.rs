@@ -4,12 +4,15 @@
 //! [`lobpcg`] (linfa-linalg's locally optimal block preconditioned conjugate gradients) is accurate to its
 //! tolerance and checks the first. Both work on the smaller side of A and use A only through products.
 
+mod als;
 mod dense;
 mod krylov;
 mod lobpcg;
 mod output;
 
 use ndarray::Array2;
+
+pub use als::{AlsFactors, AlsPlan, alternating_least_squares};
 
 use crate::matrix::Csr;
 
@@ -99,7 +102,7 @@ impl Watch<'static> {
 }
 
 impl Watch<'_> {
-    fn step(&self, share: f64) -> Result<(), SvdError> {
+    pub(crate) fn step(&self, share: f64) -> Result<(), SvdError> {
         if (self.cancelled)() {
             return Err(SvdError::Cancelled);
         }

@@ -1,5 +1,6 @@
 //! Which goods for this person now, and why.
 
+pub mod algorithm;
 pub mod artefact;
 pub mod config;
 pub mod evaluate;
@@ -12,6 +13,7 @@ pub mod matrix;
 pub mod people;
 pub mod profile;
 pub mod rank;
+pub mod search;
 pub mod segment;
 pub mod service;
 pub mod store;

@@ -3,10 +3,16 @@
 //! The transposed product is never computed by scattering: a transposed copy costs one pass and eight bytes
 //! a non-zero, and makes both products the same streaming kernel.
 
+mod cholesky;
 pub mod file;
 mod kernel;
+mod panels;
 
 use ndarray::{Array2, ArrayView2};
+use rayon::prelude::*;
+
+pub use cholesky::Inverse;
+pub use panels::Panels;
 
 /// A sparse matrix in compressed rows; columns ascend within a row and none repeats.
 #[derive(Debug, Clone, PartialEq)]
@@ -130,6 +136,20 @@ impl Csr {
         Self::from_triplets(rows, cols, places.map(|(row, at)| (row, columns[at], values[at])))
     }
 
+    /// A matrix from rows whose columns ascend and are below `cols`.
+    pub(crate) fn from_ordered_rows(cols: usize, rows: Vec<Vec<(u32, f32)>>) -> Self {
+        let count = rows.iter().map(Vec::len).sum();
+        let (mut columns, mut values) = (Vec::with_capacity(count), Vec::with_capacity(count));
+        let mut starts = vec![0];
+        for row in &rows {
+            debug_assert!(row.windows(2).all(|pair| pair[0].0 < pair[1].0), "columns ascend");
+            columns.extend(row.iter().map(|entry| entry.0));
+            values.extend(row.iter().map(|entry| entry.1));
+            starts.push(columns.len());
+        }
+        Self { rows: rows.len(), cols, starts, columns, values }
+    }
+
     fn check_finite(&self) -> Result<(), MatrixError> {
         for row in 0..self.rows {
             for (column, value) in self.row(row) {
@@ -160,6 +180,43 @@ impl Csr {
     pub fn row(&self, row: usize) -> impl Iterator<Item = (usize, f32)> + '_ {
         let range = self.starts[row]..self.starts[row + 1];
         self.columns[range.clone()].iter().zip(&self.values[range]).map(|(&c, &v)| (c as usize, v))
+    }
+
+    /// The columns and the values of one row.
+    pub(crate) fn row_parts(&self, row: usize) -> (&[u32], &[f32]) {
+        let range = self.starts[row]..self.starts[row + 1];
+        (&self.columns[range.clone()], &self.values[range])
+    }
+
+    /// The entry at a place, where one is stored.
+    pub fn get(&self, row: usize, column: usize) -> Option<f32> {
+        let (columns, values) = self.row_parts(row);
+        columns.binary_search(&u32::try_from(column).ok()?).ok().map(|place| values[place])
+    }
+
+    /// The same places with the values that `value` makes of (row, column, value).
+    #[must_use]
+    pub(crate) fn map(mut self, value: impl Fn(usize, usize, f32) -> f32) -> Self {
+        for row in 0..self.rows {
+            for place in self.starts[row]..self.starts[row + 1] {
+                self.values[place] = value(row, self.columns[place] as usize, self.values[place]);
+            }
+        }
+        self
+    }
+
+    /// selfᵀ·self, `cols` × `cols`, dense.
+    pub(crate) fn gram(&self) -> Array2<f32> {
+        let columns = self.transpose();
+        let mut gram = Array2::zeros((self.cols, self.cols));
+        if let Some(values) = gram.as_slice_mut() {
+            values.par_chunks_mut(self.cols.max(1)).enumerate().for_each(|(column, sums)| {
+                for (row, mine) in columns.row(column) {
+                    self.row(row).for_each(|(other, theirs)| sums[other] += mine * theirs);
+                }
+            });
+        }
+        gram
     }
 
     /// Number of entries in each column.
@@ -210,6 +267,25 @@ impl Csr {
         assert_eq!(dense.nrows(), self.cols, "the shapes of a product must meet");
         kernel::product(self, dense)
     }
+}
+
+/// (other, cosine of its row with that of `row`) for all other rows that are not zero.
+pub(crate) fn cosines(factors: ArrayView2<f32>, row: u32) -> Vec<(u32, f32)> {
+    let target = row as usize;
+    if target >= factors.nrows() {
+        return Vec::new();
+    }
+    let own = factors.row(target);
+    let norm = own.dot(&own).sqrt();
+    let products = factors.dot(&own);
+    (0..factors.nrows())
+        .filter(|&other| other != target)
+        .filter_map(|other| {
+            let row = factors.row(other);
+            let size = row.dot(&row).sqrt() * norm;
+            (size > 0.0).then(|| (other as u32, products[other] / size))
+        })
+        .collect()
 }
 
 #[cfg(test)]

@@ -9,16 +9,16 @@
 
 mod artefact;
 mod history;
-mod panels;
+mod model;
 mod settings;
 mod spectrum;
 
 use ndarray::Array2;
 
 use crate::factorise::{SvdError, Watch};
-use crate::matrix::MatrixError;
+use crate::matrix::{MatrixError, Panels};
 use history::{damped, recent};
-use panels::Panels;
+pub(crate) use settings::FIELDS;
 pub use settings::TasteSettings;
 pub use spectrum::{Spectrum, matrix_of};
 

@@ -6,13 +6,24 @@ use rayon::prelude::*;
 use serde::Serialize;
 
 use super::split::Fold;
+use crate::algorithm::{Model, Past};
 
 /// A model that scores every item for a history.
 pub trait Scorer: Sync {
     /// Scores all items for a history, oldest first; `out` has a place for each.
-    fn score(&self, history: &[u32], out: &mut [f32]);
+    fn score(&self, history: &[Past], out: &mut [f32]);
     /// Whether the model learnt anything of an item; those it knows nothing of are ranked last.
     fn knows(&self, item: u32) -> bool;
+}
+
+impl Scorer for dyn Model + '_ {
+    fn score(&self, history: &[Past], out: &mut [f32]) {
+        self.score_into(history, out);
+    }
+
+    fn knows(&self, item: u32) -> bool {
+        self.popularity()[item as usize] > 0.0
+    }
 }
 
 /// Means over the people tested, but for the coverage.
@@ -33,7 +44,7 @@ pub struct Measures {
 }
 
 /// Ranks the catalogue of `items` items for everybody who has targets.
-pub fn measure(fold: &Fold, items: usize, scorer: &dyn Scorer) -> Measures {
+pub fn measure<S: Scorer + ?Sized>(fold: &Fold, items: usize, scorer: &S) -> Measures {
     let known: Vec<bool> = (0..items as u32).map(|item| scorer.knows(item)).collect();
     let shown: Vec<AtomicBool> = (0..items).map(|_| AtomicBool::new(false)).collect();
     let tested: Vec<usize> = (0..fold.targets.len()).filter(|&user| !fold.targets[user].is_empty()).collect();
@@ -49,8 +60,8 @@ pub fn measure(fold: &Fold, items: usize, scorer: &dyn Scorer) -> Measures {
                     }
                 }
                 let mut candidate = vec![true; items];
-                for &item in &fold.histories[user] {
-                    candidate[item as usize] = false;
+                for one in &fold.histories[user] {
+                    candidate[one.item as usize] = false;
                 }
                 for item in first(scores, &candidate, 10) {
                     shown[item].store(true, Ordering::Relaxed);

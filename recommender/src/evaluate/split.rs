@@ -5,6 +5,7 @@ use std::fmt;
 
 use super::EvaluateError;
 use super::log::{Log, LogError};
+use crate::algorithm::Past;
 
 /// Which of a person's items are held out.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, clap::ValueEnum)]
@@ -27,16 +28,16 @@ impl fmt::Display for Protocol {
 }
 
 /// What is learnt from and what is to be found.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, PartialEq, Default)]
 pub struct Fold {
-    /// Everybody's items, oldest first, each once.
-    pub histories: Vec<Vec<u32>>,
+    /// Everybody's items, oldest first, each once; with last-out each a visit of its own, else a basket a visit.
+    pub histories: Vec<Vec<Past>>,
     /// Everybody's items to be found; empty for people not tested.
     pub targets: Vec<Vec<u32>>,
 }
 
 /// The two folds of an evaluation.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct Split {
     /// To choose parameters by: neither test nor validation items are learnt from.
     pub validation: Fold,
@@ -99,7 +100,11 @@ impl Split {
             }
         };
         let (before, last) = (before.copied(), last.copied());
+        let (mut step, mut basket) = (0, None);
         for entry in sequence {
+            let apart = protocol == Protocol::LeaveLastOut || basket != Some(entry.1);
+            step += u32::from(apart && basket.is_some());
+            basket = Some(entry.1);
             let same = |part: Option<(u32, u32)>| match protocol {
                 Protocol::LeaveLastOut => part == Some(entry),
                 Protocol::LastBasket => part.is_some_and(|part| part.1 == entry.1),
@@ -109,7 +114,7 @@ impl Split {
                 () if same(before) => &mut validation,
                 () => &mut learnt,
             };
-            part.push(entry.0);
+            part.push(Past { item: entry.0, weight: 1.0, step });
         }
         // Fewer than three items or baskets: everything is learnt from.
         if learnt.is_empty() {
@@ -118,8 +123,9 @@ impl Split {
         }
         let both = learnt.iter().chain(&validation).copied().collect();
         self.validation.histories.push(learnt);
-        self.validation.targets.push(validation);
+        let items = |part: Vec<Past>| part.into_iter().map(|one| one.item).collect();
+        self.validation.targets.push(items(validation));
         self.test.histories.push(both);
-        self.test.targets.push(test);
+        self.test.targets.push(items(test));
     }
 }

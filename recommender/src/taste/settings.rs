@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::TasteError;
+use crate::algorithm::Field;
 
 /// Parameters of a fit; `recommender evaluate` chooses them on validation items.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -25,6 +26,16 @@ pub struct TasteSettings {
     /// Seed of the random start of the factorisation.
     pub seed: u64,
 }
+
+/// The parameters that have a name.
+pub(crate) const FIELDS: &[Field<TasteSettings>] = &[
+    Field::whole("rank", 1.0, 1024.0, |s| s.rank as f64, |s, x| s.rank = x as usize),
+    Field::real("item_scale", -2.0, 2.0, |s| s.item_scale, |s, x| s.item_scale = x),
+    Field::real("popular", -2.0, 2.0, |s| s.popular, |s, x| s.popular = x),
+    Field::real("ridge", 0.0, 1e9, |s| s.ridge, |s, x| s.ridge = x),
+    Field::real("recency", 0.0, 100.0, |s| s.recency, |s, x| s.recency = x),
+    Field::real("tail", 0.0, 100.0, |s| s.tail, |s, x| s.tail = x),
+];
 
 impl Default for TasteSettings {
     fn default() -> Self {

@@ -3,10 +3,9 @@
 use ndarray::{Array2, Axis, s};
 
 use super::history::damped;
-use super::panels::Panels;
 use super::{Interaction, Taste, TasteError, TasteSettings};
 use crate::factorise::{Road, Settings, Watch, truncated_svd};
-use crate::matrix::Csr;
+use crate::matrix::{Csr, Panels};
 
 /// Below this share of the largest a singular value is rounding error, and its direction says nothing.
 const NOISE: f32 = 1e-4;

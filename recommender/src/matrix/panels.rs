@@ -8,7 +8,7 @@ const LANES: usize = 32;
 
 /// Factors of all items, times their output scales, in the order they are read.
 #[derive(Debug, Clone, PartialEq)]
-pub(super) struct Panels {
+pub struct Panels {
     items: usize,
     rank: usize,
     /// Panel after panel; in a panel, `LANES` items' values of the first dimension, then of the second.
@@ -16,7 +16,8 @@ pub(super) struct Panels {
 }
 
 impl Panels {
-    pub(super) fn new(factors: &Array2<f32>, output: &[f32]) -> Self {
+    /// Panels of `factors`, items × rank, each row times its `output`; as many as there are rows.
+    pub fn new(factors: &Array2<f32>, output: &[f32]) -> Self {
         let (items, rank) = factors.dim();
         let mut values = vec![0.0; items.div_ceil(LANES) * LANES * rank];
         for (item, (row, scale)) in factors.rows().into_iter().zip(output).enumerate() {
@@ -28,7 +29,11 @@ impl Panels {
         Self { items, rank, values }
     }
 
-    pub(super) fn score_into(&self, person: &[f32], out: &mut [f32]) {
+    /// The product of every row with `person`; `out` has a place a row.
+    ///
+    /// # Panics
+    /// `person` or `out` has another length.
+    pub fn score_into(&self, person: &[f32], out: &mut [f32]) {
         assert_eq!(
             (person.len(), out.len()),
             (self.rank, self.items),

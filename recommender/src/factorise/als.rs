@@ -1,0 +1,272 @@
+//! Alternating least squares of implicit feedback (Hu, Koren and Volinsky 2008): preferences of 1 with confidence
+//! c = 1 + α·r where something was taken, of 0 with confidence 1 elsewhere.
+//!
+//! Each row's normal equations are formed whole by a register-tiled product of the gathered factors, half of it for
+//! symmetry, and solved by conjugate gradients started from the row's last factor: once the small matrix is in
+//! cache, a step of it costs next to nothing, so each half-step is exact to 1e-4 and fewer of them are needed.
+
+use ndarray::Array2;
+use rayon::prelude::*;
+
+use super::dense::{gaussian, gram};
+use super::{SvdError, Watch};
+use crate::matrix::Csr;
+
+/// Floats of one vector register at most.
+const LANES: usize = 16;
+/// Rows of a register tile.
+const TALL: usize = 8;
+/// Gathered factors that stay in the first-level cache.
+const GATHERED: usize = 64;
+/// Residual of a solve, relative to the right-hand side.
+const TOLERANCE: f32 = 1e-4;
+/// Rows a task takes.
+const ROWS_A_TASK: usize = 64;
+
+/// What to compute.
+#[derive(Debug, Clone, Copy)]
+pub struct AlsPlan {
+    /// Factors.
+    pub rank: usize,
+    /// α.
+    pub alpha: f32,
+    /// λ.
+    pub ridge: f32,
+    /// Times both sides are solved for.
+    pub iterations: usize,
+    /// Seed of the random start.
+    pub seed: u64,
+}
+
+/// Factors of both sides.
+#[derive(Debug, Clone)]
+pub struct AlsFactors {
+    /// One row a row of the matrix.
+    pub rows: Array2<f32>,
+    /// One row a column of the matrix.
+    pub columns: Array2<f32>,
+}
+
+/// Factors of `matrix`, whose entries are r above 0; `each` sees them after each iteration.
+///
+/// # Errors
+/// An empty matrix, values that overflow, or cancellation.
+pub fn alternating_least_squares(
+    matrix: &Csr,
+    plan: AlsPlan,
+    watch: Watch,
+    each: &mut dyn FnMut(usize, &AlsFactors),
+) -> Result<AlsFactors, SvdError> {
+    let (rows, cols) = (matrix.rows(), matrix.cols());
+    if matrix.nnz() == 0 {
+        return Err(SvdError::Empty { rows, cols, nnz: 0 });
+    }
+    let transposed = matrix.transpose();
+    let width = plan.rank.next_multiple_of(LANES);
+    let start = |count: usize, seed: u64| {
+        let mut factors = gaussian(count, plan.rank, seed);
+        factors *= 0.1 / (plan.rank as f32).sqrt();
+        padded(&factors, width)
+    };
+    let mut factors = AlsFactors { rows: Array2::zeros((rows, width)), columns: start(cols, plan.seed) };
+    for iteration in 0..plan.iterations {
+        watch.step(iteration as f64 / plan.iterations as f64)?;
+        half_step(matrix, &factors.columns, &mut factors.rows, plan);
+        watch.step((iteration as f64 + 0.5) / plan.iterations as f64)?;
+        half_step(&transposed, &factors.rows, &mut factors.columns, plan);
+        each(iteration, &factors);
+    }
+    if factors.columns.iter().chain(&factors.rows).any(|value| !value.is_finite()) {
+        return Err(SvdError::Numerical("the factors overflowed; scale the matrix or alpha down".into()));
+    }
+    watch.step(1.0)?;
+    let cut = |x: &Array2<f32>| x.slice(ndarray::s![.., ..plan.rank]).to_owned();
+    Ok(AlsFactors { rows: cut(&factors.rows), columns: cut(&factors.columns) })
+}
+
+fn padded(factors: &Array2<f32>, width: usize) -> Array2<f32> {
+    let mut wide = Array2::zeros((factors.nrows(), width));
+    wide.slice_mut(ndarray::s![.., ..factors.ncols()]).assign(factors);
+    wide
+}
+
+/// Solves for every row's factor with the other side's `fixed`; `target` holds the last ones, to start from.
+fn half_step(matrix: &Csr, fixed: &Array2<f32>, target: &mut Array2<f32>, plan: AlsPlan) {
+    let width = fixed.ncols();
+    let mut shared = gram(fixed.view(), fixed.view()).mapv(|value| value as f32);
+    shared.diag_mut().mapv_inplace(|value| value + plan.ridge);
+    let (Some(shared), Some(fixed), Some(target)) =
+        (shared.as_slice(), fixed.as_slice(), target.as_slice_mut())
+    else {
+        unreachable!("all three are made in standard layout");
+    };
+    let arch = pulp::Arch::new();
+    target.par_chunks_mut(ROWS_A_TASK * width).enumerate().for_each_init(
+        || Scratch::new(width),
+        |scratch, (task, rows)| {
+            arch.dispatch(
+                #[inline(always)]
+                || {
+                    for (offset, row) in rows.chunks_exact_mut(width).enumerate() {
+                        solve_row(
+                            matrix,
+                            task * ROWS_A_TASK + offset,
+                            fixed,
+                            shared,
+                            plan.alpha,
+                            scratch,
+                            row,
+                        );
+                    }
+                },
+            );
+        },
+    );
+}
+
+/// What one thread works in.
+struct Scratch {
+    normal: Vec<f32>,
+    right: Vec<f32>,
+    gathered: Vec<f32>,
+    residual: Vec<f32>,
+    direction: Vec<f32>,
+    image: Vec<f32>,
+}
+
+impl Scratch {
+    fn new(width: usize) -> Self {
+        let row = || vec![0.0; width];
+        Self {
+            normal: vec![0.0; width * width],
+            right: row(),
+            gathered: vec![0.0; GATHERED * width],
+            residual: row(),
+            direction: row(),
+            image: row(),
+        }
+    }
+}
+
+#[inline(always)]
+#[expect(clippy::inline_always, reason = "must be compiled inside the dispatching closure")]
+fn solve_row(
+    matrix: &Csr,
+    row: usize,
+    fixed: &[f32],
+    shared: &[f32],
+    alpha: f32,
+    scratch: &mut Scratch,
+    target: &mut [f32],
+) {
+    let width = target.len();
+    let (columns, values) = matrix.row_parts(row);
+    if columns.is_empty() {
+        target.fill(0.0);
+        return;
+    }
+    scratch.normal.copy_from_slice(shared);
+    scratch.right.fill(0.0);
+    for (columns, values) in columns.chunks(GATHERED).zip(values.chunks(GATHERED)) {
+        let gathered = &mut scratch.gathered[..columns.len() * width];
+        for ((place, &column), &value) in gathered.chunks_exact_mut(width).zip(columns).zip(values) {
+            let extra = alpha * value;
+            let root = extra.max(0.0).sqrt();
+            let factor = &fixed[column as usize * width..][..width];
+            for ((place, sum), x) in place.iter_mut().zip(&mut scratch.right).zip(factor) {
+                *place = root * x;
+                *sum += (1.0 + extra) * x;
+            }
+        }
+        add_square(gathered, width, &mut scratch.normal);
+    }
+    mirror(&mut scratch.normal, width);
+    conjugate_gradients(scratch, target);
+}
+
+/// Adds the lower half, by tiles, of GᵀG to `normal`; `gathered` holds G's rows.
+#[inline(always)]
+#[expect(clippy::inline_always, reason = "must be compiled inside the dispatching closure")]
+fn add_square(gathered: &[f32], width: usize, normal: &mut [f32]) {
+    for top in (0..width).step_by(TALL) {
+        for left in (0..=top).step_by(LANES) {
+            let mut tile = [[0.0_f32; LANES]; TALL];
+            for row in gathered.chunks_exact(width) {
+                let (Some(down), Some(across)) = (
+                    row.get(top..top + TALL).and_then(|x| x.first_chunk::<TALL>()),
+                    row.get(left..left + LANES).and_then(|x| x.first_chunk::<LANES>()),
+                ) else {
+                    unreachable!("the width is a multiple of both")
+                };
+                for (sums, x) in tile.iter_mut().zip(down) {
+                    for (sum, y) in sums.iter_mut().zip(across) {
+                        *sum += x * y;
+                    }
+                }
+            }
+            for (offset, sums) in tile.iter().enumerate() {
+                let place = (top + offset) * width + left;
+                normal[place..place + LANES].iter_mut().zip(sums).for_each(|(sum, part)| *sum += part);
+            }
+        }
+    }
+}
+
+/// Copies the lower half onto the upper.
+fn mirror(normal: &mut [f32], width: usize) {
+    for row in 0..width {
+        for column in 0..row {
+            normal[column * width + row] = normal[row * width + column];
+        }
+    }
+}
+
+#[inline(always)]
+#[expect(clippy::inline_always, reason = "must be compiled inside the dispatching closure")]
+fn conjugate_gradients(scratch: &mut Scratch, x: &mut [f32]) {
+    let Scratch { normal, right, residual, direction, image, .. } = scratch;
+    times(normal, x, image);
+    residual.iter_mut().zip(right.iter().zip(image.iter())).for_each(|(r, (b, ax))| *r = b - ax);
+    direction.copy_from_slice(residual);
+    let (mut size, enough) = (dot(residual, residual), dot(right, right) * TOLERANCE * TOLERANCE);
+    for _ in 0..x.len() {
+        if size <= enough {
+            return;
+        }
+        times(normal, direction, image);
+        let step = size / dot(direction, image);
+        for i in 0..x.len() {
+            x[i] += step * direction[i];
+            residual[i] -= step * image[i];
+        }
+        let next = dot(residual, residual);
+        let turn = next / size;
+        direction.iter_mut().zip(residual.iter()).for_each(|(d, r)| *d = r + turn * *d);
+        size = next;
+    }
+}
+
+/// A symmetric matrix times a vector, by columns: no sums across lanes.
+#[inline(always)]
+#[expect(clippy::inline_always, reason = "must be compiled inside the dispatching closure")]
+fn times(matrix: &[f32], x: &[f32], out: &mut [f32]) {
+    let width = x.len();
+    for from in (0..width).step_by(LANES) {
+        let mut sums = [0.0_f32; LANES];
+        for (row, x) in matrix.chunks_exact(width).zip(x) {
+            let Some(row) = row.get(from..from + LANES) else { unreachable!("the width is a multiple") };
+            sums.iter_mut().zip(row).for_each(|(sum, value)| *sum += x * value);
+        }
+        out[from..from + LANES].copy_from_slice(&sums);
+    }
+}
+
+#[inline(always)]
+#[expect(clippy::inline_always, reason = "must be compiled inside the dispatching closure")]
+fn dot(x: &[f32], y: &[f32]) -> f32 {
+    let mut sums = [0.0_f32; LANES];
+    for (x, y) in x.chunks_exact(LANES).zip(y.chunks_exact(LANES)) {
+        sums.iter_mut().zip(x.iter().zip(y)).for_each(|(sum, (x, y))| *sum += x * y);
+    }
+    sums.iter().sum()
+}

@@ -1,0 +1,185 @@
+//! The best settings of one algorithm, or of all, by what they find of held-out items.
+//!
+//! Each algorithm's parameters are chosen one after another from short lists; settings are compared by NDCG to a depth
+//! of a hundred, the same measure as NDCG@10 with less noise, and algorithms by NDCG@10 itself.
+
+mod ask;
+mod axes;
+mod ensemble;
+
+use std::time::{Duration, Instant};
+
+use crate::algorithm::{
+    Algorithm, EASE_MOST_ITEMS, FitError, Histories, JOINT_MOST_ITEMS, Model, Settings, fit,
+};
+use crate::factorise::Watch;
+use crate::taste::{Spectrum, TasteSettings};
+pub use ask::{Found, Question};
+use axes::{Axis, axes};
+
+/// What a search may use and whom it tells.
+#[derive(Clone, Copy)]
+pub struct Search<'a> {
+    /// What is learnt from.
+    pub histories: &'a Histories,
+    /// What is to be found: items of a person's past are no answer.
+    pub questions: &'a [Question],
+    /// Seed of everything random.
+    pub seed: u64,
+    /// How long to look for better settings; every algorithm is tried once whatever it says.
+    pub budget: Duration,
+    /// Hears of every settings tried.
+    pub tell: &'a (dyn Fn(&Settings, Found) + Sync),
+    /// Asked between fits.
+    pub watch: Watch<'a>,
+}
+
+/// The best settings of an algorithm and what they found.
+#[derive(Debug)]
+pub struct Chosen {
+    /// The settings.
+    pub settings: Settings,
+    /// What they found.
+    pub found: Found,
+    model: Box<dyn Model>,
+}
+
+impl Chosen {
+    /// The model fitted with them to what was learnt from.
+    pub fn model(&self) -> &dyn Model {
+        self.model.as_ref()
+    }
+}
+
+/// The best settings of `algorithm`; of all and of their blend where none is named.
+///
+/// # Errors
+/// Nothing to learn from, a catalogue too large for the algorithm named, arithmetic that breaks down, cancellation.
+pub fn choose(search: Search, algorithm: Option<Algorithm>) -> Result<Chosen, FitError> {
+    let asked = ask::sample(search.questions, search.histories.items);
+    let search = Search { questions: &asked, ..search };
+    let items = search.histories.items;
+    let plain = |algorithm| Settings::of(algorithm, search.seed);
+    match algorithm {
+        Some(Algorithm::Transition) => best(search, &[plain(Algorithm::Transition), axes::joint()]),
+        Some(Algorithm::Blend) | None => {
+            let mut starts = vec![
+                plain(Algorithm::Popularity),
+                plain(Algorithm::Transition),
+                plain(Algorithm::ItemKnn),
+                plain(Algorithm::Svd),
+            ];
+            if items <= JOINT_MOST_ITEMS {
+                starts.push(axes::joint());
+            }
+            starts.push(plain(Algorithm::Als));
+            if items <= EASE_MOST_ITEMS {
+                starts.push(plain(Algorithm::Ease));
+            }
+            let found = each(search, &starts)?;
+            let blend = ensemble::select(search, &found)?;
+            let singles = found.into_iter().filter(|_| algorithm.is_none());
+            most(singles.chain(blend)).ok_or_else(nothing)
+        }
+        Some(one) => best(search, &[plain(one)]),
+    }
+}
+
+fn nothing() -> FitError {
+    FitError::TooLittle { what: "no settings that could be tried".into(), needed: "there must be events" }
+}
+
+fn most(found: impl Iterator<Item = Chosen>) -> Option<Chosen> {
+    // Of equals the first: the simpler algorithms come first.
+    found.reduce(|best, next| if next.found.ndcg > best.found.ndcg { next } else { best })
+}
+
+fn best(search: Search, starts: &[Settings]) -> Result<Chosen, FitError> {
+    let fits =
+        |start: &&Settings| start.get("joint") != Some(1.0) || search.histories.items <= JOINT_MOST_ITEMS;
+    let starts: Vec<Settings> = starts.iter().filter(fits).cloned().collect();
+    most(each(search, &starts)?.into_iter()).ok_or_else(nothing)
+}
+
+/// The best settings near each start, the time shared out evenly among those still to come.
+fn each(search: Search, starts: &[Settings]) -> Result<Vec<Chosen>, FitError> {
+    let started = Instant::now();
+    let mut all = Vec::with_capacity(starts.len());
+    for (place, start) in starts.iter().enumerate() {
+        let left = search.budget.saturating_sub(started.elapsed());
+        let share = left / u32::try_from(starts.len() - place).unwrap_or(1);
+        all.push(descend(search, start, Instant::now() + share)?);
+        (search.watch.report)((place + 1) as f64 / starts.len() as f64);
+    }
+    Ok(all)
+}
+
+/// Improves one parameter after another until the lists or the time end.
+fn descend(search: Search, start: &Settings, until: Instant) -> Result<Chosen, FitError> {
+    let mut bench = Bench { search, spectrum: None };
+    let mut best = bench.try_out(start)?;
+    let mut longest = Duration::ZERO;
+    for Axis { name, values } in axes(start, search.histories.items) {
+        for &value in values {
+            if best.settings.get(name) == Some(value) {
+                continue;
+            }
+            let began = Instant::now();
+            // What cannot be finished in time is not begun.
+            if began + longest > until {
+                return Ok(best);
+            }
+            let next = if name == "recency" {
+                bench.asked(best.model.with_recency(value))
+            } else {
+                bench.try_out(&best.settings.clone().with(name, value))?
+            };
+            longest = longest.max(began.elapsed());
+            if next.found.steady > best.found.steady {
+                best = next;
+            }
+        }
+    }
+    Ok(best)
+}
+
+/// What fits of one algorithm share.
+struct Bench<'a> {
+    search: Search<'a>,
+    /// A factorisation as wide as the widest rank tried, by its scale.
+    spectrum: Option<(TasteSettings, Spectrum)>,
+}
+
+impl Bench<'_> {
+    fn try_out(&mut self, settings: &Settings) -> Result<Chosen, FitError> {
+        if (self.search.watch.cancelled)() {
+            return Err(FitError::Cancelled);
+        }
+        let model = match settings {
+            Settings::Svd(settings) => self.taste(settings)?,
+            other => fit(other, self.search.histories, Watch { report: &|_| {}, ..self.search.watch })?,
+        };
+        Ok(self.asked(model))
+    }
+
+    fn asked(&self, model: Box<dyn Model>) -> Chosen {
+        let found = ask::ask(model.as_ref(), self.search.questions);
+        let settings = model.settings();
+        (self.search.tell)(&settings, found);
+        Chosen { settings, found, model }
+    }
+
+    fn taste(&mut self, settings: &TasteSettings) -> Result<Box<dyn Model>, FitError> {
+        let widest = TasteSettings { rank: settings.rank.max(axes::WIDEST), ..settings.clone() };
+        let fits = |known: &TasteSettings| {
+            known.item_scale.total_cmp(&settings.item_scale).is_eq() && known.rank >= settings.rank
+        };
+        if !self.spectrum.as_ref().is_some_and(|(known, _)| fits(known)) {
+            let watch = Watch { report: &|_| {}, ..self.search.watch };
+            let spectrum = Spectrum::of(&self.search.histories.matrix()?, &widest, watch)?;
+            self.spectrum = Some((widest, spectrum));
+        }
+        let Some((_, spectrum)) = &self.spectrum else { return Err(nothing()) };
+        Ok(Box::new(spectrum.taste(settings)?))
+    }
+}
