@@ -39,6 +39,7 @@ pub async fn run(config: Config, listener: TcpListener, shutdown: CancellationTo
         names: Pseudonymiser::new(&config.privacy),
         pool: pool::Pool::new(&config.analysis),
         snapshots: service::Snapshots::new(config.strategy.cache_ms),
+        deciding: service::Deciding::new(config.strategy.cache_ms),
         strategy: config.strategy.clone(),
     });
     let most = config.server.max_request_bytes;

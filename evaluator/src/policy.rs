@@ -114,6 +114,66 @@ pub fn evaluate(log: &[Logged], policy: &BTreeMap<String, f64>) -> Evaluation {
     }
 }
 
+/// One logged decision beside what another policy would do in the same moment.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Replayed {
+    /// Probability with which the log did what it did, above 0.
+    pub propensity: f64,
+    /// Probability with which the policy does the same.
+    pub target: f64,
+    /// What it brought.
+    pub reward: f64,
+    /// What a model expects of what was done.
+    pub guess: f64,
+    /// What the model expects of the policy: Σ π(a)·q̂(a).
+    pub direct: f64,
+}
+
+impl Replayed {
+    fn weight(&self) -> f64 {
+        self.target / self.propensity
+    }
+
+    /// The doubly robust value of this row.
+    pub fn value(&self) -> f64 {
+        self.direct + self.weight() * (self.reward - self.guess)
+    }
+}
+
+/// What replaying a policy found.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Replay {
+    /// Doubly robust value a decision.
+    pub value: Interval,
+    /// (Σw)² / Σw².
+    pub effective_sample_size: f64,
+    /// The largest weight.
+    pub max_weight: f64,
+    /// Why the log cannot answer, where it cannot.
+    pub why: Option<String>,
+}
+
+/// Replays a policy that looks at each moment (Dudík, Langford and Li 2011).
+pub fn replay(rows: &[Replayed]) -> Replay {
+    let weights: f64 = rows.iter().map(Replayed::weight).sum();
+    let squares: f64 = rows.iter().map(|row| row.weight().powi(2)).sum();
+    let effective_sample_size = if squares > 0.0 { weights * weights / squares } else { 0.0 };
+    let why = (effective_sample_size < LEAST_SAMPLE)
+        .then(|| format!("the log is worth {effective_sample_size:.1} decisions, {LEAST_SAMPLE} are needed"));
+    Replay {
+        value: mean(rows.iter().map(Replayed::value), (rows.len() as f64).max(1.0)),
+        effective_sample_size,
+        max_weight: rows.iter().map(Replayed::weight).fold(0.0, f64::max),
+        why,
+    }
+}
+
+/// Interval of the mean difference of two policies on the same rows.
+pub fn difference(one: &[Replayed], other: &[Replayed]) -> Interval {
+    let apart = one.iter().zip(other).map(|(a, b)| a.value() - b.value());
+    mean(apart, (one.len() as f64).max(1.0))
+}
+
 fn mean(values: impl Iterator<Item = f64> + Clone, n: f64) -> Interval {
     let mean = values.clone().sum::<f64>() / n;
     let spread: f64 = values.map(|value| (value - mean).powi(2)).sum();

@@ -4,12 +4,14 @@ pub mod analysis;
 pub mod attribution;
 mod cohorts;
 mod convert;
+mod deciding;
 mod decisions;
 mod effects;
 mod experiments;
 mod intake;
 mod metrics;
 mod page;
+mod plans;
 mod snapshot;
 mod status;
 mod strategies;
@@ -25,6 +27,7 @@ use crate::pool::Pool;
 use crate::store::Store;
 
 pub(crate) use attribution::Attributions;
+pub(crate) use deciding::Deciding;
 pub(crate) use decisions::Decisions;
 pub(crate) use effects::Effects;
 pub(crate) use experiments::Experiments;
@@ -38,6 +41,7 @@ pub(crate) struct Shared {
     pub(crate) names: Pseudonymiser,
     pub(crate) pool: Pool,
     pub(crate) snapshots: Snapshots,
+    pub(crate) deciding: Deciding,
     pub(crate) strategy: StrategyConfig,
 }
 

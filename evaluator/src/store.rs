@@ -8,6 +8,7 @@ mod migration;
 mod models;
 mod moments;
 mod offers;
+mod plans;
 
 use std::sync::Arc;
 

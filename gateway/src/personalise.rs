@@ -13,6 +13,7 @@ mod stage;
 mod stages;
 mod stream;
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -66,6 +67,8 @@ pub(crate) struct Chosen {
     offer_propensity: f64,
     pub(crate) angle: String,
     plan_id: String,
+    /// What the offer was chosen by.
+    features: BTreeMap<String, f64>,
 }
 
 impl Personaliser {

@@ -103,6 +103,8 @@ fn seen(columns: usize, share: f64, random: &mut StdRng) -> Vec<bool> {
     }
     let count = ((columns as f64 * share).round() as usize).clamp(1, columns);
     let mut seen = vec![false; columns];
-    index::sample(random, columns, count).into_iter().for_each(|column| seen[column] = true);
+    for column in index::sample(random, columns, count) {
+        seen[column] = true;
+    }
     seen
 }

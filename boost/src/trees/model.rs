@@ -105,7 +105,9 @@ impl Trees {
         }
         let total: f64 = gains.iter().sum();
         if total > 0.0 {
-            gains.iter_mut().for_each(|gain| *gain /= total);
+            for gain in &mut gains {
+                *gain /= total;
+            }
         }
         gains
     }

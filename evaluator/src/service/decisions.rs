@@ -8,10 +8,11 @@ use proto::evaluator::v1::{
 use proto::validate::{Violation, Violations};
 use tonic::{Request, Response, Status, Streaming};
 
-use super::Base;
 use super::intake::{self, BATCH, Tally};
 use super::status::refuse;
+use super::{Base, deciding};
 use crate::error::Error;
+use crate::store::EventRow;
 
 /// `DecisionService`
 pub(crate) struct Decisions(pub(crate) Base);
@@ -23,6 +24,16 @@ impl Decisions {
         found.optional_id("request_id", request_id);
         refuse(found)?;
         Ok(self.0.names.pseudonym(user_id))
+    }
+}
+
+impl Decisions {
+    /// Stores events, and books what their redemptions have cost the plan that decides.
+    async fn store(&self, batch: Vec<EventRow>) -> Result<u64, Error> {
+        let touched = deciding::touched(&batch);
+        let fresh = self.0.store.ingest_events(batch).await?;
+        self.0.deciding.settle(&self.0.store, &touched).await?;
+        Ok(fresh)
     }
 }
 
@@ -70,12 +81,12 @@ impl DecisionService for Decisions {
             }
             index += 1;
             if batch.len() == BATCH {
-                let fresh = self.0.store.ingest_events(std::mem::take(&mut batch)).await?;
+                let fresh = self.store(std::mem::take(&mut batch)).await?;
                 tally.stored(BATCH, fresh);
             }
         }
         let rows = batch.len();
-        tally.stored(rows, self.0.store.ingest_events(batch).await?);
+        tally.stored(rows, self.store(batch).await?);
         let Tally { accepted, duplicates, rejected } = tally;
         Ok(Response::new(IngestEventsResponse { accepted, duplicates, rejected }))
     }

@@ -13,7 +13,8 @@ use tonic::{Request, Response, Status};
 use super::convert::{interval, span};
 use super::status::refuse;
 use super::{Base, training};
-use crate::effect::NONE;
+use crate::effect::log::with_moment;
+use crate::effect::{Model, Prediction};
 use crate::error::Error;
 use crate::policy::{Evaluation, Logged, evaluate};
 use crate::stats::Interval;
@@ -71,26 +72,13 @@ impl EffectService for Effects {
             }
         }
         refuse(found)?;
-        let Some((model_version, model)) = self.0.store.newest_model().await? else {
+        let Some((model_version, model)) = self.0.deciding.model(&self.0.store).await? else {
             let text =
                 "no effect model is trained: record decisions and their outcomes, then TrainEffectModel";
             return Err(Error::precondition("EFFECT_MODEL_NOT_TRAINED", text).into());
         };
-        let mut out_of_distribution = false;
-        let predict = |treatment: wire::Treatment| {
-            let action = treatment.offer.as_ref().map_or(NONE, |offer| offer.offer_id.as_str());
-            let (change, seen) = model.predict(action);
-            out_of_distribution |= !seen;
-            wire::Effect {
-                treatment_id: treatment.treatment_id,
-                base_rate: Some(interval(within_unit(model.base.interval()))),
-                uplift: Some(interval(change.uplift.interval())),
-                incremental_profit: Some(interval(change.profit.interval())),
-                currency_code: model.currency.clone(),
-            }
-        };
-        let effects = request.treatments.into_iter().map(predict).collect();
-        Ok(Response::new(wire::PredictEffectResponse { effects, model_version, out_of_distribution }))
+        let answer = self.0.pool.run(move || predict(&request, &model, model_version)).await?;
+        Ok(Response::new(answer))
     }
 
     async fn evaluate_policy(
@@ -113,6 +101,55 @@ impl EffectService for Effects {
         let answer = self.0.pool.run(move || answer(&evaluate(&log, &policy))).await?;
         Ok(Response::new(answer))
     }
+}
+
+/// Drivers told of each prediction.
+const DRIVERS: usize = 5;
+
+fn predict(
+    request: &wire::PredictEffectRequest,
+    model: &Model,
+    model_version: String,
+) -> wire::PredictEffectResponse {
+    let of_channel = |channel: Channel| {
+        let features: BTreeMap<String, f64> = request.features.clone().into_iter().collect();
+        model.row(&with_moment(features, channel))
+    };
+    let mut rows: BTreeMap<i32, (Vec<f64>, Vec<Prediction>)> = BTreeMap::new();
+    let mut out_of_distribution = false;
+    let effects = request
+        .treatments
+        .iter()
+        .map(|treatment| {
+            let (row, all) = rows.entry(treatment.channel).or_insert_with(|| {
+                let row = of_channel(Channel::try_from(treatment.channel).unwrap_or_default());
+                let all = model.predict_all(&row);
+                (row, all)
+            });
+            let found = model.among(all, treatment.offer.as_ref());
+            out_of_distribution |=
+                !found.seen || (!request.features.is_empty() && model.support.is_outside(row));
+            let arm = treatment.offer.as_ref().and_then(|offer| model.arm(&offer.offer_id));
+            let drivers = match arm {
+                Some(arm) if request.explain => model.drivers(row, arm),
+                _ => Vec::new(),
+            };
+            wire::Effect {
+                treatment_id: treatment.treatment_id.clone(),
+                base_rate: Some(interval(within_unit(model.base(row).interval()))),
+                uplift: Some(interval(found.uplift.interval())),
+                incremental_profit: Some(interval(found.profit.interval())),
+                currency_code: model.currency.clone(),
+                drivers: drivers
+                    .into_iter()
+                    .take(DRIVERS)
+                    .map(|(feature, contribution)| wire::Driver { feature, contribution })
+                    .collect(),
+                expected_cost: Some(interval(found.spend.interval())),
+            }
+        })
+        .collect();
+    wire::PredictEffectResponse { effects, model_version, out_of_distribution }
 }
 
 /// A probability's interval, cut to where probabilities lie.

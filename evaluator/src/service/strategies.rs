@@ -1,6 +1,6 @@
 use std::collections::{BTreeMap, HashSet};
+use std::sync::Arc;
 
-use chassis::error::unimplemented;
 use prost::Message as _;
 use proto::common::v1::{Channel, Offer, Rejection};
 use proto::evaluator::v1 as wire;
@@ -8,14 +8,18 @@ use proto::evaluator::v1::strategy_service_server::StrategyService;
 use proto::validate::{self, Violations};
 use tonic::{Request, Response, Status, Streaming};
 
+use super::deciding::Active;
 use super::experiments::assignment;
 use super::intake::BATCH;
 use super::status::refuse;
-use super::{Base, convert, now, page};
+use super::{Base, convert, now, page, plans};
+use crate::effect::log::with_moment;
 use crate::error::Error;
 use crate::store::OfferRow;
 use crate::strategy::budget::{self, Candidate};
-use crate::strategy::uniform;
+use crate::strategy::choose::{Belief, pick, probabilities};
+use crate::strategy::plan::{Plan, State};
+use crate::strategy::{terms, uniform};
 
 /// `StrategyService`
 pub(crate) struct Strategies(pub(crate) Base);
@@ -81,9 +85,11 @@ impl StrategyService for Strategies {
 
     async fn generate_strategies(
         &self,
-        _request: Request<wire::GenerateStrategiesRequest>,
+        request: Request<wire::GenerateStrategiesRequest>,
     ) -> Result<Response<wire::GenerateStrategiesResponse>, Status> {
-        Err(unimplemented("GenerateStrategies"))
+        let brief = plans::brief(request.into_inner())?;
+        let plan = plans::make(&self.0, brief).await?;
+        Ok(Response::new(plans::proposal(&plan)))
     }
 
     async fn optimise_budget(
@@ -112,9 +118,59 @@ impl StrategyService for Strategies {
 
     async fn activate_plan(
         &self,
-        _request: Request<wire::ActivatePlanRequest>,
+        request: Request<wire::ActivatePlanRequest>,
     ) -> Result<Response<wire::ActivatePlanResponse>, Status> {
-        Err(unimplemented("ActivatePlan"))
+        let wire::ActivatePlanRequest { plan_id, request_id, at } = request.into_inner();
+        let mut found = Violations::new();
+        found.required_id("plan_id", &plan_id);
+        found.optional_id("request_id", &request_id);
+        refuse(found)?;
+        let (plan, _) = self.plan(&plan_id).await?;
+        let replay = plans::replayed(&self.0, &plan, at.as_ref().map_or_else(now, convert::micros)).await?;
+        self.0.store.move_plan(&plan_id, State::Active).await?;
+        self.0.deciding.changed();
+        Ok(Response::new(wire::ActivatePlanResponse { plan_id, replay: Some(replay) }))
+    }
+
+    async fn deactivate_plan(
+        &self,
+        request: Request<wire::DeactivatePlanRequest>,
+    ) -> Result<Response<wire::DeactivatePlanResponse>, Status> {
+        let wire::DeactivatePlanRequest { plan_id, request_id } = request.into_inner();
+        let mut found = Violations::new();
+        found.required_id("plan_id", &plan_id);
+        found.optional_id("request_id", &request_id);
+        refuse(found)?;
+        self.plan(&plan_id).await?;
+        self.0.store.move_plan(&plan_id, State::Ended).await?;
+        self.0.deciding.changed();
+        Ok(Response::new(wire::DeactivatePlanResponse { plan_id }))
+    }
+
+    async fn get_plan(
+        &self,
+        request: Request<wire::GetPlanRequest>,
+    ) -> Result<Response<wire::GetPlanResponse>, Status> {
+        let wire::GetPlanRequest { plan_id } = request.into_inner();
+        let mut found = Violations::new();
+        found.optional_id("plan_id", &plan_id);
+        refuse(found)?;
+        let (plan, mut state) = if plan_id.is_empty() {
+            let deciding = self.0.store.deciding_plan().await?;
+            deciding
+                .ok_or_else(|| Error::precondition("NO_ACTIVE_PLAN", "no plan decides: ActivatePlan first"))?
+        } else {
+            self.plan(&plan_id).await?
+        };
+        let model = self.0.store.model(&plan.model_version).await?;
+        let model = model.ok_or_else(|| Error::Internal(format!("the model of plan {} is gone", plan.id)))?;
+        let measured = plans::measured(&self.0, &plan, Arc::new(model)).await?;
+        if measured.why.is_some() && state == State::Active {
+            self.0.store.move_plan(&plan.id, State::FallenBack).await?;
+            self.0.deciding.changed();
+            state = State::FallenBack;
+        }
+        Ok(Response::new(plans::report(&plan, state, &measured)))
     }
 
     async fn decide(
@@ -132,37 +188,94 @@ impl StrategyService for Strategies {
             found.finite(&format!("context.features[{name}]"), *value);
         }
         refuse(found)?;
+        let at = context.at.as_ref().map_or_else(now, convert::micros);
         let unit = self.0.names.pseudonym(&user_id);
-        let moment = self.0.snapshots.moment(&self.0.store, now()).await?;
+        let moment = self.0.snapshots.moment(&self.0.store, at).await?;
+        let active = self.0.deciding.active(&self.0.store).await?;
+        let active = active.filter(|active| active.plan.covers(context.channel()));
         let assignments: Vec<_> =
             moment.experiments.iter().map(|running| assignment(&running.design, &unit)).collect();
-        let seed = if context.seed == 0 { uniform::seed_of_day(&unit, now()) } else { context.seed };
+        let seed = if context.seed == 0 { uniform::seed_of_day(&unit, at) } else { context.seed };
         let set = |name: &str| assignments.iter().find_map(|found| found.parameters.get(name)).cloned();
-        let in_holdout = assignments.iter().any(|assignment| assignment.in_holdout)
-            || uniform::held_out(&unit, self.0.strategy.holdout);
+        let holdout = active.as_ref().map_or(0.0, |active| active.plan.holdout).max(self.0.strategy.holdout);
+        let in_holdout =
+            assignments.iter().any(|assignment| assignment.in_holdout) || uniform::held_out(&unit, holdout);
+        let mut angle = if in_holdout { None } else { set("angle") };
         // Who is held out gets nothing with certainty; the share held out is no choice of the policy's.
         let (offer, propensity) = if in_holdout {
             (None, 1.0)
+        } else if let Some(active) = &active {
+            let (offer, propensity) = planned(active, &context, &unit, at, seed);
+            let named = offer.as_ref().and_then(|offer| {
+                active.plan.strategies.iter().find(|strategy| strategy.offer_id == offer.offer_id)
+            });
+            angle = angle.or_else(|| named.map(|strategy| strategy.angle.clone()));
+            (offer, propensity)
         } else {
-            let eligible: Vec<&Offer> =
-                moment.offers.iter().filter(|offer| valid(offer, now()) && suits(offer, &context)).collect();
+            let eligible: Vec<&Offer> = moment
+                .offers
+                .iter()
+                .filter(|offer| terms::is_valid(offer, at) && suits(offer, &context))
+                .collect();
             let choice = uniform::choose(&unit, seed, eligible.len());
             (
                 choice.offer.and_then(|index| eligible.get(index)).map(|offer| (*offer).clone()),
                 choice.propensity,
             )
         };
-        let angle = if in_holdout { None } else { set("angle") };
         Ok(Response::new(wire::DecideResponse {
             offer,
             angle: angle.unwrap_or_default(),
             assignments,
             propensity,
             in_holdout,
-            plan_id: UNIFORM.into(),
+            plan_id: active.map_or_else(|| UNIFORM.into(), |active| active.plan.id.clone()),
             seed,
+            features: context.features,
         }))
     }
+}
+
+impl Strategies {
+    async fn plan(&self, id: &str) -> Result<(Plan, State), Status> {
+        let found = self.0.store.plan(id).await?;
+        Ok(found.ok_or_else(|| Error::NotFound { kind: "plan", id: id.to_owned() })?)
+    }
+}
+
+/// What the plan gives this person now, and with which probability.
+fn planned(
+    active: &Active,
+    context: &wire::DecisionContext,
+    unit: &str,
+    at: i64,
+    seed: u64,
+) -> (Option<Offer>, f64) {
+    let Active { plan, model, state, .. } = active;
+    let features = with_moment(context.features.clone().into_iter().collect(), context.channel());
+    let row = model.row(&features);
+    let mut books = active.books();
+    books.expire(at, plan.redemption);
+    if plan.daily_cap > 0 && books.offered(unit, context.channel, at) >= plan.daily_cap {
+        return (None, 1.0);
+    }
+    let price = books.price(plan.shadow_price, plan.budget, plan.window, at);
+    let mut options = plan.options(model, &row, at, price, |offer| suits(offer, context));
+    let worst = |offer: usize| terms::worst(&plan.offers[offer], model.basket);
+    options.keep(|offer, cost| books.affords(plan.budget, cost.mean, worst(offer)));
+    // A plan that broke its promises only keeps learning.
+    let safe = *state == State::FallenBack;
+    let beliefs: Vec<Belief> = if safe {
+        options.beliefs.iter().map(|_| Belief { mean: -1.0, error: 0.0 }).collect()
+    } else {
+        options.beliefs
+    };
+    let chances = probabilities(&beliefs, plan.exploration);
+    let arm = pick(&chances, uniform::place(unit, seed));
+    let Some(chosen) = arm.checked_sub(1) else { return (None, chances[0]) };
+    let offer = options.offers[chosen];
+    books.reserve(unit, context.channel, at, options.costs[chosen].mean, worst(offer));
+    (Some(plan.offers[offer].clone()), chances[arm])
 }
 
 fn optimise(request: &wire::OptimiseBudgetRequest) -> wire::OptimiseBudgetResponse {
@@ -196,11 +309,6 @@ fn optimise(request: &wire::OptimiseBudgetRequest) -> wire::OptimiseBudgetRespon
         spend: plan.spend,
         frontier: frontier.to_vec(),
     }
-}
-
-fn valid(offer: &Offer, now: i64) -> bool {
-    offer.starts_at.as_ref().is_none_or(|from| convert::micros(from) <= now)
-        && offer.ends_at.as_ref().is_none_or(|until| convert::micros(until) > now)
 }
 
 /// Whether an offer that is good for some goods only suits a moment that says what it is about, by features named

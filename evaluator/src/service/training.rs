@@ -5,33 +5,26 @@ use std::collections::BTreeMap;
 use proto::common::v1::EventKind;
 use proto::evaluator::v1::{TrainEffectModelRequest, TrainEffectModelResponse};
 use proto::validate::Violations;
-use rand::rngs::StdRng;
-use rand::{Rng as _, SeedableRng as _};
 use tokio::sync::mpsc::Sender;
 use tonic::Status;
 
 use super::status::refuse;
-use super::{Base, now};
-use crate::effect::{self, Model, NONE, Outcome};
+use super::{Shared, now};
+use crate::effect::train::{Order, Outcome, train as fit};
+use crate::effect::{NONE, log};
 use crate::error::{Error, Result};
-
-/// Every so many decisions one is kept from training, by chance.
-const HELD_OUT: u32 = 5;
+use crate::strategy::plan::by_id;
 
 /// The kind of event a target is.
 pub(super) fn target(request: &TrainEffectModelRequest) -> Result<EventKind, Status> {
     let mut found = Violations::new();
-    let kind = match request.target.as_str() {
-        "click" => EventKind::Click,
-        "purchase" | "profit" => EventKind::Purchase,
-        other => {
-            found.add("target", "UNKNOWN_TARGET", format!("must be click, purchase or profit, is {other:?}"));
-            EventKind::Unspecified
-        }
-    };
+    let kind = kind_of(&request.target).unwrap_or_else(|| {
+        let text = format!("must be click, purchase or profit, is {:?}", request.target);
+        found.add("target", "UNKNOWN_TARGET", text);
+        EventKind::Unspecified
+    });
     for (index, feature) in request.features.iter().enumerate() {
-        let text = format!("decisions are logged without features; {feature:?} is not known");
-        found.add(format!("features[{index}]"), "UNKNOWN_FEATURE", text);
+        found.required_id(&format!("features[{index}]"), feature);
     }
     for (index, treatment) in request.treatments.iter().enumerate() {
         found.required_id(&format!("treatments[{index}]"), treatment);
@@ -40,56 +33,64 @@ pub(super) fn target(request: &TrainEffectModelRequest) -> Result<EventKind, Sta
     Ok(kind)
 }
 
+/// The kind of event that is a hit of a target.
+pub(super) fn kind_of(target: &str) -> Option<EventKind> {
+    match target {
+        "click" => Some(EventKind::Click),
+        "purchase" | "profit" => Some(EventKind::Purchase),
+        _ => None,
+    }
+}
+
+/// The log joined with what answered it, and the currency of its sales.
+pub(super) async fn joined(base: &Shared, kind: EventKind) -> Result<(Vec<Outcome>, String)> {
+    let offers = by_id(&base.store.all_offers().await?);
+    let decided = base.store.decided().await?;
+    let answers = base.store.answers(kind).await?;
+    let join = move || log::join(decided, &answers, kind, &offers);
+    let (outcomes, currencies) = base.pool.run(join).await?;
+    if currencies.len() > 1 {
+        let text = format!("sales were made in {currencies:?}; one currency is needed");
+        return Err(Error::precondition("MIXED_CURRENCIES", text));
+    }
+    Ok((outcomes, currencies.into_iter().next().unwrap_or_default()))
+}
+
 /// Trains and tells each stage as it ends. Whoever asked having gone away ends it.
 pub(super) async fn train(
-    base: &Base,
+    base: &Shared,
     request: TrainEffectModelRequest,
     kind: EventKind,
     told: &Sender<Result<TrainEffectModelResponse, Status>>,
 ) -> Result<(), Status> {
-    let tell = async |stage: &str, fraction: f64, metrics: &[(&str, f64)]| {
-        let metrics: BTreeMap<String, f64> =
-            metrics.iter().map(|(name, value)| ((*name).to_owned(), *value)).collect();
+    let tell = async |stage: &str, fraction: f64, metrics: BTreeMap<String, f64>| {
         let stage = TrainEffectModelResponse { stage: stage.to_owned(), fraction, metrics };
         told.send(Ok(stage)).await.map_err(|_| Status::cancelled("the caller has gone"))
     };
-    let (mut outcomes, currencies) = base.store.outcomes(kind).await?;
-    if currencies.len() > 1 {
-        let text = format!("profits were earned in {currencies:?}; one currency is needed");
-        return Err(Error::precondition("MIXED_CURRENCIES", text).into());
+    let (mut outcomes, currency) = joined(base, kind).await?;
+    if let Some((index, name)) = request
+        .features
+        .iter()
+        .enumerate()
+        .find(|(_, name)| !outcomes.iter().any(|o| o.features.contains_key(*name)))
+    {
+        let text = format!("no logged decision holds {name:?}");
+        return Err(Error::invalid(format!("features[{index}]"), "UNKNOWN_FEATURE", text).into());
     }
     if !request.treatments.is_empty() {
         outcomes.retain(|row| row.action == NONE || request.treatments.contains(&row.action));
     }
-    tell("read", 0.4, &[("decisions", outcomes.len() as f64)]).await?;
-    let (target, seed) = (request.target, request.seed);
-    let currency = currencies.into_iter().next().unwrap_or_default();
-    let work = move || judged(&target, &currency, &outcomes, seed);
-    let (model, ours, one_rate) = base.pool.run(work).await??;
-    let errors = [("squared_error", ours), ("squared_error_of_one_rate", one_rate)];
-    tell("checked", 0.9, &errors).await?;
-    let promoted = ours < one_rate;
-    if promoted {
-        base.store.keep_model(&format!("effect-{}", uuid::Uuid::now_v7().simple()), &model, now()).await?;
+    tell("read", 0.2, [("decisions".to_owned(), outcomes.len() as f64)].into()).await?;
+    let offers = base.store.all_offers().await?;
+    let order = Order { target: request.target, currency, features: request.features, seed: request.seed };
+    let trained = base.pool.run(move || fit(&order, &outcomes, &offers)).await??;
+    tell("checked", 0.9, trained.metrics.clone()).await?;
+    if trained.better {
+        let id = format!("effect-{}", uuid::Uuid::now_v7().simple());
+        base.store.keep_model(&id, &trained.model, now()).await?;
+        base.deciding.changed();
     }
-    let promoted = f64::from(u8::from(promoted));
-    tell(
-        "done",
-        1.0,
-        &[errors[0], errors[1], ("promoted", promoted), ("treatments", model.changes.len() as f64)],
-    )
-    .await
-}
-
-/// The model of all outcomes, and how one trained on four fifths of them does on the fifth, against one rate for all.
-fn judged(target: &str, currency: &str, outcomes: &[Outcome], seed: u64) -> Result<(Model, f64, f64)> {
-    let mut random = StdRng::seed_from_u64(seed);
-    let (unseen, seen): (Vec<&Outcome>, Vec<&Outcome>) =
-        outcomes.iter().partition(|_| random.random_range(0..HELD_OUT) == 0);
-    let model = effect::fit(target, currency, &outcomes.iter().collect::<Vec<_>>())?;
-    let trial = effect::fit(target, currency, &seen)?;
-    let total: f64 = seen.iter().map(|row| row.propensity.recip()).sum();
-    let rate = seen.iter().map(|row| row.hit / row.propensity).sum::<f64>() / total;
-    let (ours, one_rate) = effect::errors(&trial, rate, &unseen);
-    Ok((model, ours, one_rate))
+    let mut metrics = trained.metrics;
+    metrics.insert("promoted".to_owned(), f64::from(u8::from(trained.better)));
+    tell("done", 1.0, metrics).await
 }

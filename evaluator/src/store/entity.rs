@@ -224,3 +224,28 @@ pub(super) mod cell {
     pub(crate) enum Relation {}
     impl ActiveModelBehavior for ActiveModel {}
 }
+
+/// `evaluator_plan`
+pub(super) mod plan {
+    use sea_orm::entity::prelude::*;
+
+    /// A plan.
+    #[derive(Clone, Debug, DeriveEntityModel)]
+    #[sea_orm(table_name = "evaluator_plan")]
+    pub(crate) struct Model {
+        /// Its id.
+        #[sea_orm(primary_key, auto_increment = false)]
+        pub(crate) plan_id: String,
+        /// When it was made.
+        pub(crate) created_at: i64,
+        /// 1 proposed, 2 active, 3 ended, 4 fallen back.
+        pub(crate) state: i16,
+        /// The plan, JSON.
+        pub(crate) payload: String,
+    }
+
+    /// None.
+    #[derive(Copy, Clone, Debug, EnumIter, DeriveRelation)]
+    pub(crate) enum Relation {}
+    impl ActiveModelBehavior for ActiveModel {}
+}

@@ -5,7 +5,7 @@ pub(super) struct Migrator;
 #[async_trait::async_trait]
 impl MigratorTrait for Migrator {
     fn migrations() -> Vec<Box<dyn MigrationTrait>> {
-        vec![Box::new(First), Box::new(Second), Box::new(Cells)]
+        vec![Box::new(First), Box::new(Second), Box::new(Cells), Box::new(Plans)]
     }
 
     // Services may share one PostgreSQL database while they are small; their migrations are told apart.
@@ -198,5 +198,25 @@ impl MigrationTrait for Cells {
         let assignment = Table::alter().table(Alias::new("evaluator_assignment")).add_column(channel).take();
         manager.alter_table(assignment).await?;
         manager.create_index(index("evaluator_event", ["decision_id"])).await
+    }
+}
+
+struct Plans;
+
+impl MigrationName for Plans {
+    fn name(&self) -> &'static str {
+        "m0004_plans"
+    }
+}
+
+#[async_trait::async_trait]
+impl MigrationTrait for Plans {
+    async fn up(&self, manager: &SchemaManager) -> Result<(), DbErr> {
+        let name = "evaluator_plan";
+        let state = column("state").small_integer().not_null().take();
+        let columns =
+            [key("plan_id"), number("created_at"), state, column("payload").text().not_null().take()];
+        manager.create_table(table(name, columns)).await?;
+        manager.create_index(index(name, ["state"])).await
     }
 }

@@ -1,6 +1,6 @@
-use std::collections::{BTreeSet, HashMap, HashSet};
-
-use proto::common::v1::EventKind;
+use prost::Message as _;
+use proto::common::v1::{Channel, Event, EventKind, Offer};
+use proto::evaluator::v1::Decision;
 use sea_orm::{
     ColumnTrait as _, EntityTrait as _, IntoActiveModel as _, QueryFilter as _, QueryOrder as _,
     QuerySelect as _,
@@ -8,47 +8,35 @@ use sea_orm::{
 
 use super::Store;
 use super::entity::{decision, event, model};
-use crate::effect::{Model, NONE, Outcome};
+use crate::effect::Model;
+use crate::effect::log::{Answer, Decided};
 use crate::error::{Error, Result};
 
-/// Of an event: its decision, kind, revenue, cost, tax and currency.
-type Answer = (String, i16, Option<i64>, Option<i64>, Option<i64>, String);
+/// Of a decision: id, person, visitor, time, offer, propensity and the whole of it.
+type Logged = (String, String, String, i64, String, f64, Vec<u8>);
+
+/// Attribute of a redemption that tells the discount given, minor units.
+const DISCOUNT: &str = "discount_minor";
+/// Most offers whose terms are read.
+const MOST_OFFERS: u64 = 10_000;
+
+fn broken(error: &dyn std::fmt::Display) -> Error {
+    Error::Internal(error.to_string())
+}
 
 impl Store {
-    /// Logged decisions outside hold-outs with what answered them, in order of time, and the currencies of their
-    /// profit. `target` is the kind of event that counts as a hit.
-    pub async fn outcomes(&self, target: EventKind) -> Result<(Vec<Outcome>, BTreeSet<String>)> {
-        let answers: Vec<Answer> = event::Entity::find()
-            .select_only()
-            .columns([
-                event::Column::DecisionId,
-                event::Column::Kind,
-                event::Column::Revenue,
-                event::Column::Cost,
-                event::Column::Tax,
-                event::Column::Currency,
-            ])
-            .filter(event::Column::DecisionId.ne(""))
-            .filter(event::Column::Kind.is_in([target as i16, EventKind::Purchase as i16]))
-            .into_tuple()
-            .all(&self.db)
-            .await?;
-        let (mut hits, mut profits, mut currencies) = (HashSet::new(), HashMap::new(), BTreeSet::new());
-        for (decision, kind, revenue, cost, tax, currency) in answers {
-            if let (Some(revenue), Some(cost)) = (revenue, cost) {
-                *profits.entry(decision.clone()).or_insert(0.0) += (revenue - cost - tax.unwrap_or(0)) as f64;
-                currencies.insert(currency);
-            }
-            if kind == target as i16 {
-                hits.insert(decision);
-            }
-        }
-        let rows: Vec<(String, String, f64)> = decision::Entity::find()
+    /// Logged decisions with a propensity outside hold-outs, in order of time.
+    pub async fn decided(&self) -> Result<Vec<Decided>> {
+        let rows: Vec<Logged> = decision::Entity::find()
             .select_only()
             .columns([
                 decision::Column::DecisionId,
+                decision::Column::Person,
+                decision::Column::Visitor,
+                decision::Column::DecidedAt,
                 decision::Column::OfferId,
                 decision::Column::OfferPropensity,
+                decision::Column::Payload,
             ])
             .filter(decision::Column::InHoldout.eq(false))
             .filter(decision::Column::OfferPropensity.gt(0.0))
@@ -57,32 +45,84 @@ impl Store {
             .into_tuple()
             .all(&self.db)
             .await?;
-        let outcome = |(id, offer, propensity): (String, String, f64)| Outcome {
-            hit: f64::from(u8::from(hits.contains(&id))),
-            profit: profits.get(&id).copied().unwrap_or(0.0),
-            action: if offer.is_empty() { NONE.to_owned() } else { offer },
-            propensity,
-        };
-        Ok((rows.into_iter().map(outcome).collect(), currencies))
+        rows.into_iter()
+            .map(|(decision_id, person, visitor, at, offer_id, propensity, payload)| {
+                let whole = Decision::decode(payload.as_slice()).map_err(|error| broken(&error))?;
+                Ok(Decided {
+                    decision_id,
+                    unit: if person.is_empty() { visitor } else { person },
+                    at,
+                    offer_id,
+                    propensity,
+                    channel: Channel::try_from(whole.channel).unwrap_or_default(),
+                    angle: whole.angle,
+                    features: whole.features.into_iter().collect(),
+                    plan_id: whole.plan_id,
+                })
+            })
+            .collect()
+    }
+
+    /// Events that answer decisions: those of the kind `target`, purchases and redemptions.
+    pub async fn answers(&self, target: EventKind) -> Result<Vec<Answer>> {
+        let kinds = [target as i16, EventKind::Purchase as i16, EventKind::OfferRedeemed as i16];
+        let rows = event::Entity::find()
+            .filter(event::Column::DecisionId.ne(""))
+            .filter(event::Column::Kind.is_in(kinds))
+            .all(&self.db)
+            .await?;
+        rows.into_iter().map(answer).collect()
+    }
+
+    /// All offers stored, expired ones too: the log may hold them.
+    pub async fn all_offers(&self) -> Result<Vec<Offer>> {
+        let rows = self.offers("", MOST_OFFERS, None).await?;
+        rows.iter().map(|row| Offer::decode(row.payload.as_slice()).map_err(|error| broken(&error))).collect()
     }
 
     /// Keeps a trained model; the newest is the one that predicts.
     pub async fn keep_model(&self, id: &str, trained: &Model, now: i64) -> Result<()> {
         let _held = self.writing().await;
-        let payload = serde_json::to_string(trained).map_err(|error| Error::Internal(error.to_string()))?;
+        let payload = serde_json::to_string(trained).map_err(|error| broken(&error))?;
         let row = model::Model { model_id: id.to_owned(), created_at: now, payload };
         model::Entity::insert(row.into_active_model()).exec_without_returning(&self.db).await?;
         Ok(())
     }
 
-    /// The newest model and its id.
-    pub async fn newest_model(&self) -> Result<Option<(String, Model)>> {
+    /// Id of the newest model.
+    pub async fn newest_model(&self) -> Result<Option<String>> {
         let query = model::Entity::find()
+            .select_only()
+            .column(model::Column::ModelId)
             .order_by_desc(model::Column::CreatedAt)
             .order_by_desc(model::Column::ModelId);
-        let Some(row) = query.one(&self.db).await? else { return Ok(None) };
-        let trained = serde_json::from_str(&row.payload)
-            .map_err(|error| Error::Internal(format!("evaluator_effect_model {}: {error}", row.model_id)))?;
-        Ok(Some((row.model_id, trained)))
+        Ok(query.into_tuple().one(&self.db).await?)
     }
+
+    /// The model of that id.
+    pub async fn model(&self, id: &str) -> Result<Option<Model>> {
+        let Some(row) = model::Entity::find_by_id(id).one(&self.db).await? else { return Ok(None) };
+        let trained = serde_json::from_str(&row.payload)
+            .map_err(|error| Error::Internal(format!("evaluator_effect_model {id}: {error}")))?;
+        Ok(Some(trained))
+    }
+}
+
+/// An event as an answer.
+pub(super) fn answer(row: event::Model) -> Result<Answer> {
+    let kind = EventKind::try_from(i32::from(row.kind)).unwrap_or_default();
+    let discount = if kind == EventKind::OfferRedeemed {
+        let whole = Event::decode(row.payload.as_slice()).map_err(|error| broken(&error))?;
+        whole.attributes.get(DISCOUNT).and_then(|text| text.parse().ok())
+    } else {
+        None
+    };
+    Ok(Answer {
+        decision_id: row.decision_id,
+        kind,
+        at: row.occurred_at,
+        sale: row.revenue.map(|revenue| (revenue, row.cost, row.tax.unwrap_or(0))),
+        currency: row.currency,
+        discount,
+    })
 }

@@ -39,6 +39,11 @@ pub fn held_out(unit: &str, share: f64) -> bool {
     place < share
 }
 
+/// Where in [0, 1) the seed puts a unit: even over units and over seeds.
+pub fn place(unit: &str, seed: u64) -> f64 {
+    (digest("choice", &seed.to_le_bytes(), unit) >> 11) as f64 / (1_u64 << 53) as f64
+}
+
 fn digest(purpose: &str, salt: &[u8], unit: &str) -> u64 {
     let hash = Sha256::new()
         .chain_update(purpose)

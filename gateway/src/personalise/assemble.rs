@@ -59,6 +59,7 @@ pub(super) fn placed(moment: &Moment, decision: Option<DecideResponse>, goods: R
         offer_propensity: decision.propensity,
         angle: decision.angle,
         plan_id: decision.plan_id,
+        features: decision.features,
     }
 }
 
@@ -97,6 +98,7 @@ pub(super) fn decision(id: &str, moment: &Moment, chosen: &Chosen, report: &Repo
         plan_id: chosen.plan_id.clone(),
         versions,
         seed: moment.seed,
+        features: chosen.features.clone(),
     };
     let (kind, person) = (Kind::Decision, moment.unit().to_owned());
     Row { id: format!("decision:{id}"), kind, person, payload: decision.encode_to_vec() }

@@ -1,0 +1,78 @@
+//! The rows that are learnt from.
+
+use boost::{Matrix, Objective};
+
+/// Fewer rows in an arm teach nothing of it.
+pub const LEAST_ROWS: usize = 30;
+
+/// Logged rows of several arms, of which arm 0 is the control.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Panel {
+    /// What was known of each row when it was decided; NaN where not known.
+    pub features: Matrix,
+    /// Arm of each row.
+    pub action: Vec<usize>,
+    /// Probability with which that arm was chosen, above 0.
+    pub propensity: Vec<f64>,
+    /// Numbers that describe each arm (its discount's depth and the like), all of one length; the control's are 0.
+    pub arms: Vec<Vec<f64>>,
+}
+
+/// What is learnt to be changed by the arms.
+#[derive(Debug, Clone, Copy)]
+pub struct Target<'a> {
+    /// One number a row.
+    pub values: &'a [f64],
+    /// [`Objective::Logistic`] for 0 or 1, [`Objective::Squared`] for amounts.
+    pub objective: Objective,
+    /// For amounts that are 0 wherever some 0-or-1 event did not happen: that event. The amount is then modelled as
+    /// its probability times its mean where it happened, which is far less noisy than the amount itself.
+    pub event: Option<&'a [f64]>,
+}
+
+impl Panel {
+    /// Number of rows.
+    pub fn rows(&self) -> usize {
+        self.action.len()
+    }
+
+    /// Rows in each arm.
+    pub fn counts(&self) -> Vec<usize> {
+        let mut counts = vec![0; self.arms.len()];
+        for &arm in &self.action {
+            counts[arm] += 1;
+        }
+        counts
+    }
+
+    /// The features of a row as an S-learner takes them for `arm`: the row's own, one flag an arm, the arm's
+    /// description, and for a linear model the products of the row's own with flags and description.
+    pub(super) fn with_arm(&self, row: &[f64], arm: usize, products: bool) -> Vec<f64> {
+        with_arm(row, arm, &self.arms, products)
+    }
+}
+
+/// Beyond so many products a linear S-learner lets features act on the description alone.
+const MOST_PRODUCTS: usize = 160;
+
+/// See [`Panel::with_arm`].
+pub(super) fn with_arm(row: &[f64], arm: usize, arms: &[Vec<f64>], products: bool) -> Vec<f64> {
+    let description = &arms[arm];
+    let flags = arms.len() - 1;
+    let mut out = Vec::with_capacity(row.len() * (1 + flags + description.len()) + flags + description.len());
+    out.extend_from_slice(row);
+    let flag = |index: usize| f64::from(u8::from(index + 1 == arm));
+    out.extend((0..flags).map(flag));
+    out.extend_from_slice(description);
+    if products {
+        if row.len() * (flags + description.len()) <= MOST_PRODUCTS {
+            for index in 0..flags {
+                out.extend(row.iter().map(|x| if flag(index) > 0.0 { *x } else { 0.0 }));
+            }
+        }
+        for by in description {
+            out.extend(row.iter().map(|x| if *by == 0.0 { 0.0 } else { x * by }));
+        }
+    }
+    out
+}

@@ -1,0 +1,236 @@
+//! Learners compared and blended on rows none of them has seen.
+
+use rayon::prelude::*;
+
+use super::blend::{Moments, Weights};
+use super::fitting::{Fitted, Ground, pseudo};
+use super::learner::{Cate, Learner};
+use super::panel::{LEAST_ROWS, Panel, Target};
+use super::response::{Base, Response};
+use super::spread::Spread;
+use crate::error::{Error, Result};
+
+/// How one learner did on rows it had not seen.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Score {
+    /// The learner.
+    pub learner: Learner,
+    /// Mean squared distance of its effects from the doubly robust pseudo-outcomes.
+    pub dr_loss: f64,
+    /// Its weight in the blend.
+    pub weight: f64,
+}
+
+/// What is known of one arm.
+#[derive(Debug, Clone, PartialEq)]
+pub struct ArmStudy {
+    /// Every learner's score.
+    pub scores: Vec<Score>,
+    /// Mean of the pseudo-outcomes: the average effect, and its standard error.
+    pub average: (f64, f64),
+    /// DR loss of the blend, of weights learnt on other folds.
+    pub dr_loss: f64,
+    /// DR loss of one effect for all.
+    pub constant_loss: f64,
+    /// The blend's effect for each row, by models and weights that had not seen it.
+    pub unseen: Vec<f64>,
+    /// The blend fitted to all rows.
+    pub blend: Blend,
+    /// How far the blend may be off.
+    pub spread: Spread,
+}
+
+/// Learners with their weights.
+#[derive(Debug, Clone, PartialEq, serde::Serialize, serde::Deserialize)]
+pub struct Blend {
+    /// Added to the weighted effects.
+    pub intercept: f64,
+    /// The learners that have a weight.
+    pub parts: Vec<(f64, Cate)>,
+}
+
+impl Blend {
+    /// The effect of `arm` on a row.
+    pub fn effect(&self, row: &[f64], arm: usize, arms: &[Vec<f64>]) -> f64 {
+        let parts = self.parts.iter().map(|(weight, cate)| weight * cate.effect(row, arm, arms));
+        self.intercept + parts.sum::<f64>()
+    }
+}
+
+/// All arms against the control.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Study {
+    /// By arm, from arm 1.
+    pub arms: Vec<ArmStudy>,
+    /// Expected outcome without treatment.
+    pub control: Response,
+    /// How far that may be off.
+    pub control_spread: Spread,
+    /// The control's expected outcome for each row, by models that had not seen it.
+    pub control_unseen: Vec<f64>,
+}
+
+/// What one fold says of rows it was not fitted on.
+struct Told {
+    row: usize,
+    /// Response of each arm, by candidate: base × (together, apart).
+    responses: Vec<Vec<f64>>,
+    /// By arm from 1, by learner.
+    effects: Vec<Vec<f64>>,
+}
+
+/// Studies `target` with the rows' `folds` (numbers from 0 to below `count`).
+pub fn study(panel: &Panel, target: Target<'_>, folds: &[usize], count: usize, seed: u64) -> Result<Study> {
+    check(panel, folds, count)?;
+    let ground = |fold: usize| Ground { panel, target, seed: seed.wrapping_add(fold as u64) };
+    let told: Vec<Vec<Told>> = (0..count)
+        .into_par_iter()
+        .map(|fold| {
+            let (unseen, seen): (Vec<usize>, Vec<usize>) =
+                (0..panel.rows()).partition(|&row| folds[row] == fold);
+            let fitted = ground(fold).fit(&seen)?;
+            Ok(unseen.into_iter().map(|row| tell(panel, &fitted, row)).collect())
+        })
+        .collect::<Result<_>>()?;
+    let mut told: Vec<Told> = told.into_iter().flatten().collect();
+    told.sort_by_key(|told| told.row);
+    let candidate = closest(panel, target, &told);
+    let fitted = ground(count).fit(&(0..panel.rows()).collect::<Vec<_>>())?;
+    let arms = (1..panel.arms.len())
+        .into_par_iter()
+        .map(|arm| study_arm(panel, target, folds, count, &told, candidate, &fitted, arm))
+        .collect();
+    let responses = &fitted.responses[candidate / 2];
+    let control = if candidate.is_multiple_of(2) {
+        // The model of all arms takes the row with the control's flags behind it.
+        Response::Untreated {
+            of: Box::new(responses.together.clone()),
+            arms: panel.arms.clone(),
+            products: Base::ALL[candidate / 2] == Base::Linear,
+        }
+    } else {
+        responses.apart[0].clone()
+    };
+    let control_unseen: Vec<f64> = told.iter().map(|told| told.responses[candidate][0]).collect();
+    let pseudo: Vec<f64> = control_unseen
+        .iter()
+        .enumerate()
+        .map(|(row, guess)| {
+            let seen = panel.action[row] == 0;
+            guess + if seen { (target.values[row] - guess) / panel.propensity[row] } else { 0.0 }
+        })
+        .collect();
+    let control_spread = Spread::new(&control_unseen, &pseudo);
+    Ok(Study { arms, control, control_spread, control_unseen })
+}
+
+fn check(panel: &Panel, folds: &[usize], count: usize) -> Result<()> {
+    let counts = panel.counts();
+    for (arm, rows) in counts.iter().enumerate() {
+        if *rows < LEAST_ROWS.max(2 * count) {
+            let (what, reason) =
+                if arm == 0 { ("control", "NO_CONTROL_UNITS") } else { ("treated", "NO_TREATED_UNITS") };
+            let least = LEAST_ROWS.max(2 * count);
+            let text = format!("arm {arm} has {rows} {what} rows, {least} are needed");
+            return Err(Error::precondition(reason, text));
+        }
+    }
+    if count < 2 || folds.len() != panel.rows() || folds.iter().any(|fold| *fold >= count) {
+        return Err(Error::Internal("folds do not fit the rows".into()));
+    }
+    Ok(())
+}
+
+fn tell(panel: &Panel, fitted: &Fitted, row: usize) -> Told {
+    let x = panel.features.row(row);
+    let arms = 0..panel.arms.len();
+    let responses = fitted
+        .responses
+        .iter()
+        .zip(Base::ALL)
+        .flat_map(|(of, base)| {
+            let products = base == Base::Linear;
+            let together =
+                arms.clone().map(|arm| of.together.predict(&panel.with_arm(x, arm, products))).collect();
+            let apart = of.apart.iter().map(|response| response.predict(x)).collect();
+            [together, apart]
+        })
+        .collect();
+    let effects = (1..panel.arms.len())
+        .map(|arm| fitted.effects[arm - 1].iter().map(|cate| cate.effect(x, arm, &panel.arms)).collect())
+        .collect();
+    Told { row, responses, effects }
+}
+
+/// The response model that comes closest to what happened.
+fn closest(panel: &Panel, target: Target<'_>, told: &[Told]) -> usize {
+    let loss = |candidate: usize| -> f64 {
+        told.iter()
+            .map(|told| (target.values[told.row] - told.responses[candidate][panel.action[told.row]]).powi(2))
+            .sum()
+    };
+    (0..2 * Base::ALL.len()).min_by(|&a, &b| loss(a).total_cmp(&loss(b))).unwrap_or(0)
+}
+
+#[allow(clippy::too_many_arguments)] // One arm's view of everything `study` holds.
+fn study_arm(
+    panel: &Panel,
+    target: Target<'_>,
+    folds: &[usize],
+    count: usize,
+    told: &[Told],
+    candidate: usize,
+    fitted: &Fitted,
+    arm: usize,
+) -> ArmStudy {
+    let learners = Learner::ALL.len();
+    let pseudo: Vec<f64> = told
+        .iter()
+        .map(|told| pseudo(panel, target.values, told.row, arm, &told.responses[candidate]))
+        .collect();
+    let mut by_fold = vec![Moments::new(learners); count];
+    let mut all = Moments::new(learners);
+    for (told, pseudo) in told.iter().zip(&pseudo) {
+        let mut row = told.effects[arm - 1].clone();
+        row.push(*pseudo);
+        by_fold[folds[told.row]].add(&row);
+        all.add(&row);
+    }
+    let weights = all.solve();
+    let of_others: Vec<Weights> = by_fold.iter().map(|fold| all.without(fold).solve()).collect();
+    let unseen: Vec<f64> = told
+        .iter()
+        .map(|told| of_others[folds[told.row]].apply(told.effects[arm - 1].iter().copied()))
+        .collect();
+    let n = pseudo.len() as f64;
+    let mean = pseudo.iter().sum::<f64>() / n;
+    let variance = pseudo.iter().map(|value| (value - mean).powi(2)).sum::<f64>() / (n - 1.0);
+    let loss = |guess: &dyn Fn(usize) -> f64| {
+        pseudo.iter().enumerate().map(|(at, value)| (value - guess(at)).powi(2)).sum::<f64>() / n
+    };
+    let scores = Learner::ALL
+        .into_iter()
+        .enumerate()
+        .map(|(index, learner)| Score {
+            learner,
+            dr_loss: loss(&|at| told[at].effects[arm - 1][index]),
+            weight: weights.of[index],
+        })
+        .collect();
+    let parts = weights
+        .of
+        .iter()
+        .zip(&fitted.effects[arm - 1])
+        .filter(|(weight, _)| **weight > 0.0)
+        .map(|(weight, cate)| (*weight, cate.clone()))
+        .collect();
+    ArmStudy {
+        scores,
+        average: (mean, (variance / n).sqrt()),
+        dr_loss: loss(&|at| unseen[at]),
+        constant_loss: loss(&|_| mean),
+        spread: Spread::new(&unseen, &pseudo),
+        unseen,
+        blend: Blend { intercept: weights.intercept, parts },
+    }
+}

@@ -1,0 +1,269 @@
+//! From the decision log to a model.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use boost::{Matrix, Objective};
+use proto::common::v1::{Channel, Offer};
+
+use super::NONE;
+use super::model::{Arm, Estimate, Model, Outcome as Effects, value};
+use super::panel::{LEAST_ROWS, Panel, Target};
+use super::pool::pool;
+use super::response::{Base, Lesson, Response};
+use super::study::{ArmStudy, Study, study};
+use super::support::Support;
+use crate::error::{Error, Result};
+use crate::strategy::terms;
+
+/// One logged decision and what came of it.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct Outcome {
+    /// The offer, or [`NONE`].
+    pub action: String,
+    /// Probability with which it was chosen, above 0.
+    pub propensity: f64,
+    /// What was known when it was decided.
+    pub features: BTreeMap<String, f64>,
+    /// Pseudonym of the person.
+    pub unit: String,
+    /// When, microseconds since 1970.
+    pub at: i64,
+    /// Where.
+    pub channel: Channel,
+    /// Which side was shown.
+    pub angle: String,
+    /// The plan that decided.
+    pub plan_id: String,
+    /// Whether the target came about: 0 or 1.
+    pub hit: f64,
+    /// Whether anything was bought: 0 or 1.
+    pub bought: f64,
+    /// Revenue it brought, minor units.
+    pub revenue: f64,
+    /// Profit it brought, minor units.
+    pub profit: f64,
+    /// Discount it cost, minor units.
+    pub spend: f64,
+}
+
+/// What training is to do.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct Order {
+    /// What is predicted: `click`, `purchase` or `profit`.
+    pub target: String,
+    /// Currency of amounts.
+    pub currency: String,
+    /// Features to learn from; empty: all that were logged.
+    pub features: Vec<String>,
+    /// The seed of all chance.
+    pub seed: u64,
+}
+
+/// A model and how it did on decisions it had not seen.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Trained {
+    /// The model.
+    pub model: Model,
+    /// Figures by name.
+    pub metrics: BTreeMap<String, f64>,
+    /// Whether it predicts unseen decisions better than one rate for all.
+    pub better: bool,
+}
+
+/// Folds of the comparison.
+const FOLDS: usize = 4;
+/// Decisions learnt from, the latest: more add minutes and little else.
+pub const MOST_ROWS: usize = 120_000;
+/// Most features.
+const MOST_FEATURES: usize = 100;
+
+/// Trains on `outcomes`, in order of time. `offers` are what is known of their terms.
+pub fn train(order: &Order, outcomes: &[Outcome], offers: &[Offer]) -> Result<Trained> {
+    let outcomes = &outcomes[outcomes.len().saturating_sub(MOST_ROWS)..];
+    let ids = arms(outcomes)?;
+    let index: BTreeMap<&str, usize> = ids.iter().enumerate().map(|(arm, id)| (id.as_str(), arm)).collect();
+    let rows: Vec<(&Outcome, usize)> =
+        outcomes.iter().filter_map(|row| index.get(row.action.as_str()).map(|arm| (row, *arm))).collect();
+    let names = names(order, &rows);
+    let values =
+        rows.iter().flat_map(|(row, _)| names.iter().map(|name| value(&row.features, name))).collect();
+    let features = Matrix::new(values, rows.len(), names.len())
+        .map_err(|error| Error::invalid("features", "NOT_FINITE", error.to_string()))?;
+    let column = |of: fn(&Outcome) -> f64| rows.iter().map(|(row, _)| of(row)).collect::<Vec<f64>>();
+    let (hit, bought) = (column(|row| row.hit), column(|row| row.bought));
+    let basket = column(|r| r.revenue + r.spend).iter().sum::<f64>() / bought.iter().sum::<f64>().max(1.0);
+    let by_id: BTreeMap<&str, &Offer> = offers.iter().map(|offer| (offer.offer_id.as_str(), offer)).collect();
+    let described: Vec<(String, f64)> = ids
+        .iter()
+        .map(|id| match by_id.get(id.as_str()) {
+            Some(offer) => (terms::family(offer), terms::depth(offer, basket)),
+            // Offers whose terms are not known are each a family of their own.
+            None => (format!("offer|{id}"), 0.0),
+        })
+        .collect();
+    let panel = Panel {
+        features,
+        action: rows.iter().map(|(_, arm)| *arm).collect(),
+        propensity: column(|row| row.propensity),
+        arms: described.iter().map(|(_, depth)| vec![*depth]).collect(),
+    };
+    let folds: Vec<usize> = rows.iter().map(|(row, _)| fold(&row.unit, order.seed)).collect();
+    let of = |values: &[f64], objective, event| {
+        study(&panel, Target { values, objective, event }, &folds, FOLDS, order.seed)
+    };
+    let (profit, revenue) = (column(|row| row.profit), column(|row| row.revenue));
+    let hits = of(&hit, Objective::Logistic, None)?;
+    let (profits, revenues) = rayon::join(
+        || of(&profit, Objective::Squared, Some(&bought)),
+        || of(&revenue, Objective::Squared, Some(&bought)),
+    );
+    let (profits, revenues) = (profits?, revenues?);
+    let spend = column(|row| row.spend);
+    let arms = ids
+        .iter()
+        .zip(&described)
+        .enumerate()
+        .map(|(arm, (id, (family, depth)))| {
+            let (spend, spend_error) = costs(&panel, &spend, arm, order.seed)?;
+            let rows = panel.action.iter().filter(|&&of| of == arm).count();
+            Ok(Arm { id: id.clone(), family: family.clone(), depth: *depth, rows, spend, spend_error })
+        })
+        .collect::<Result<_>>()?;
+    let (metrics, better) = metrics(&panel, &hit, &hits, &profits, rows.len());
+    let model = Model {
+        target: order.target.clone(),
+        currency: order.currency.clone(),
+        support: Support::new(&panel.features),
+        features: names,
+        arms,
+        descriptions: panel.arms.clone(),
+        hit: effects(hits),
+        profit: effects(profits),
+        revenue: effects(revenues),
+        basket,
+        seed: order.seed,
+    };
+    Ok(Trained { model, metrics, better })
+}
+
+/// The control and every offer with enough decisions.
+fn arms(outcomes: &[Outcome]) -> Result<Vec<String>> {
+    let mut counts: BTreeMap<&str, usize> = BTreeMap::new();
+    for row in outcomes {
+        *counts.entry(&row.action).or_default() += 1;
+    }
+    let control = counts.remove(NONE).unwrap_or(0);
+    let most = counts.values().copied().max().unwrap_or(0);
+    if control < LEAST_ROWS {
+        let text = format!("{control} decisions without an offer are stored, {LEAST_ROWS} are needed");
+        return Err(Error::precondition("NO_CONTROL_UNITS", text));
+    }
+    if most < LEAST_ROWS {
+        let text = format!("{most} decisions with one offer are stored, {LEAST_ROWS} are needed");
+        return Err(Error::precondition("NO_TREATED_UNITS", text));
+    }
+    let treated = counts.into_iter().filter(|(_, rows)| *rows >= LEAST_ROWS).map(|(id, _)| id.to_owned());
+    Ok(std::iter::once(NONE.to_owned()).chain(treated).collect())
+}
+
+/// Names of the features, those most often logged where there are too many.
+fn names(order: &Order, rows: &[(&Outcome, usize)]) -> Vec<String> {
+    if !order.features.is_empty() {
+        let asked: BTreeSet<&String> = order.features.iter().collect();
+        return asked.into_iter().cloned().collect();
+    }
+    let mut counts: BTreeMap<&str, usize> = BTreeMap::new();
+    for (row, _) in rows {
+        for name in row.features.keys() {
+            *counts.entry(name).or_default() += 1;
+        }
+    }
+    let mut names: Vec<(&str, usize)> = counts.into_iter().collect();
+    names.sort_by(|a, b| b.1.cmp(&a.1).then(a.0.cmp(b.0)));
+    names.truncate(MOST_FEATURES);
+    let mut names: Vec<String> = names.into_iter().map(|(name, _)| name.to_owned()).collect();
+    names.sort();
+    names
+}
+
+/// All decisions for a person lie in one fold: a model that has seen the person would flatter itself.
+fn fold(unit: &str, seed: u64) -> usize {
+    let start = 0xcbf2_9ce4_8422_2325 ^ seed.wrapping_mul(0x9e37_79b9_7f4a_7c15);
+    let hash = unit.bytes().fold(start, |hash, byte| (hash ^ u64::from(byte)).wrapping_mul(0x100_0000_01b3));
+    ((hash ^ (hash >> 29)).wrapping_mul(0xbf58_476d_1ce4_e5b9) >> 33) as usize % FOLDS
+}
+
+/// What an arm costs: probability of redemption times the discount where it is redeemed.
+fn costs(panel: &Panel, spend: &[f64], arm: usize, seed: u64) -> Result<(Response, f64)> {
+    let rows: Vec<usize> = (0..panel.rows()).filter(|&row| panel.action[row] == arm).collect();
+    let values: Vec<f64> = rows.iter().map(|&row| spend[row]).collect();
+    let n = values.len().max(1) as f64;
+    let mean = values.iter().sum::<f64>() / n;
+    let error =
+        (values.iter().map(|value| (value - mean).powi(2)).sum::<f64>() / (n - 1.0).max(1.0) / n).sqrt();
+    let redeemed: Vec<f64> = values.iter().map(|value| f64::from(u8::from(*value > 0.0))).collect();
+    if arm == 0 || redeemed.iter().sum::<f64>() < 1.0 {
+        return Ok((Response::Constant(0.0), error));
+    }
+    let features = panel.features.select(&rows);
+    let lesson = Lesson {
+        features: &features,
+        values: &values,
+        objective: Objective::Squared,
+        event: Some(&redeemed),
+        seed,
+    };
+    Ok((lesson.fit(Base::Linear)?, error))
+}
+
+fn effects(study: Study) -> Effects {
+    let averages: Vec<Estimate> = study
+        .arms
+        .iter()
+        .map(|arm| Estimate { mean: arm.average.0, variance: arm.average.1.powi(2) })
+        .collect();
+    let (_, unseen) = pool(&averages);
+    Effects {
+        control: study.control,
+        control_spread: study.control_spread,
+        effects: study.arms.into_iter().map(|ArmStudy { blend, spread, .. }| (blend, spread)).collect(),
+        unseen,
+    }
+}
+
+/// How the models did on decisions they had not seen.
+fn metrics(
+    panel: &Panel,
+    hit: &[f64],
+    hits: &Study,
+    profits: &Study,
+    rows: usize,
+) -> (BTreeMap<String, f64>, bool) {
+    let total: f64 = panel.propensity.iter().map(|p| p.recip()).sum();
+    let rate = hit.iter().zip(&panel.propensity).map(|(hit, p)| hit / p).sum::<f64>() / total;
+    let error = |guess: &dyn Fn(usize) -> f64| {
+        (0..rows).map(|row| (hit[row] - guess(row)).powi(2) / panel.propensity[row]).sum::<f64>() / total
+    };
+    let ours = error(&|row| {
+        let arm = panel.action[row];
+        hits.control_unseen[row] + if arm == 0 { 0.0 } else { hits.arms[arm - 1].unseen[row] }
+    });
+    let one_rate = error(&|_| rate);
+    let mean = |study: &Study, of: fn(&ArmStudy) -> f64| {
+        study.arms.iter().map(of).sum::<f64>() / study.arms.len() as f64
+    };
+    let calibration = hits.arms.iter().map(|arm| arm.spread.calibration_error()).fold(0.0, f64::max);
+    let metrics = [
+        ("squared_error", ours),
+        ("squared_error_of_one_rate", one_rate),
+        ("treatments", panel.arms.len() as f64 - 1.0),
+        ("decisions", rows as f64),
+        ("dr_loss", mean(hits, |arm| arm.dr_loss)),
+        ("dr_loss_of_one_effect", mean(hits, |arm| arm.constant_loss)),
+        ("profit_dr_loss", mean(profits, |arm| arm.dr_loss)),
+        ("profit_dr_loss_of_one_effect", mean(profits, |arm| arm.constant_loss)),
+        ("calibration_error", calibration),
+        ("control_calibration_error", hits.control_spread.calibration_error()),
+    ];
+    (metrics.into_iter().map(|(name, value)| (name.to_owned(), value)).collect(), ours < one_rate)
+}

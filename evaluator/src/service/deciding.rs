@@ -1,0 +1,153 @@
+//! The plan that decides, its model and its books, kept in memory.
+
+use std::collections::HashSet;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
+use std::time::{Duration, Instant};
+
+use prost::Message as _;
+use proto::common::v1::EventKind;
+use proto::evaluator::v1::Decision;
+
+use crate::effect::Model;
+use crate::effect::log::spend;
+use crate::error::{Error, Result};
+use crate::store::{EventRow, Store};
+use crate::strategy::ledger::Ledger;
+use crate::strategy::plan::{Plan, State};
+
+/// A plan that decides.
+pub(crate) struct Active {
+    pub(crate) plan: Plan,
+    pub(crate) state: State,
+    pub(crate) model: Arc<Model>,
+    books: Mutex<Ledger>,
+}
+
+impl Active {
+    pub(crate) fn books(&self) -> MutexGuard<'_, Ledger> {
+        self.books.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+type Kept<T> = RwLock<Option<(Instant, T)>>;
+
+/// What decisions stand on beside the moment's offers.
+pub(crate) struct Deciding {
+    lasts: Duration,
+    active: Kept<Option<Arc<Active>>>,
+    model: Kept<Option<(String, Arc<Model>)>>,
+}
+
+impl Deciding {
+    pub(crate) fn new(cache_ms: u64) -> Self {
+        let lasts = Duration::from_millis(cache_ms);
+        Self { lasts, active: RwLock::new(None), model: RwLock::new(None) }
+    }
+
+    fn fresh<T: Clone>(&self, kept: &Kept<T>) -> Result<T, Option<T>> {
+        let kept = kept.read().unwrap_or_else(PoisonError::into_inner).clone();
+        match kept {
+            Some((taken, value)) if taken.elapsed() < self.lasts => Ok(value),
+            Some((_, value)) => Err(Some(value)),
+            None => Err(None),
+        }
+    }
+
+    /// The newest effect model and its id.
+    pub(crate) async fn model(&self, store: &Store) -> Result<Option<(String, Arc<Model>)>> {
+        let old = match self.fresh(&self.model) {
+            Ok(kept) => return Ok(kept),
+            Err(old) => old.flatten(),
+        };
+        let id = store.newest_model().await?;
+        let found = match (id, old) {
+            (None, _) => None,
+            (Some(id), Some((known, model))) if known == id => Some((id, model)),
+            (Some(id), _) => store.model(&id).await?.map(|model| (id, Arc::new(model))),
+        };
+        *self.model.write().unwrap_or_else(PoisonError::into_inner) = Some((Instant::now(), found.clone()));
+        Ok(found)
+    }
+
+    /// The plan that decides, if one does. Its books are kept as long as it decides.
+    pub(crate) async fn active(&self, store: &Store) -> Result<Option<Arc<Active>>> {
+        let old = match self.fresh(&self.active) {
+            Ok(kept) => return Ok(kept),
+            Err(old) => old.flatten(),
+        };
+        let found = match (store.deciding_plan().await?, old) {
+            (None, _) => None,
+            (Some((plan, state)), Some(old)) if old.plan.id == plan.id && old.state == state => Some(old),
+            (Some((plan, state)), old) => {
+                let model = store.model(&plan.model_version).await?.ok_or_else(|| {
+                    Error::Internal(format!("plan {} decides by a model that is gone", plan.id))
+                })?;
+                let books = match old.filter(|old| old.plan.id == plan.id) {
+                    Some(old) => old.books().clone(),
+                    None => opened(store, &plan).await?,
+                };
+                Some(Arc::new(Active { plan, state, model: Arc::new(model), books: Mutex::new(books) }))
+            }
+        };
+        *self.active.write().unwrap_or_else(PoisonError::into_inner) = Some((Instant::now(), found.clone()));
+        Ok(found)
+    }
+
+    /// Forgets what is kept: something changed here.
+    pub(crate) fn changed(&self) {
+        if let Some((taken, _)) = &mut *self.active.write().unwrap_or_else(PoisonError::into_inner) {
+            *taken = taken.checked_sub(self.lasts).unwrap_or(*taken);
+        }
+        if let Some((taken, _)) = &mut *self.model.write().unwrap_or_else(PoisonError::into_inner) {
+            *taken = taken.checked_sub(self.lasts).unwrap_or(*taken);
+        }
+    }
+
+    /// Books what redemptions among `events`, just stored, have cost the plan that decides.
+    pub(crate) async fn settle(&self, store: &Store, decisions: &[String]) -> Result<()> {
+        if decisions.is_empty() {
+            return Ok(());
+        }
+        let Some(active) = self.active(store).await? else { return Ok(()) };
+        for (id, cost) in costs(store, &active.plan, decisions).await? {
+            active.books().settle(&id, cost);
+        }
+        Ok(())
+    }
+}
+
+/// Decisions that stored events may have cost something.
+pub(crate) fn touched(rows: &[EventRow]) -> Vec<String> {
+    let kinds = [EventKind::Purchase as i16, EventKind::OfferRedeemed as i16];
+    let of = rows.iter().filter(|row| !row.decision_id.is_empty() && kinds.contains(&row.kind));
+    of.map(|row| row.decision_id.clone()).collect::<HashSet<_>>().into_iter().collect()
+}
+
+/// What each of `decisions` that `plan` made has cost.
+async fn costs(store: &Store, plan: &Plan, decisions: &[String]) -> Result<Vec<(String, i64)>> {
+    let mut costs = Vec::new();
+    for (id, (payload, answers)) in store.answered(decisions).await? {
+        let decision =
+            Decision::decode(payload.as_slice()).map_err(|error| Error::Internal(error.to_string()))?;
+        if decision.plan_id != plan.id {
+            continue;
+        }
+        let offer = plan.offers.iter().find(|offer| offer.offer_id == decision.offer_id);
+        let cost = spend(offer, &answers.iter().collect::<Vec<_>>());
+        if cost > 0 {
+            costs.push((id, cost));
+        }
+    }
+    Ok(costs)
+}
+
+/// The books as the database has them.
+async fn opened(store: &Store, plan: &Plan) -> Result<Ledger> {
+    let mut books = Ledger::default();
+    let mine = store.decided().await?.into_iter().filter(|decided| decided.plan_id == plan.id);
+    let ids: Vec<String> = mine.map(|decided| decided.decision_id).collect();
+    for (id, cost) in costs(store, plan, &ids).await? {
+        books.settle(&id, cost);
+    }
+    Ok(books)
+}

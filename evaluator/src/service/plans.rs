@@ -1,0 +1,271 @@
+//! Plans on the wire.
+
+use proto::common::v1::{Channel, Interval as WireInterval, Money};
+use proto::evaluator::v1 as wire;
+use proto::validate::{self, Violations};
+use tonic::Status;
+
+use super::convert::{self, interval};
+use super::status::refuse;
+use super::training::{joined, kind_of};
+use super::{Shared, now};
+use crate::effect::model::Estimate;
+use crate::effect::train::Outcome;
+use crate::effect::{Model, NONE};
+use crate::error::{Error, Result};
+use crate::policy::{Replayed, difference, replay};
+use crate::strategy::choose::probabilities;
+use crate::strategy::generate::{self, Brief};
+use crate::strategy::measure::{self, Measured};
+use crate::strategy::plan::{Expected, Objective, Plan, State, Strategy};
+
+/// Rows a plan is replayed on, the latest.
+const REPLAYED: usize = 20_000;
+
+/// A request as a brief, checked; its offers may still be empty.
+pub(super) fn brief(request: wire::GenerateStrategiesRequest) -> Result<Brief, Status> {
+    let mut found = Violations::new();
+    let objective = match request.objective() {
+        wire::Objective::Profit => Objective::Profit,
+        wire::Objective::Conversions => Objective::Conversions,
+        wire::Objective::Revenue => Objective::Revenue,
+        wire::Objective::Unspecified => {
+            found.known_enum::<wire::Objective>("objective", request.objective, true);
+            Objective::Profit
+        }
+    };
+    let budget = request.budget.clone().unwrap_or_default();
+    if request.budget.is_none() {
+        found.add("budget", "EMPTY", "must be given");
+    } else {
+        found.add_within("budget", validate::money(&budget));
+        if budget.minor_units <= 0 {
+            let text = format!("must be above 0, is {}", budget.minor_units);
+            found.add("budget.minor_units", "NOT_POSITIVE", text);
+        }
+    }
+    for (index, offer) in request.offers.iter().enumerate() {
+        found.add_within(&format!("offers[{index}]"), validate::offer(offer));
+    }
+    let mut channels = Vec::new();
+    for (index, channel) in request.channels.iter().enumerate() {
+        found.known_enum::<Channel>(&format!("channels[{index}]"), *channel, true);
+        channels.extend(Channel::try_from(*channel).ok());
+    }
+    for (index, segment) in request.segments.iter().enumerate() {
+        if !generate::segments().contains(&segment.as_str()) {
+            let text = format!("must be one of {:?}, is {segment:?}", generate::segments());
+            found.add(format!("segments[{index}]"), "UNKNOWN_SEGMENT", text);
+        }
+    }
+    let (from, until) = convert::span(&mut found, request.from.as_ref(), request.until.as_ref());
+    found.within_range("holdout", request.holdout.unwrap_or(0.02), 0.005, 0.5);
+    found.within_range("exploration", request.exploration.unwrap_or(0.02), 0.001, 1.0);
+    found.within_range("risk_aversion", request.risk_aversion, 0.0, 10.0);
+    let at = request.at.as_ref().map_or_else(now, convert::micros);
+    refuse(found)?;
+    Ok(Brief {
+        objective,
+        budget: budget.minor_units,
+        currency: budget.currency_code,
+        offers: request.offers,
+        channels,
+        segments: request.segments,
+        window: until.map(|until| (from.unwrap_or(at), until)).filter(|(from, until)| from < until),
+        at,
+        holdout: request.holdout.unwrap_or(0.02),
+        exploration: request.exploration.unwrap_or(0.02),
+        daily_cap: request.daily_cap,
+        risk_aversion: request.risk_aversion,
+        seed: request.seed,
+    })
+}
+
+/// Makes and keeps a plan.
+pub(super) async fn make(base: &Shared, mut brief: Brief) -> Result<Plan> {
+    let Some((version, model)) = base.deciding.model(&base.store).await? else {
+        let text = "no effect model is trained: record decisions and their outcomes, then TrainEffectModel";
+        return Err(Error::precondition("EFFECT_MODEL_NOT_TRAINED", text));
+    };
+    if !model.currency.is_empty() && model.currency != brief.currency {
+        let text =
+            format!("must be {}, the currency of the sales logged, is {}", model.currency, brief.currency);
+        return Err(Error::invalid("budget.currency_code", "OTHER_CURRENCY", text));
+    }
+    if brief.offers.is_empty() {
+        brief.offers = base.store.all_offers().await?;
+    }
+    if brief.offers.is_empty() {
+        let text = "no offer is stored: UpsertOffers first, or give offers";
+        return Err(Error::precondition("NO_OFFERS", text));
+    }
+    let kind = kind_of(&model.target).unwrap_or_default();
+    let answers = base.store.answers(kind).await?;
+    let decided = base.store.decided().await?;
+    let mut delays = measure::delays(&decided, &answers);
+    drop((decided, answers));
+    let (log, _) = joined(base, kind).await?;
+    let id = format!("plan-{}", uuid::Uuid::now_v7().simple());
+    let work = move || generate::generate(&id, brief, &version, &model, &log, &mut delays);
+    let plan = base.pool.run(work).await??;
+    base.store.keep_plan(&plan).await?;
+    Ok(plan)
+}
+
+/// Replays a plan on the log and says what it is worth; an error where it is not to be activated.
+pub(super) async fn replayed(base: &Shared, plan: &Plan, at: i64) -> Result<wire::PlanReplay> {
+    if plan.offers.iter().all(|offer| !crate::strategy::terms::is_valid(offer, at))
+        && plan.window.is_none_or(|(from, _)| from <= at)
+    {
+        let text = "every offer of the plan has expired or not begun; generate strategies anew";
+        return Err(Error::precondition("OFFERS_EXPIRED", text));
+    }
+    if plan.window.is_some_and(|(_, until)| until <= at) {
+        return Err(Error::precondition(
+            "PLAN_EXPIRED",
+            "the plan's window is over; generate strategies anew",
+        ));
+    }
+    let model = base
+        .store
+        .model(&plan.model_version)
+        .await?
+        .ok_or_else(|| Error::Internal(format!("the model of plan {} is gone", plan.id)))?;
+    let (log, _) = joined(base, kind_of(&model.target).unwrap_or_default()).await?;
+    let (plan, currency) = (plan.clone(), plan.currency.clone());
+    let work = move || {
+        let rows: Vec<(Replayed, Replayed)> =
+            log.iter().rev().take(REPLAYED).map(|row| beside(&plan, &model, row)).collect();
+        let (ours, none): (Vec<Replayed>, Vec<Replayed>) = rows.into_iter().unzip();
+        (replay(&ours), difference(&ours, &none))
+    };
+    let (found, over) = base.pool.run(work).await?;
+    if let Some(why) = found.why {
+        let text = format!("the plan cannot be judged from the log: {why}");
+        return Err(Error::precondition("PLAN_NOT_REPLAYABLE", text));
+    }
+    if over.upper <= 0.0 {
+        let text = format!(
+            "replayed on the log the plan brings {:.2} {currency} minor units a decision less than no offers",
+            -over.estimate
+        );
+        return Err(Error::precondition("PLAN_LOSES", text));
+    }
+    Ok(wire::PlanReplay {
+        value: Some(interval(found.value)),
+        over_no_offers: Some(interval(over)),
+        effective_sample_size: found.effective_sample_size,
+        max_weight: found.max_weight,
+    })
+}
+
+/// One logged decision, replayed by the plan and by giving no offers.
+fn beside(plan: &Plan, model: &Model, row: &Outcome) -> (Replayed, Replayed) {
+    let x = model.row(&row.features);
+    let all = model.predict_all(&x);
+    let options =
+        plan.options(model, &x, row.at, plan.shadow_price, |offer| model.arm(&offer.offer_id).is_some());
+    let chances = probabilities(&options.beliefs, plan.exploration);
+    let control = model.profit.control.predict(&x);
+    let guess_of = |id: &str| control + model.arm(id).map_or(0.0, |arm| all[arm].profit.mean);
+    let mut target = if row.action == NONE { chances[0] } else { 0.0 };
+    let mut direct = chances[0] * control;
+    for (index, chance) in options.offers.iter().zip(&chances[1..]) {
+        let id = &plan.offers[*index].offer_id;
+        direct += chance * guess_of(id);
+        if *id == row.action {
+            target = *chance;
+        }
+    }
+    let guess = guess_of(&row.action);
+    let ours = Replayed { propensity: row.propensity, target, reward: row.profit, guess, direct };
+    let none = Replayed { target: f64::from(u8::from(row.action == NONE)), direct: control, ..ours };
+    (ours, none)
+}
+
+/// What a plan has brought so far, from the log.
+pub(super) async fn measured(base: &Shared, plan: &Plan, model: std::sync::Arc<Model>) -> Result<Measured> {
+    let (log, _) = joined(base, kind_of(&model.target).unwrap_or_default()).await?;
+    let plan = plan.clone();
+    base.pool.run(move || measure::measure(&plan, &model, &log)).await
+}
+
+pub(super) fn state(state: State) -> wire::PlanState {
+    match state {
+        State::Proposed => wire::PlanState::Proposed,
+        State::Active => wire::PlanState::Active,
+        State::Ended => wire::PlanState::Ended,
+        State::FallenBack => wire::PlanState::FallenBack,
+    }
+}
+
+fn estimate(estimate: Estimate) -> WireInterval {
+    interval(estimate.interval())
+}
+
+pub(super) fn expected(expected: &Expected) -> wire::ExpectedOutcome {
+    wire::ExpectedOutcome {
+        conversions: Some(estimate(expected.conversions)),
+        profit: Some(estimate(expected.profit)),
+        cost: Some(estimate(expected.cost)),
+    }
+}
+
+pub(super) fn strategy(strategy: &Strategy) -> wire::Strategy {
+    wire::Strategy {
+        strategy_id: strategy.id.clone(),
+        segment_id: strategy.segment.clone(),
+        channel: strategy.channel,
+        offer_id: strategy.offer_id.clone(),
+        angle: strategy.angle.clone(),
+        audience_size: strategy.audience,
+        expected: Some(expected(&strategy.expected)),
+        reasons: strategy.reasons.clone(),
+        displacement: Some(wire::Displacement {
+            full_price_buyers: strategy.full_price_buyers,
+            discount_to_them: strategy.discount_to_them,
+            pulled_forward: strategy.pulled_forward.map(estimate),
+        }),
+        hours: strategy.hours.clone(),
+    }
+}
+
+pub(super) fn proposal(plan: &Plan) -> wire::GenerateStrategiesResponse {
+    wire::GenerateStrategiesResponse {
+        strategies: plan.strategies.iter().map(strategy).collect(),
+        plan_id: plan.id.clone(),
+        expected: Some(expected(&plan.expected)),
+        shadow_price: plan.shadow_price,
+        gap: plan.gap,
+        frontier: plan
+            .frontier
+            .iter()
+            .map(|(budget, value)| wire::FrontierPoint { budget: *budget, value: *value })
+            .collect(),
+        expected_decisions: plan.decisions,
+        seed: plan.seed,
+    }
+}
+
+pub(super) fn report(plan: &Plan, at: State, found: &Measured) -> wire::GetPlanResponse {
+    wire::GetPlanResponse {
+        plan_id: plan.id.clone(),
+        state: state(at).into(),
+        budget: Some(Money { currency_code: plan.currency.clone(), minor_units: plan.budget }),
+        expected: Some(expected(&plan.expected)),
+        strategies: plan.strategies.iter().map(strategy).collect(),
+        measured: Some(wire::MeasuredOutcome {
+            decisions: found.decisions,
+            offers: found.offers,
+            redeemed: found.redeemed,
+            spend: found.spend,
+            profit: Some(interval(found.profit)),
+            promised_profit: Some(interval(found.promised)),
+            calibration_error: found.calibration_error,
+            coverage: found.coverage,
+        }),
+        flagged: found.why.is_some(),
+        why: found.why.clone().unwrap_or_default(),
+        model_version: plan.model_version.clone(),
+    }
+}
