@@ -5,3 +5,4 @@ pub mod processes;
 pub mod sandbox;
 pub mod serving;
 pub mod shop;
+pub mod simulation;

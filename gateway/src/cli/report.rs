@@ -1,4 +1,6 @@
-//! `bespoke report experiment|attribution|metrics`.
+//! `bespoke report experiment|attribution|metrics|plan`.
+
+mod plan;
 
 use chassis::client::Channel;
 use clap::{Args, Subcommand};
@@ -33,6 +35,12 @@ enum What {
         #[arg(long, default_value_t = 30)]
         lookback_days: u32,
     },
+    /// What a plan is, what it promised and what it has brought.
+    Plan {
+        /// The plan; without it, the one that decides.
+        #[arg(default_value = "")]
+        plan_id: String,
+    },
     /// Metrics by dimension and time.
     Metrics {
         /// Names, separated by commas.
@@ -50,6 +58,7 @@ enum What {
 pub(super) async fn run(arguments: Arguments, gateway: Channel, json: bool) -> Result<(), Failure> {
     match arguments.what {
         What::Experiment { experiment_id } => experiment(experiment_id, gateway, json).await,
+        What::Plan { plan_id } => plan::print(plan_id, gateway, json).await,
         What::Attribution { model, lookback_days } => attribution(&model, lookback_days, gateway, json).await,
         What::Metrics { metrics, by, each } => {
             let granularity = each.map_or(Some(Granularity::Unspecified), |each| {

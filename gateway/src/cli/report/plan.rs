@@ -1,0 +1,182 @@
+//! `bespoke report plan`: what a plan is, what it promised and what it brought, for people who sell.
+
+use chassis::client::Channel;
+use proto::common::v1::{Channel as Place, Interval};
+use proto::evaluator::v1::strategy_service_client::StrategyServiceClient;
+use proto::evaluator::v1::{GetPlanRequest, GetPlanResponse, MeasuredOutcome, PlanState, Strategy};
+
+use crate::cli::{Failure, show};
+
+pub(super) async fn print(plan_id: String, gateway: Channel, json: bool) -> Result<(), Failure> {
+    let request = GetPlanRequest { plan_id };
+    let plan = StrategyServiceClient::new(gateway).get_plan(request).await?.into_inner();
+    if json {
+        return show::json(&plan);
+    }
+    show::line(&lines(&plan).join("\n"));
+    Ok(())
+}
+
+/// The report, line by line.
+fn lines(plan: &GetPlanResponse) -> Vec<String> {
+    let budget = plan.budget.clone().unwrap_or_default();
+    let money = |minor_units: f64| show::amount(minor_units, &budget.currency_code);
+    let range = |interval: &Interval| {
+        format!("{} [{}, {}]", money(interval.estimate), money(interval.lower), money(interval.upper))
+    };
+    let state = match plan.state() {
+        PlanState::Active => "decides now",
+        PlanState::Proposed => "proposed, not active",
+        PlanState::FallenBack => "fell back to the safe default: its promises failed",
+        PlanState::Ended | PlanState::Unspecified => "has ended",
+    };
+    let mut lines = vec![format!("Plan {}: {state}", plan.plan_id)];
+    lines.push(format!("  budget       {}", money(budget.minor_units as f64)));
+    if !plan.model_version.is_empty() {
+        lines.push(format!("  decides by   {}", plan.model_version));
+    }
+    if let Some(expected) = &plan.expected {
+        lines.push("Promised when it was made".into());
+        let rows = [("extra profit", &expected.profit), ("discounts", &expected.cost)];
+        lines.extend(
+            rows.iter().filter_map(|(name, value)| Some(format!("  {name:<12} {}", range(value.as_ref()?)))),
+        );
+        if let Some(sales) = &expected.conversions {
+            lines.push(format!(
+                "  extra sales  {:.0} [{:.0}, {:.0}]",
+                sales.estimate, sales.lower, sales.upper
+            ));
+        }
+    }
+    if !plan.strategies.is_empty() {
+        lines.push("Whom it offers what, the best first".into());
+    }
+    for (strategy, place) in plan.strategies.iter().zip(1..) {
+        lines.push(format!("  {place}. {}", headline(strategy)));
+        if let Some(expected) = &strategy.expected {
+            let [profit, cost] = [&expected.profit, &expected.cost];
+            let told = |value: &Option<Interval>| value.as_ref().map_or_else(|| "unknown".into(), range);
+            lines.push(format!("     extra profit {}, discounts {}", told(profit), told(cost)));
+        }
+        lines.extend(strategy.reasons.iter().map(|reason| format!("     because {reason}")));
+        if let Some(taken) = strategy.displacement.as_ref().filter(|taken| taken.full_price_buyers > 0.0) {
+            lines.push(format!(
+                "     of these {:.0} would have bought anyway and save {}",
+                taken.full_price_buyers,
+                money(taken.discount_to_them)
+            ));
+        }
+    }
+    if let Some(measured) = plan.measured.as_ref().filter(|measured| measured.decisions > 0) {
+        lines.push(format!("Measured over {} decisions", measured.decisions));
+        let share = measured.spend as f64 / (budget.minor_units as f64).max(1.0);
+        lines.push(format!("  offers       {} made, {} redeemed", measured.offers, measured.redeemed));
+        let spend = money(measured.spend as f64);
+        lines.push(format!("  discounts    {spend}, {:.1} % of the budget", 100.0 * share));
+        if let (Some(profit), Some(promised)) = (&measured.profit, &measured.promised_profit) {
+            lines.push(format!("  extra profit {}", range(profit)));
+            lines.push(format!(
+                "  promised     {} for the same decisions: {}",
+                range(promised),
+                kept(profit, promised)
+            ));
+        }
+        lines.extend(trust(measured));
+    } else {
+        lines.push("Nothing is measured yet: it has decided nothing".into());
+    }
+    if plan.flagged {
+        lines.push(format!("Warning: {}", plan.why));
+    }
+    lines
+}
+
+fn headline(strategy: &Strategy) -> String {
+    let named = |text: &str, none: &str| if text.is_empty() { none.to_owned() } else { text.to_owned() };
+    let place = match strategy.channel() {
+        Place::Unspecified => "every channel".to_owned(),
+        place => place.as_str_name().trim_start_matches("CHANNEL_").to_lowercase(),
+    };
+    let angle =
+        if strategy.angle.is_empty() { String::new() } else { format!(", told by {}", strategy.angle) };
+    format!(
+        "{} ({} people): {} by {place}{angle}",
+        named(&strategy.segment_id, "everybody"),
+        strategy.audience_size,
+        named(&strategy.offer_id, "no offer")
+    )
+}
+
+/// Whether the promise was kept, as far as chance lets one say.
+fn kept(measured: &Interval, promised: &Interval) -> &'static str {
+    if measured.upper < promised.lower {
+        "less than promised"
+    } else if measured.lower > promised.upper {
+        "more than promised"
+    } else {
+        "as promised, within chance"
+    }
+}
+
+fn trust(measured: &MeasuredOutcome) -> Vec<String> {
+    vec![
+        format!(
+            "  predictions  off by {:.2} points of probability on average",
+            100.0 * measured.calibration_error
+        ),
+        format!("  intervals    held in {:.0} % of the tenths checked", 100.0 * measured.coverage),
+    ]
+}
+
+#[cfg(test)]
+mod tests {
+    use proto::common::v1::Money;
+    use proto::evaluator::v1::ExpectedOutcome;
+
+    use super::*;
+
+    fn interval(estimate: f64, half: f64) -> Interval {
+        Interval { estimate, lower: estimate - half, upper: estimate + half, level: 0.95 }
+    }
+
+    #[test]
+    fn a_marketer_reads_promise_outcome_and_warning() {
+        let plan = GetPlanResponse {
+            plan_id: "p-1".into(),
+            state: PlanState::FallenBack.into(),
+            budget: Some(Money { currency_code: "USD".into(), minor_units: 100_000 }),
+            strategies: vec![Strategy {
+                segment_id: "hunters".into(),
+                channel: Place::Push.into(),
+                offer_id: "ten-percent".into(),
+                audience_size: 1_200,
+                expected: Some(ExpectedOutcome {
+                    profit: Some(interval(5_000.0, 100.0)),
+                    ..ExpectedOutcome::default()
+                }),
+                ..Strategy::default()
+            }],
+            measured: Some(MeasuredOutcome {
+                decisions: 900,
+                spend: 25_000,
+                profit: Some(interval(1_000.0, 500.0)),
+                promised_profit: Some(interval(5_000.0, 1_000.0)),
+                ..MeasuredOutcome::default()
+            }),
+            flagged: true,
+            why: "it brought less than it promised".into(),
+            ..GetPlanResponse::default()
+        };
+        let text = lines(&plan).join("\n");
+        for told in [
+            "Plan p-1: fell back",
+            "1. hunters (1200 people): ten-percent by push",
+            "USD 50.00 [USD 49.00, USD 51.00]",
+            "USD 250.00, 25.0 % of the budget",
+            "for the same decisions: less than promised",
+            "Warning: it brought less than it promised",
+        ] {
+            assert!(text.contains(told), "{told:?} is not in\n{text}");
+        }
+    }
+}

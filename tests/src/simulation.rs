@@ -1,0 +1,43 @@
+//! The simulated shop: shoppers with known tastes, offers with known effects, and the best that could be made of them.
+//!
+//! What a visit brings under each offer is a known expectation, so the profit of any policy, and of the best one
+//! under a budget, is exact; what the product knows is the visits it decided and what came of them, over gRPC.
+//! Chance is drawn once a visit and shared by all policies: they differ by what they decide, not by luck.
+
+pub mod book;
+pub mod offers;
+pub mod oracle;
+pub mod play;
+pub mod score;
+pub mod speak;
+pub mod taste;
+pub mod world;
+
+use clap::Args;
+
+/// How large, how long, and under which budget.
+#[derive(Debug, Clone, Args)]
+pub struct Settings {
+    /// Shoppers.
+    #[arg(long, default_value_t = 20_000)]
+    pub shoppers: usize,
+    /// Days played.
+    #[arg(long, default_value_t = 30)]
+    pub days: u32,
+    /// Days at the beginning in which offers are uniformly random, for there is nothing to learn from yet.
+    #[arg(long, default_value_t = 1)]
+    pub explore_days: u32,
+    /// Most days after which the effect model is trained and the plan made anew; at first, when every day tells much
+    /// that is new, it is sooner.
+    #[arg(long, default_value_t = 5)]
+    pub replan_days: u32,
+    /// Share of shoppers who come on a day.
+    #[arg(long, default_value_t = 0.5)]
+    pub visit_rate: f64,
+    /// The budget, as a share of what the best policy without one would spend.
+    #[arg(long, default_value_t = 0.6)]
+    pub budget_share: f64,
+    /// Seed of all chance.
+    #[arg(long, default_value_t = 7)]
+    pub seed: u64,
+}

@@ -1,0 +1,128 @@
+//! The month as the product decides it.
+
+use anyhow::Context as _;
+use chrono::Utc;
+use futures::stream::{self, StreamExt as _, TryStreamExt as _};
+use proto::evaluator::v1::Strategy;
+
+use super::Settings;
+use super::book::Book;
+use super::offers::OFFERS;
+use super::speak::{Line, Told};
+use super::world::{Arm, Visit, World};
+
+/// Seconds in a day.
+const DAY: i64 = 86_400;
+/// Visits whose outcome is told together: the product hears of its spend several times an hour.
+const TOGETHER: usize = 250;
+/// Decisions asked for at once.
+const AT_ONCE: usize = 32;
+
+/// What the product made of the month.
+pub struct Played {
+    /// The whole month.
+    pub book: Book,
+    /// Its first days, decided by chance.
+    pub exploring: Book,
+    /// Visits of shoppers held out.
+    pub held_out: u64,
+    /// Most that was spent at any time, of the budget.
+    pub spent: i64,
+    /// Begin and end of the month, seconds since 1970.
+    pub span: (i64, i64),
+    /// The last plan.
+    pub plan_id: String,
+    /// Its strategies.
+    pub strategies: Vec<Strategy>,
+}
+
+/// Plays the month through `line` under `budget`. `say` is told how it goes.
+pub async fn play(
+    world: &World,
+    settings: &Settings,
+    budget: i64,
+    line: &Line,
+    say: &(dyn Fn(String) + Sync),
+) -> anyhow::Result<Played> {
+    // The month ended yesterday: nothing the product is told lies in the future.
+    let begin = Utc::now().timestamp().div_euclid(DAY) * DAY - (i64::from(settings.days) + 1) * DAY;
+    let end = begin + i64::from(settings.days) * DAY;
+    line.tell_offers().await?;
+    let mut played = Played {
+        book: Book::default(),
+        exploring: Book::default(),
+        held_out: 0,
+        spent: 0,
+        span: (begin, end),
+        plan_id: String::new(),
+        strategies: Vec::new(),
+    };
+    let mut planned = settings.explore_days;
+    for day in 0..settings.days {
+        let morning = begin + i64::from(day) * DAY;
+        if day == planned {
+            // Again when there is half as much again to learn from.
+            planned += (day / 2).clamp(1, settings.replan_days.max(1));
+            let trained = line.train(settings.seed + u64::from(day)).await.context("training failed")?;
+            let left = (budget - played.book.discount).max(0);
+            let plan = line.plan(left, morning, end).await.context("no plan was made")?;
+            say(format!(
+                "day {day}: trained {trained:?}; plan {} of {} strategies",
+                plan.plan_id,
+                plan.strategies.len()
+            ));
+            (played.plan_id, played.strategies) = (plan.plan_id, plan.strategies);
+        }
+        let visits = world.visits(day);
+        let pause = DAY as f64 / visits.len().max(1) as f64;
+        for (part, together) in visits.chunks(TOGETHER).enumerate() {
+            let numbered: Vec<(usize, Visit)> =
+                together.iter().enumerate().map(|(place, visit)| (part * TOGETHER + place, *visit)).collect();
+            let told: Vec<Told> = stream::iter(numbered)
+                .map(|(place, visit)| {
+                    decide(world, line, visit, place, morning + (place as f64 * pause) as i64)
+                })
+                .buffered(AT_ONCE)
+                .try_collect()
+                .await?;
+            for (visit, told) in together.iter().zip(&told) {
+                let arm = arm(told)?;
+                played.book.enter(world, visit, arm);
+                if day < settings.explore_days {
+                    played.exploring.enter(world, visit, arm);
+                }
+                played.held_out += u64::from(told.made.in_holdout);
+            }
+            line.record(&told).await?;
+        }
+        played.spent = played.book.discount;
+        say(format!("day {day}: profit {} spent {} of {budget}", played.book.profit, played.spent));
+    }
+    Ok(played)
+}
+
+async fn decide(world: &World, line: &Line, visit: Visit, place: usize, at: i64) -> anyhow::Result<Told> {
+    let shopper = &world.shoppers[visit.shopper];
+    let features = shopper.features();
+    // A seed of its own for every visit: 0 would mean none.
+    let seed = u64::from(visit.day) * 1_000_000 + place as u64 + 1;
+    let made = line.decide(&shopper.id, at, &features, seed).await?;
+    let mut told = Told {
+        id: format!("visit-{}-{place}", visit.day),
+        user: shopper.id.clone(),
+        at,
+        features,
+        made,
+        sale: None,
+    };
+    told.sale = world.outcome(&visit, arm(&told)?);
+    Ok(told)
+}
+
+fn arm(told: &Told) -> anyhow::Result<Arm> {
+    let Some(offer) = &told.made.offer else { return Ok(None) };
+    let place = OFFERS.iter().position(|known| *known == offer.offer_id);
+    place
+        .map(Some)
+        .with_context(|| format!("the product decided on {}, which this shop does not have", offer.offer_id))
+}
