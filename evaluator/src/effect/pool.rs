@@ -1,17 +1,21 @@
 use super::model::Estimate;
 
+/// Least variance: that of effects known for certain, such as nothing from nothing bought; its square is still a number.
+const LEAST: f64 = 1e-150;
+
 /// Draws `raw` effects towards their common mean: DerSimonian and Laird's (1986) spread between treatments, then the
 /// normal posterior of each. The second is what to expect of one more treatment.
 pub(super) fn pool(raw: &[Estimate]) -> (Vec<Estimate>, Estimate) {
-    let weights: Vec<f64> = raw.iter().map(|e| e.variance.max(f64::MIN_POSITIVE).recip()).collect();
+    let weights: Vec<f64> = raw.iter().map(|e| e.variance.max(LEAST).recip()).collect();
     let total: f64 = weights.iter().sum();
     let mean = raw.iter().zip(&weights).map(|(e, w)| e.mean * w).sum::<f64>() / total;
     let heterogeneity: f64 = raw.iter().zip(&weights).map(|(e, w)| w * (e.mean - mean).powi(2)).sum();
     let scale = total - weights.iter().map(|w| w * w).sum::<f64>() / total;
     let spread =
         if scale > 0.0 { ((heterogeneity - (raw.len() as f64 - 1.0)) / scale).max(0.0) } else { 0.0 };
-    let centre_variance = raw.iter().map(|e| (e.variance + spread).recip()).sum::<f64>().recip();
-    let centre = raw.iter().map(|e| e.mean / (e.variance + spread)).sum::<f64>() * centre_variance;
+    let marginal = |e: &Estimate| (e.variance + spread).max(LEAST);
+    let centre_variance = raw.iter().map(|e| marginal(e).recip()).sum::<f64>().recip();
+    let centre = raw.iter().map(|e| e.mean / marginal(e)).sum::<f64>() * centre_variance;
     let posterior = |e: &Estimate| {
         let own = if e.variance + spread > 0.0 { spread / (e.variance + spread) } else { 1.0 };
         Estimate {
@@ -25,6 +29,16 @@ pub(super) fn pool(raw: &[Estimate]) -> (Vec<Estimate>, Estimate) {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn effects_known_for_certain_stay_finite() {
+        let certain = Estimate { mean: 0.0, variance: 0.0 };
+        let (own, unseen) = pool(&[certain, certain]);
+        assert!(
+            own.iter().chain([&unseen]).all(|e| e.mean == 0.0 && e.variance < 1e-100),
+            "{own:?} {unseen:?}"
+        );
+    }
 
     /// Two alike are one; two far apart stay themselves.
     #[test]

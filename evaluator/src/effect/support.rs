@@ -54,7 +54,8 @@ impl Support {
         }
         // The inverse, so that a distance is one product at prediction.
         support.factor = Cholesky::new(&correlation, columns).map(|found| Factor(found.inverse()));
-        let mut distances: Vec<f64> = rows.iter().map(|row| support.distance(row)).collect();
+        let mut distances: Vec<f64> =
+            (0..features.rows()).step_by(step).map(|row| support.distance(features.row(row))).collect();
         distances.sort_by(f64::total_cmp);
         let at = ((1.0 - OUTSIDE) * distances.len() as f64) as usize;
         support.most = distances.get(at.min(distances.len().saturating_sub(1))).copied().unwrap_or(0.0)
@@ -64,14 +65,14 @@ impl Support {
         support
     }
 
-    /// Whether a row lies outside what was seen: its Mahalanobis distance, missing values counting as the mean, is
-    /// half as far again as all but a thousandth of the training rows'.
+    /// Whether a row lies outside what was seen: its Mahalanobis distance is half as far again as all but a thousandth of
+    /// the training rows'. Where values are missing, the farthest of the others stands for the distance.
     pub fn is_outside(&self, row: &[f64]) -> bool {
         // A feature that never varied says nothing until it takes another value.
         let moved = row.iter().zip(self.means.iter().zip(&self.deviations)).any(|(value, (mean, sd))| {
             *sd <= 0.0 && !value.is_nan() && (value - mean).abs() > 1e-9 * mean.abs().max(1.0)
         });
-        moved || self.distance(&self.standard(row)) > self.most
+        moved || self.distance(row) > self.most
     }
 
     /// Value that stands in for a feature.
@@ -86,12 +87,16 @@ impl Support {
             .collect()
     }
 
-    fn distance(&self, standard: &[f64]) -> f64 {
+    fn distance(&self, row: &[f64]) -> f64 {
         let Some(Factor(inverse)) = &self.factor else { return 0.0 };
+        let standard = self.standard(row);
+        if row.iter().any(|value| value.is_nan()) {
+            return standard.iter().fold(0.0, |most, z| f64::max(most, z * z));
+        }
         let n = standard.len();
         (0..n)
             .map(|i| {
-                let along: f64 = inverse[i * n..(i + 1) * n].iter().zip(standard).map(|(c, x)| c * x).sum();
+                let along: f64 = inverse[i * n..(i + 1) * n].iter().zip(&standard).map(|(c, x)| c * x).sum();
                 standard[i] * along
             })
             .sum()

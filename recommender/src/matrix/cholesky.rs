@@ -123,6 +123,8 @@ fn invert_lower(mut lower: ArrayViewMut2<f32>) {
     let n = lower.nrows();
     if n > BLOCK / 2 {
         let middle = if n > BLOCK { (n / 2).next_multiple_of(BLOCK / 2).min(n - 1) } else { n / 2 };
+        // What the factorisation left above the diagonal must not enter the products.
+        lower.slice_mut(s![..middle, middle..]).fill(0.0);
         invert_lower(lower.slice_mut(s![..middle, ..middle]));
         invert_lower(lower.slice_mut(s![middle.., middle..]));
         let left = lower.slice(s![middle.., ..middle]).dot(&lower.slice(s![..middle, ..middle]));
