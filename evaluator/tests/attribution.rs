@@ -1,7 +1,5 @@
 //! Attribution and behaviour: over a socket, and as the batch tool reads them from files.
 
-mod support;
-
 use std::path::Path;
 use std::process::Command;
 use std::sync::Arc;
@@ -15,7 +13,7 @@ use proto::evaluator::v1::{
     AnalyseCohortsRequest, AnalyseFunnelRequest, AttributeRequest, AttributionModel, Granularity, Journey,
     MeasuredLift, RepeatRule,
 };
-use support::{at, event, ingest, refused, served};
+use crate::support::{at, event, ingest, refused, served};
 
 fn journey(touches: &[&str], conversions: f64, value: f64) -> Journey {
     let touches = touches.iter().map(ToString::to_string).collect();

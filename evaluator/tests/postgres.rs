@@ -1,8 +1,8 @@
 //! The same journey on PostgreSQL at 127.0.0.1:5432, in a database of its own. Fails where there is none.
 
-mod support;
-
 use sea_orm::{ConnectionTrait as _, Database};
+
+use crate::support;
 
 const SERVER: &str = "postgres://postgres@127.0.0.1:5432";
 

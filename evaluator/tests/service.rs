@@ -1,13 +1,11 @@
 //! The evaluator over a real socket.
 
-mod support;
-
 use std::collections::HashMap;
 use std::time::Instant;
 
 use proto::common::v1::{Channel, Event, EventKind, Offer, OfferKind};
 use proto::evaluator::v1::*;
-use support::*;
+use crate::support::*;
 use tonic::Code;
 
 #[tokio::test]

@@ -1,7 +1,5 @@
 //! What is wrong is refused by name, and nothing of it is stored.
 
-mod support;
-
 use bespoke_tests::sandbox::{Sandbox, Words};
 use proto::common::v1::{Event, EventKind, Money, Purchase};
 use proto::evaluator::v1::ListExperimentsRequest;
@@ -9,7 +7,7 @@ use proto::evaluator::v1::experiment_service_client::ExperimentServiceClient;
 use proto::gateway::v1::PersonaliseRequest;
 use proto::recommender::v1::ListModelsRequest;
 use proto::recommender::v1::recommender_service_client::RecommenderServiceClient;
-use support::{ask, at, event, fields, import, now, purchase, request, small_shop, track};
+use crate::support::{ask, at, event, fields, import, now, purchase, request, small_shop, track};
 use tonic::Code;
 
 #[tokio::test(flavor = "multi_thread")]

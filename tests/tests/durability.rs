@@ -1,13 +1,11 @@
 //! `kill -9` of the gateway after an acknowledgement: what it acknowledged arrives.
 
-mod support;
-
 use std::path::Path;
 
 use bespoke_tests::processes::Process;
 use chassis::client::{ClientConfig, connect};
 use proto::common::v1::EventKind;
-use support::{arrived, event, track};
+use crate::support::{arrived, event, track};
 
 fn settings(folder: &Path, name: &str) -> Vec<String> {
     let file = folder.join(format!("{name}.db"));

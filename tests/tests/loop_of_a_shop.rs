@@ -1,7 +1,5 @@
 //! The whole loop on a grocer's year with the real model: import, train, personalise, track, measure.
 
-mod support;
-
 use std::time::{Duration, Instant};
 
 use bespoke_tests::sandbox::{Sandbox, Words};
@@ -9,7 +7,7 @@ use proto::common::v1::{DegradationCause, EventKind};
 use proto::evaluator::v1::QueryMetricsRequest;
 use proto::evaluator::v1::metric_service_client::MetricServiceClient;
 use proto::generator::v1::CopySource;
-use support::{ask, complete_journey, event, has, ids, request, track, train};
+use crate::support::{ask, complete_journey, event, has, ids, request, track, train};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn behaviour_becomes_content_and_content_becomes_measured_behaviour() {

@@ -1,6 +1,6 @@
 //! A served evaluator, and the journey every database must bear.
 
-#![allow(dead_code, clippy::unnecessary_wraps, missing_docs, clippy::missing_panics_doc, unreachable_pub)]
+#![allow(clippy::unnecessary_wraps, missing_docs, clippy::missing_panics_doc, unreachable_pub)]
 
 use std::collections::HashMap;
 

@@ -24,10 +24,10 @@ pub(super) fn joint() -> Settings {
 pub(super) fn axes(start: &Settings, items: usize) -> Vec<Axis> {
     match start.algorithm() {
         Algorithm::Svd => vec![
+            // Each scale is a factorisation of its own: first, so that it turns slowest.
+            axis("item_scale", &[0.35, 0.0, 0.7]),
             axis("rank", &[30.0, 50.0, 100.0, 200.0]),
-            axis("recency", &[0.0, 0.02, 0.1, 0.2, 0.4]),
-            axis("item_scale", &[0.0, 0.3, 0.6]),
-            axis("rank", &[30.0, 50.0, 100.0, 200.0]),
+            axis("recency", &[0.0, 0.02, 0.1, 0.2]),
         ],
         Algorithm::Als => vec![
             axis("alpha", &[1.0, 40.0]),

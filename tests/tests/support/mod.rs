@@ -1,5 +1,5 @@
 //! What the journeys share.
-#![allow(dead_code, missing_docs, unreachable_pub, clippy::unwrap_used, clippy::unnecessary_wraps)]
+#![allow(missing_docs, unreachable_pub, clippy::unwrap_used, clippy::unnecessary_wraps)]
 
 use std::time::{Duration, Instant};
 

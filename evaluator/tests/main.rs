@@ -1,0 +1,12 @@
+//! The evaluator from outside: over a socket, by its command line, against published figures.
+//!
+//! One program: linking the whole tree once a file took longer than the tests.
+
+mod attribution;
+mod growthbook;
+mod moments;
+mod planning;
+mod postgres;
+mod service;
+mod strategy;
+mod support;

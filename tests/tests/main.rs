@@ -1,0 +1,10 @@
+//! Journeys through the four services.
+//!
+//! One program: linking the whole tree once a file took longer than the tests.
+
+mod bad_input;
+mod durability;
+mod faults;
+mod loop_of_a_shop;
+mod simulated_shop;
+mod support;
