@@ -23,6 +23,9 @@ postgres() {
     exit 1
 }
 
+# Nothing is built twice here, and what incremental builds keep for the next time is as large as the rest.
+export CARGO_INCREMENTAL=0
+
 postgres
 say "building"
 cargo build --workspace --bins --locked

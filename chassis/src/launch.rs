@@ -1,8 +1,7 @@
 //! From settings to a listening process, and back down again when the platform asks.
 
-use std::future::Future;
-
 use anyhow::Context as _;
+use futures::future::BoxFuture;
 use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::sync::CancellationToken;
@@ -10,16 +9,18 @@ use tokio_util::sync::CancellationToken;
 use crate::server::ServerConfig;
 use crate::telemetry::{self, TelemetryConfig};
 
+/// A service that serves until it is told to stop.
+pub type Running = BoxFuture<'static, anyhow::Result<()>>;
+
 /// Runs one service as this process: telemetry, a bound listener, and `run` until SIGTERM or SIGINT.
-pub async fn serve<F, Fut>(
+pub async fn serve<F>(
     service: &'static str,
     server: &ServerConfig,
     telemetry: &TelemetryConfig,
     run: F,
 ) -> anyhow::Result<()>
 where
-    F: FnOnce(TcpListener, CancellationToken) -> Fut,
-    Fut: Future<Output = anyhow::Result<()>>,
+    F: FnOnce(TcpListener, CancellationToken) -> Running,
 {
     let guard = telemetry::init(service, telemetry)?;
     let listener = TcpListener::bind(&server.listen)

@@ -9,6 +9,7 @@ pub mod experiment;
 pub mod metric;
 pub mod policy;
 pub mod pool;
+pub mod program;
 pub mod service;
 pub mod stats;
 pub mod store;
@@ -18,6 +19,7 @@ use std::sync::Arc;
 
 use anyhow::Context as _;
 use chassis::auth::Pseudonymiser;
+use chassis::launch::Running;
 use chassis::server::Server;
 use proto::evaluator::v1::attribution_service_server::AttributionServiceServer;
 use proto::evaluator::v1::decision_service_server::DecisionServiceServer;
@@ -31,7 +33,13 @@ use tokio_util::sync::CancellationToken;
 pub use config::Config;
 
 /// Serves on `listener` until `shutdown`; the database is open and migrated before the first call is taken.
-pub async fn run(config: Config, listener: TcpListener, shutdown: CancellationToken) -> anyhow::Result<()> {
+///
+/// Boxed, so that the service is compiled here and not again in every program that runs it.
+pub fn run(config: Config, listener: TcpListener, shutdown: CancellationToken) -> Running {
+    Box::pin(serve(config, listener, shutdown))
+}
+
+async fn serve(config: Config, listener: TcpListener, shutdown: CancellationToken) -> anyhow::Result<()> {
     let base = Arc::new(service::Shared {
         store: store::Store::open(&config.store.url)
             .await

@@ -1,56 +1,5 @@
 //! `evaluator serve`, `evaluator migrate` and the batch tools.
 
-use std::io::Write as _;
-use std::process::ExitCode;
-
-use chassis::config::Flags;
-use clap::{Parser, Subcommand};
-use evaluator::{Config, cli};
-
-#[derive(Parser)]
-#[command(version, about = "What it brought and what it will bring")]
-struct Arguments {
-    #[command(subcommand)]
-    command: Command,
-}
-
-#[derive(Subcommand)]
-enum Command {
-    /// Serve until SIGTERM.
-    Serve(Flags),
-    /// Bring the database up to date and end.
-    Migrate(Flags),
-    /// Build the experiments' sums anew from the log.
-    Rebuild {
-        #[command(flatten)]
-        flags: Flags,
-        /// Print JSON.
-        #[arg(long)]
-        json: bool,
-    },
-    #[command(flatten)]
-    Tool(cli::Tool),
-}
-
-#[tokio::main]
-async fn main() -> anyhow::Result<ExitCode> {
-    match Arguments::parse().command {
-        Command::Serve(flags) => {
-            let config: Config = chassis::config::load("evaluator", &flags)?;
-            let (server, telemetry) = (config.server.clone(), config.telemetry.clone());
-            let run = |listener, stop| evaluator::run(config, listener, stop);
-            chassis::launch::serve("evaluator", &server, &telemetry, run).await?;
-        }
-        Command::Migrate(flags) => {
-            let config: Config = chassis::config::load("evaluator", &flags)?;
-            evaluator::store::Store::open(&config.store.url).await?;
-        }
-        Command::Rebuild { flags, json } => {
-            let config: Config = chassis::config::load("evaluator", &flags)?;
-            let store = evaluator::store::Store::open(&config.store.url).await?;
-            writeln!(std::io::stdout(), "{}", cli::print_rebuild(&store, json).await?)?;
-        }
-        Command::Tool(tool) => return Ok(cli::run(tool)),
-    }
-    Ok(ExitCode::SUCCESS)
+fn main() -> anyhow::Result<std::process::ExitCode> {
+    evaluator::program::main()
 }

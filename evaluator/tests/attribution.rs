@@ -4,6 +4,7 @@ use std::path::Path;
 use std::process::Command;
 use std::sync::Arc;
 
+use crate::support::{at, event, ingest, refused, served};
 use parquet::data_type::{ByteArray, ByteArrayType, DoubleType};
 use parquet::file::properties::WriterProperties;
 use parquet::file::writer::SerializedFileWriter;
@@ -13,7 +14,6 @@ use proto::evaluator::v1::{
     AnalyseCohortsRequest, AnalyseFunnelRequest, AttributeRequest, AttributionModel, Granularity, Journey,
     MeasuredLift, RepeatRule,
 };
-use crate::support::{at, event, ingest, refused, served};
 
 fn journey(touches: &[&str], conversions: f64, value: f64) -> Journey {
     let touches = touches.iter().map(ToString::to_string).collect();

@@ -1,11 +1,11 @@
 //! The sums beside the log: exact after whatever order things are told in, and the same when built anew.
 
+use crate::support::*;
 use chassis::config::Secret;
 use evaluator::cli::digest;
 use evaluator::store::Store;
 use proto::common::v1::{Channel, EventKind};
 use proto::evaluator::v1::*;
-use crate::support::*;
 
 fn decision(id: &str, user: &str, variant: &str, seconds: i64, channel: Channel) -> Decision {
     let assignment = Assignment {

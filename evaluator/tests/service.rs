@@ -3,9 +3,9 @@
 use std::collections::HashMap;
 use std::time::Instant;
 
+use crate::support::*;
 use proto::common::v1::{Channel, Event, EventKind, Offer, OfferKind};
 use proto::evaluator::v1::*;
-use crate::support::*;
 use tonic::Code;
 
 #[tokio::test]

@@ -1,10 +1,10 @@
 //! From a log to a plan that decides: train, generate, activate, decide, and what refuses to.
 
+use crate::support::*;
 use proto::common::v1::{Channel, Event, EventKind, Money, Offer, OfferKind, Purchase};
 use proto::evaluator::v1::*;
 use rand::rngs::StdRng;
 use rand::{Rng as _, SeedableRng as _};
-use crate::support::*;
 use tonic::{Code, Status};
 
 #[allow(clippy::unnecessary_wraps)] // Fields of messages are optional.

@@ -21,7 +21,7 @@ pub use failure::Failure;
 /// `bespoke`'s arguments.
 #[derive(Debug, Parser)]
 #[command(name = "bespoke", version, about = "Talks to a Bespoke gateway")]
-pub struct Arguments {
+struct Arguments {
     /// The gateway.
     #[arg(long, global = true, env = "BESPOKE_GATEWAY", default_value = "http://127.0.0.1:7000")]
     gateway: String,
@@ -44,8 +44,10 @@ enum Command {
     Report(report::Arguments),
 }
 
-/// Runs the command; messages go to standard error, results to standard output.
-pub async fn run(arguments: Arguments) -> ExitCode {
+/// Does what the command line asks; messages go to standard error, results to standard output.
+#[tokio::main]
+pub async fn main() -> ExitCode {
+    let arguments = Arguments::parse();
     let outcome = match gateway(&arguments.gateway) {
         Ok(channel) => match arguments.command {
             Command::Import(command) => import::run(command, channel, arguments.json).await,

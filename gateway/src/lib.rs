@@ -5,6 +5,7 @@ pub mod cli;
 pub mod config;
 pub mod outbox;
 pub mod personalise;
+pub mod program;
 pub mod proxy;
 pub mod service;
 pub mod store;
@@ -15,6 +16,7 @@ use std::sync::Arc;
 
 use anyhow::Context as _;
 use chassis::auth::Pseudonymiser;
+use chassis::launch::Running;
 use chassis::server::Server;
 use proto::gateway::v1::catalogue_service_server::CatalogueServiceServer;
 use proto::gateway::v1::event_service_server::EventServiceServer;
@@ -26,7 +28,13 @@ use tokio_util::sync::CancellationToken;
 pub use config::Config;
 
 /// Serves on `listener` until `shutdown`; the outbox is open before the first call is taken.
-pub async fn run(config: Config, listener: TcpListener, shutdown: CancellationToken) -> anyhow::Result<()> {
+///
+/// Boxed, so that the service is compiled here and not again in every program that runs it.
+pub fn run(config: Config, listener: TcpListener, shutdown: CancellationToken) -> Running {
+    Box::pin(serve(config, listener, shutdown))
+}
+
+async fn serve(config: Config, listener: TcpListener, shutdown: CancellationToken) -> anyhow::Result<()> {
     let store =
         store::Store::open(&config.store.url).await.context("the gateway's database cannot be opened")?;
     let upstream = upstream::Upstream::connect(&config).context("a service's address is wrong")?;

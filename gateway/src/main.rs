@@ -1,39 +1,5 @@
 //! `gateway serve` and `gateway migrate`.
 
-use chassis::config::Flags;
-use clap::{Parser, Subcommand};
-use gateway::Config;
-
-#[derive(Parser)]
-#[command(version, about = "The one way into Bespoke")]
-struct Arguments {
-    #[command(subcommand)]
-    command: Command,
-}
-
-#[derive(Subcommand)]
-enum Command {
-    /// Serve until SIGTERM.
-    Serve(Flags),
-    /// Bring the database up to date and end.
-    Migrate(Flags),
-}
-
-#[tokio::main]
-async fn main() -> anyhow::Result<()> {
-    match Arguments::parse().command {
-        Command::Serve(flags) => {
-            let config: Config = chassis::config::load("gateway", &flags)?;
-            let (server, telemetry) = (config.server.clone(), config.telemetry.clone());
-            chassis::launch::serve("gateway", &server, &telemetry, |listener, stop| {
-                gateway::run(config, listener, stop)
-            })
-            .await
-        }
-        Command::Migrate(flags) => {
-            let config: Config = chassis::config::load("gateway", &flags)?;
-            gateway::store::Store::open(&config.store.url).await?;
-            Ok(())
-        }
-    }
+fn main() -> anyhow::Result<()> {
+    gateway::program::main()
 }

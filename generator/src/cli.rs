@@ -16,7 +16,7 @@ use crate::{Config, fetch};
 /// What the program is asked to do.
 #[derive(Debug, Parser)]
 #[command(name = "generator", version, about = "In which words")]
-pub struct Arguments {
+struct Arguments {
     #[command(subcommand)]
     command: Command,
 }
@@ -125,9 +125,17 @@ struct Warm {
     flags: Flags,
 }
 
+/// Does what the command line asks; here and not in `main.rs`, so that the service is compiled once.
+///
+/// # Errors
+/// What kept it from being done.
+#[tokio::main]
+pub async fn main() -> anyhow::Result<()> {
+    Arguments::parse().run().await
+}
+
 impl Arguments {
-    /// Does it.
-    pub async fn run(self) -> anyhow::Result<()> {
+    async fn run(self) -> anyhow::Result<()> {
         match self.command {
             Command::Serve(flags) => {
                 let config: Config = chassis::config::load("generator", &flags)?;

@@ -18,6 +18,7 @@ pub mod writing;
 use std::time::Duration;
 
 use anyhow::Context as _;
+use chassis::launch::Running;
 use chassis::server::Server;
 use chrono::{TimeDelta, Utc};
 use proto::generator::v1::generator_service_server::GeneratorServiceServer;
@@ -27,7 +28,13 @@ use tokio_util::sync::CancellationToken;
 pub use config::Config;
 
 /// Serves on `listener` until `shutdown`. Templates answer while the model is being loaded.
-pub async fn run(config: Config, listener: TcpListener, shutdown: CancellationToken) -> anyhow::Result<()> {
+///
+/// Boxed, so that the service is compiled here and not again in every program that runs it.
+pub fn run(config: Config, listener: TcpListener, shutdown: CancellationToken) -> Running {
+    Box::pin(serve(config, listener, shutdown))
+}
+
+async fn serve(config: Config, listener: TcpListener, shutdown: CancellationToken) -> anyhow::Result<()> {
     let store =
         store::Store::open(&config.store.url).await.context("the generator's database cannot be opened")?;
     let stop = CancellationToken::new();

@@ -12,6 +12,7 @@ pub mod live;
 pub mod matrix;
 pub mod people;
 pub mod profile;
+pub mod program;
 pub mod rank;
 pub mod search;
 pub mod segment;
@@ -25,6 +26,7 @@ use std::time::Duration;
 
 use anyhow::Context as _;
 use chassis::auth::Pseudonymiser;
+use chassis::launch::Running;
 use chassis::server::Server;
 use proto::recommender::v1::recommender_service_server::RecommenderServiceServer;
 use tokio::net::TcpListener;
@@ -42,7 +44,13 @@ async fn open(config: &Config) -> anyhow::Result<(service::Recommender, live::Li
 }
 
 /// Serves on `listener` until `shutdown`.
-pub async fn run(config: Config, listener: TcpListener, shutdown: CancellationToken) -> anyhow::Result<()> {
+///
+/// Boxed, so that the service is compiled here and not again in every program that runs it.
+pub fn run(config: Config, listener: TcpListener, shutdown: CancellationToken) -> Running {
+    Box::pin(serve(config, listener, shutdown))
+}
+
+async fn serve(config: Config, listener: TcpListener, shutdown: CancellationToken) -> anyhow::Result<()> {
     let (service, live) = open(&config).await?;
     let stop = shutdown.child_token();
     let watch = tokio::spawn(live.watch(Duration::from_millis(config.models.watch_ms), stop));

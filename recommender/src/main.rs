@@ -1,45 +1,5 @@
 //! `recommender serve | migrate | train | evaluate | factorise | intent | lifetime`.
 
-use chassis::config::{Flags, load};
-use clap::Parser;
-use recommender::{Config, tools};
-
-#[derive(Parser)]
-#[command(version, about = "Which goods for this person now, and why")]
-enum Command {
-    /// Serve until SIGTERM.
-    Serve(Flags),
-    /// Bring the database up to date and end.
-    Migrate(Flags),
-    /// Train once on what is stored, promote where the model deserves it, and end.
-    Train(Flags),
-    /// Measure an algorithm on a file of interactions.
-    Evaluate(tools::EvaluateArgs),
-    /// Factorise a sparse matrix.
-    Factorise(tools::FactoriseArgs),
-    /// Choose, fit and measure a model of who will buy on a file of sessions.
-    Intent(tools::IntentArgs),
-    /// Tell what customers will bring from a file of orders or of summaries.
-    Lifetime(tools::LifetimeArgs),
-}
-
-#[tokio::main]
-async fn main() -> anyhow::Result<()> {
-    match Command::parse() {
-        Command::Serve(flags) => {
-            let config: Config = load("recommender", &flags)?;
-            let (server, telemetry) = (config.server.clone(), config.telemetry.clone());
-            let run = |listener, stop| recommender::run(config, listener, stop);
-            chassis::launch::serve("recommender", &server, &telemetry, run).await
-        }
-        Command::Migrate(flags) => {
-            let config: Config = load("recommender", &flags)?;
-            recommender::store::Store::open(&config.store.url).await.map(drop).map_err(Into::into)
-        }
-        Command::Train(flags) => recommender::train_once(&load("recommender", &flags)?).await.map(drop),
-        Command::Evaluate(tool) => tokio::task::block_in_place(|| tool.run()),
-        Command::Factorise(tool) => tokio::task::block_in_place(|| tool.run()),
-        Command::Intent(tool) => tokio::task::block_in_place(|| tool.run()),
-        Command::Lifetime(tool) => tokio::task::block_in_place(|| tool.run()),
-    }
+fn main() -> anyhow::Result<()> {
+    recommender::program::main()
 }

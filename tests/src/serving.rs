@@ -7,6 +7,7 @@ use std::io::Write as _;
 use std::time::{Duration, Instant};
 
 use anyhow::Context as _;
+use clap::Parser as _;
 use proto::common::v1::EventKind;
 use proto::recommender::v1::recommender_service_client::RecommenderServiceClient;
 use proto::recommender::v1::{IngestEventsRequest, RecommendRequest};
@@ -24,7 +25,7 @@ const CLICKS: usize = 100;
 /// How much of everything.
 #[derive(Debug, Clone, clap::Parser)]
 #[command(about = "Load on Recommend over gRPC, on 127.0.0.1; prints one JSON object")]
-pub struct Arguments {
+struct Arguments {
     /// Items in the catalogue.
     #[arg(long, default_value_t = 50_000)]
     items: u32,
@@ -51,12 +52,21 @@ pub struct Arguments {
     seed: u64,
 }
 
+/// Does what the command line asks.
+///
+/// # Errors
+/// What kept it from being done.
+#[tokio::main]
+pub async fn main() -> anyhow::Result<()> {
+    Arguments::parse().run().await
+}
+
 impl Arguments {
     /// Starts a recommender, fills and trains it, measures, and ends it.
     ///
     /// # Errors
     /// It does not start, or refuses a call.
-    pub async fn run(self) -> anyhow::Result<()> {
+    async fn run(self) -> anyhow::Result<()> {
         let folder = tempfile::tempdir()?;
         let settings = [
             "server.listen=127.0.0.1:0".to_owned(),

@@ -2,6 +2,7 @@
 
 pub mod demo;
 mod files;
+pub mod program;
 pub mod serve;
 mod services;
 

@@ -8,6 +8,7 @@ pub mod book;
 pub mod offers;
 pub mod oracle;
 pub mod play;
+pub mod program;
 pub mod score;
 pub mod speak;
 pub mod taste;

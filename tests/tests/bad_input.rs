@@ -1,5 +1,6 @@
 //! What is wrong is refused by name, and nothing of it is stored.
 
+use crate::support::{ask, at, event, fields, import, now, purchase, request, small_shop, track};
 use bespoke_tests::sandbox::{Sandbox, Words};
 use proto::common::v1::{Event, EventKind, Money, Purchase};
 use proto::evaluator::v1::ListExperimentsRequest;
@@ -7,7 +8,6 @@ use proto::evaluator::v1::experiment_service_client::ExperimentServiceClient;
 use proto::gateway::v1::PersonaliseRequest;
 use proto::recommender::v1::ListModelsRequest;
 use proto::recommender::v1::recommender_service_client::RecommenderServiceClient;
-use crate::support::{ask, at, event, fields, import, now, purchase, request, small_shop, track};
 use tonic::Code;
 
 #[tokio::test(flavor = "multi_thread")]

@@ -2,10 +2,10 @@
 
 use std::path::Path;
 
+use crate::support::{arrived, event, track};
 use bespoke_tests::processes::Process;
 use chassis::client::{ClientConfig, connect};
 use proto::common::v1::EventKind;
-use crate::support::{arrived, event, track};
 
 fn settings(folder: &Path, name: &str) -> Vec<String> {
     let file = folder.join(format!("{name}.db"));

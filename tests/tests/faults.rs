@@ -1,11 +1,11 @@
 //! Each service gone in turn: there is still an answer, and it says what is lesser about it.
 
+use crate::support::{ask, event, has, ids, import, request, small_shop, track, train};
 use bespoke_tests::sandbox::{Sandbox, Service, Words};
 use chassis::client::Channel;
 use proto::common::v1::DegradationCause::{Cold, Unavailable};
 use proto::common::v1::EventKind;
 use proto::generator::v1::CopySource;
-use crate::support::{ask, event, has, ids, import, request, small_shop, track, train};
 
 async fn moved_in() -> (Sandbox, Channel) {
     let sandbox = Sandbox::start(Words::Templates).await.expect("starts");

@@ -2,12 +2,12 @@
 
 use std::time::{Duration, Instant};
 
+use crate::support::{ask, complete_journey, event, has, ids, request, track, train};
 use bespoke_tests::sandbox::{Sandbox, Words};
 use proto::common::v1::{DegradationCause, EventKind};
 use proto::evaluator::v1::QueryMetricsRequest;
 use proto::evaluator::v1::metric_service_client::MetricServiceClient;
 use proto::generator::v1::CopySource;
-use crate::support::{ask, complete_journey, event, has, ids, request, track, train};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn behaviour_becomes_content_and_content_becomes_measured_behaviour() {

@@ -1,8 +1,5 @@
 //! Load on `Recommend` over gRPC: one recommender of its own on 127.0.0.1, filled, trained, measured, ended.
 
-use clap::Parser;
-
-#[tokio::main]
-async fn main() -> anyhow::Result<()> {
-    bespoke_tests::serving::Arguments::parse().run().await
+fn main() -> anyhow::Result<()> {
+    bespoke_tests::serving::main()
 }

@@ -1,0 +1,30 @@
+//! `shop demo` and `shop run`: the bundled shop on four services of its own.
+
+use clap::{Parser, Subcommand};
+
+#[derive(Parser)]
+#[command(about = "A real shop's year on the four services")]
+struct Arguments {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Import, train, personalise, learn from a click, measure; on free ports, then end.
+    Demo,
+    /// The same shop on 127.0.0.1:7000-7003 until Ctrl-C.
+    Run,
+}
+
+/// Does what the command line asks.
+///
+/// # Errors
+/// What kept it from being done.
+#[tokio::main]
+pub async fn main() -> anyhow::Result<()> {
+    match Arguments::parse().command {
+        Command::Demo => super::demo::run().await,
+        Command::Run => super::serve::run().await,
+    }
+}

@@ -1,0 +1,42 @@
+//! `simulation`: the simulated shop's month on the four services, judged; one JSON object on standard output.
+
+use std::io::Write as _;
+
+use super::Settings;
+use super::oracle::Month;
+use super::play::play;
+use super::score::score;
+use super::speak::Line;
+use super::world::World;
+use crate::sandbox::{Sandbox, Words};
+use anyhow::ensure;
+use clap::Parser;
+
+#[derive(Parser)]
+#[command(about = "A month of a simulated shop, decided by the product over gRPC")]
+struct Arguments {
+    #[command(flatten)]
+    settings: Settings,
+}
+
+/// Does what the command line asks.
+///
+/// # Errors
+/// What kept it from being done.
+#[tokio::main]
+pub async fn main() -> anyhow::Result<()> {
+    let settings = Arguments::parse().settings;
+    let world = World::new(&settings);
+    let month = Month::of(&world, settings.days);
+    let budget = (settings.budget_share * month.wanted()) as i64;
+    let sandbox = Sandbox::start(Words::Templates).await?;
+    let line = Line::new(sandbox.gateway()?);
+    let say = |text: String| {
+        let _ = writeln!(std::io::stderr(), "{text}");
+    };
+    let played = play(&world, &settings, budget, &line, &say).await?;
+    let score = score(&world, &settings, &month, budget, &played, &line).await?;
+    gateway::cli::show::line(&serde_json::to_string(&score)?);
+    ensure!(score.spent <= score.budget, "{} was spent of a budget of {}", score.spent, score.budget);
+    Ok(())
+}
