@@ -1,9 +1,12 @@
 //! Batch tools that need no server. Exit codes: 0 done, 1 refused, 2 usage.
 
 mod credits;
+mod encode;
 mod policy;
 mod rebuild;
 mod simulate;
+mod table;
+mod uplift;
 
 use std::fs::File;
 use std::io::Write as _;
@@ -70,6 +73,8 @@ pub enum Tool {
         #[arg(long)]
         json: bool,
     },
+    /// Say what a randomised campaign brought, and whom it moves.
+    Uplift(uplift::Arguments),
     /// Say what a policy would have brought, from a log.
     Policy {
         /// CSV with the columns action, propensity and reward.
@@ -93,6 +98,7 @@ pub fn run(tool: Tool) -> ExitCode {
         Tool::Simulate { experiments, looks, units, alpha, seed, json } => {
             simulate::print_simulation(&Plan { experiments, looks, units, alpha, seed }, json)
         }
+        Tool::Uplift(arguments) => uplift::print_uplift(&arguments),
         Tool::Policy { log, target, json } => policy::print_policy(&log, target.as_deref(), json),
     };
     match done {

@@ -17,6 +17,7 @@ pub mod spread;
 pub mod study;
 pub mod support;
 pub mod train;
+pub mod uplift;
 
 pub use model::{Estimate, Model, Prediction};
 

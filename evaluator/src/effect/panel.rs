@@ -45,6 +45,17 @@ impl Panel {
         counts
     }
 
+    /// The rows named, in that order.
+    #[must_use]
+    pub fn select(&self, rows: &[usize]) -> Self {
+        Self {
+            features: self.features.select(rows),
+            action: rows.iter().map(|&row| self.action[row]).collect(),
+            propensity: rows.iter().map(|&row| self.propensity[row]).collect(),
+            arms: self.arms.clone(),
+        }
+    }
+
     /// The features of a row as an S-learner takes them for `arm`: the row's own, one flag an arm, the arm's
     /// description, and for a linear model the products of the row's own with flags and description.
     pub(super) fn with_arm(&self, row: &[f64], arm: usize, products: bool) -> Vec<f64> {

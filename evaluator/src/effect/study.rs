@@ -1,5 +1,8 @@
 //! Learners compared and blended on rows none of them has seen.
 
+use rand::SeedableRng as _;
+use rand::rngs::StdRng;
+use rand::seq::SliceRandom as _;
 use rayon::prelude::*;
 
 use super::blend::{Moments, Weights};
@@ -77,6 +80,13 @@ struct Told {
     responses: Vec<Vec<f64>>,
     /// By arm from 1, by learner.
     effects: Vec<Vec<f64>>,
+}
+
+/// `count` folds of as many rows each, by chance.
+pub fn folds_of(rows: usize, count: usize, seed: u64) -> Vec<usize> {
+    let mut folds: Vec<usize> = (0..rows).map(|row| row % count).collect();
+    folds.shuffle(&mut StdRng::seed_from_u64(seed));
+    folds
 }
 
 /// Studies `target` with the rows' `folds` (numbers from 0 to below `count`).
