@@ -76,17 +76,7 @@ pub enum Tool {
     /// Say what a randomised campaign brought, and whom it moves.
     Uplift(uplift::Arguments),
     /// Say what a policy would have brought, from a log.
-    Policy {
-        /// CSV with the columns action, propensity and reward.
-        #[arg(long, value_name = "FILE")]
-        log: PathBuf,
-        /// The policy as JSON, such as {"push": 0.7, "none": 0.3}. Absent: every logged action alike.
-        #[arg(long, value_name = "JSON")]
-        target: Option<String>,
-        /// Print JSON.
-        #[arg(long)]
-        json: bool,
-    },
+    Policy(policy::Arguments),
 }
 
 /// Runs a tool.
@@ -99,7 +89,7 @@ pub fn run(tool: Tool) -> ExitCode {
             simulate::print_simulation(&Plan { experiments, looks, units, alpha, seed }, json)
         }
         Tool::Uplift(arguments) => uplift::print_uplift(&arguments),
-        Tool::Policy { log, target, json } => policy::print_policy(&log, target.as_deref(), json),
+        Tool::Policy(arguments) => policy::print_policy(&arguments),
     };
     match done {
         Ok(text) => match writeln!(std::io::stdout(), "{text}") {

@@ -240,7 +240,7 @@ impl Model {
 }
 
 /// A feature's value. A channel or the like that is not named is another one, not a missing one.
-pub(super) fn value(given: &BTreeMap<String, f64>, name: &str) -> f64 {
+pub(crate) fn value(given: &BTreeMap<String, f64>, name: &str) -> f64 {
     given.get(name).copied().unwrap_or(if name.contains(':') { 0.0 } else { f64::NAN })
 }
 

@@ -67,7 +67,7 @@ impl Panel {
 const MOST_PRODUCTS: usize = 160;
 
 /// See [`Panel::with_arm`].
-pub(super) fn with_arm(row: &[f64], arm: usize, arms: &[Vec<f64>], products: bool) -> Vec<f64> {
+pub(crate) fn with_arm(row: &[f64], arm: usize, arms: &[Vec<f64>], products: bool) -> Vec<f64> {
     let description = &arms[arm];
     let flags = arms.len() - 1;
     let mut out = Vec::with_capacity(row.len() * (1 + flags + description.len()) + flags + description.len());

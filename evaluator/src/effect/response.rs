@@ -59,17 +59,17 @@ impl Response {
 }
 
 /// What a response is fitted to: the rows' features and targets, alike in length.
-pub(super) struct Lesson<'a> {
-    pub(super) features: &'a Matrix,
-    pub(super) values: &'a [f64],
-    pub(super) objective: Objective,
-    pub(super) event: Option<&'a [f64]>,
-    pub(super) seed: u64,
+pub(crate) struct Lesson<'a> {
+    pub(crate) features: &'a Matrix,
+    pub(crate) values: &'a [f64],
+    pub(crate) objective: Objective,
+    pub(crate) event: Option<&'a [f64]>,
+    pub(crate) seed: u64,
 }
 
 impl Lesson<'_> {
     /// Fits `base`; an amount with an event in two parts.
-    pub(super) fn fit(&self, base: Base) -> Result<Response> {
+    pub(crate) fn fit(&self, base: Base) -> Result<Response> {
         let Some(event) = self.event else {
             return fit(base, self.features, self.values, self.objective, self.seed);
         };

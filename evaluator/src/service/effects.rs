@@ -1,6 +1,7 @@
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::pin::Pin;
 
+use boost::Matrix;
 use proto::common::v1::Channel;
 use proto::evaluator::v1 as wire;
 use proto::evaluator::v1::effect_service_server::EffectService;
@@ -14,9 +15,10 @@ use super::convert::{interval, span};
 use super::status::refuse;
 use super::{Base, training};
 use crate::effect::log::with_moment;
+use crate::effect::model::value as feature;
 use crate::effect::{Model, Prediction};
 use crate::error::Error;
-use crate::policy::{Evaluation, Logged, evaluate};
+use crate::policy::{Evaluation, Log, Logged, Policy, evaluate};
 use crate::stats::Interval;
 
 /// `EffectService`
@@ -87,19 +89,25 @@ impl EffectService for Effects {
     ) -> Result<Response<wire::EvaluatePolicyResponse>, Status> {
         let request = request.into_inner();
         let mut found = Violations::new();
-        let policy = target(&mut found, request.policy.as_ref());
+        let policy = Policy::everywhere(target(&mut found, request.policy.as_ref()));
         let (from, until) = span(&mut found, request.from.as_ref(), request.until.as_ref());
-        let mut log = logged(&mut found, &request.logged);
+        let mut rows = logged(&mut found, &request.logged);
         refuse(found)?;
-        if request.logged.is_empty() {
-            log = self.0.store.logged(from, until).await?;
-            if log.is_empty() {
+        let mut contexts: Vec<BTreeMap<String, f64>> =
+            request.logged.into_iter().map(|row| row.context.into_iter().collect()).collect();
+        if rows.is_empty() {
+            (rows, contexts) = self.0.store.logged(from, until).await?.into_iter().unzip();
+            if rows.is_empty() {
                 let text = "no decision with a propensity is stored in this span";
                 return Err(Error::precondition("NO_LOGGED_DECISIONS", text).into());
             }
         }
-        let answer = self.0.pool.run(move || answer(&evaluate(&log, &policy))).await?;
-        Ok(Response::new(answer))
+        let evaluated = move || {
+            let context = matrix(&contexts)?;
+            evaluate(&Log { rows, context }, &policy, SEED)
+        };
+        let found = self.0.pool.run(evaluated).await??;
+        Ok(Response::new(answer(&found)))
     }
 }
 
@@ -187,9 +195,28 @@ fn logged(found: &mut Violations, given: &[wire::LoggedDecision]) -> Vec<Logged>
     given.iter().enumerate().map(row).collect()
 }
 
+/// Seed of the folds an evaluation is made with: the same log gives the same answer.
+const SEED: u64 = 1;
+
+/// Features of all rows; one that no row names is left out.
+fn matrix(contexts: &[BTreeMap<String, f64>]) -> Result<Matrix, Error> {
+    let names: BTreeSet<&String> = contexts.iter().flat_map(BTreeMap::keys).collect();
+    let values =
+        contexts.iter().flat_map(|context| names.iter().map(|name| feature(context, name))).collect();
+    Matrix::new(values, contexts.len(), names.len())
+        .map_err(|error| Error::invalid("logged", "NOT_FINITE", error.to_string()))
+}
+
 fn answer(found: &Evaluation) -> wire::EvaluatePolicyResponse {
-    use wire::PolicyEstimator::{Dm, Dr, Ips, Snips};
-    let estimates = [(Ips, found.ips), (Snips, found.snips), (Dm, found.dm), (Dr, found.dr)];
+    use wire::PolicyEstimator::{Dm, Dr, Ips, Snips, SwitchDr};
+    let by = &found.estimates;
+    let estimates = [
+        (Ips, by.ips),
+        (Snips, by.snips),
+        (Dm, found.direct),
+        (Dr, by.dr),
+        (SwitchDr, by.switch_dr),
+    ];
     wire::EvaluatePolicyResponse {
         estimates: estimates
             .into_iter()
@@ -198,8 +225,8 @@ fn answer(found: &Evaluation) -> wire::EvaluatePolicyResponse {
                 value: Some(interval(value)),
             })
             .collect(),
-        effective_sample_size: found.effective_sample_size,
-        max_weight: found.max_weight,
+        effective_sample_size: by.effective_sample_size,
+        max_weight: by.max_weight,
         refused: found.why.is_some(),
         why: found.why.clone().unwrap_or_default(),
     }

@@ -140,7 +140,7 @@ pub(super) async fn replayed(base: &Shared, plan: &Plan, at: i64) -> Result<wire
         (replay(&ours), difference(&ours, &none))
     };
     let (found, over) = base.pool.run(work).await?;
-    if let Some(why) = found.why {
+    if let Some(why) = found.why() {
         let text = format!("the plan cannot be judged from the log: {why}");
         return Err(Error::precondition("PLAN_NOT_REPLAYABLE", text));
     }
@@ -152,7 +152,7 @@ pub(super) async fn replayed(base: &Shared, plan: &Plan, at: i64) -> Result<wire
         return Err(Error::precondition("PLAN_LOSES", text));
     }
     Ok(wire::PlanReplay {
-        value: Some(interval(found.value)),
+        value: Some(interval(found.dr)),
         over_no_offers: Some(interval(over)),
         effective_sample_size: found.effective_sample_size,
         max_weight: found.max_weight,

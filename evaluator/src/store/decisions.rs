@@ -1,4 +1,4 @@
-use std::collections::{BTreeSet, HashMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
 use proto::common::v1::EventKind;
 use sea_orm::sea_query::OnConflict;
@@ -9,6 +9,8 @@ use sea_orm::{
 
 use super::entity::{assignment, decision, event};
 use super::{DecisionRow, STATEMENT, Store, moments, unit};
+use crate::effect::NONE;
+use crate::effect::log::{Decided, with_moment};
 use crate::error::Result;
 use crate::metric::fact::Exposure;
 use crate::policy::Logged;
@@ -145,26 +147,13 @@ impl Store {
     }
 
     /// What was decided in a span outside hold-outs and what it brought: the offer or "none", its propensity, and 1
-    /// where a purchase answers the decision.
-    pub async fn logged(&self, from: Option<i64>, until: Option<i64>) -> Result<Vec<Logged>> {
-        let mut query = decision::Entity::find()
-            .select_only()
-            .columns([
-                decision::Column::DecisionId,
-                decision::Column::OfferId,
-                decision::Column::OfferPropensity,
-            ])
-            .filter(decision::Column::InHoldout.eq(false))
-            .filter(decision::Column::OfferPropensity.gt(0.0));
-        if let Some(from) = from {
-            query = query.filter(decision::Column::DecidedAt.gte(from));
-        }
-        if let Some(until) = until {
-            query = query.filter(decision::Column::DecidedAt.lt(until));
-        }
-        let query =
-            query.order_by_asc(decision::Column::DecidedAt).order_by_asc(decision::Column::DecisionId);
-        let rows: Vec<(String, String, f64)> = query.into_tuple().all(&self.db).await?;
+    /// where a purchase answers the decision; with what it was decided by.
+    pub async fn logged(
+        &self,
+        from: Option<i64>,
+        until: Option<i64>,
+    ) -> Result<Vec<(Logged, BTreeMap<String, f64>)>> {
+        let decided = self.decided_within(from, until).await?;
         let bought: Vec<String> = event::Entity::find()
             .select_only()
             .column(event::Column::DecisionId)
@@ -174,12 +163,15 @@ impl Store {
             .all(&self.db)
             .await?;
         let bought: HashSet<String> = bought.into_iter().collect();
-        let logged = |(id, offer, propensity): (String, String, f64)| Logged {
-            action: if offer.is_empty() { "none".to_owned() } else { offer },
-            propensity,
-            reward: f64::from(u8::from(bought.contains(&id))),
+        let logged = |decided: Decided| {
+            let logged = Logged {
+                reward: f64::from(u8::from(bought.contains(&decided.decision_id))),
+                action: if decided.offer_id.is_empty() { NONE.to_owned() } else { decided.offer_id },
+                propensity: decided.propensity,
+            };
+            (logged, with_moment(decided.features, decided.channel))
         };
-        Ok(rows.into_iter().map(logged).collect())
+        Ok(decided.into_iter().map(logged).collect())
     }
 
     /// Encoded decisions and events about `person`, the oldest first.

@@ -2,7 +2,7 @@ use prost::Message as _;
 use proto::common::v1::{Channel, Event, EventKind, Offer};
 use proto::evaluator::v1::Decision;
 use sea_orm::{
-    ColumnTrait as _, EntityTrait as _, IntoActiveModel as _, QueryFilter as _, QueryOrder as _,
+    ColumnTrait as _, Condition, EntityTrait as _, IntoActiveModel as _, QueryFilter as _, QueryOrder as _,
     QuerySelect as _,
 };
 
@@ -27,7 +27,16 @@ fn broken(error: &dyn std::fmt::Display) -> Error {
 impl Store {
     /// Logged decisions with a propensity outside hold-outs, in order of time.
     pub async fn decided(&self) -> Result<Vec<Decided>> {
+        self.decided_within(None, None).await
+    }
+
+    /// The same from a moment and before another, microseconds since 1970.
+    pub async fn decided_within(&self, from: Option<i64>, until: Option<i64>) -> Result<Vec<Decided>> {
+        let span = Condition::all()
+            .add_option(from.map(|from| decision::Column::DecidedAt.gte(from)))
+            .add_option(until.map(|until| decision::Column::DecidedAt.lt(until)));
         let rows: Vec<Logged> = decision::Entity::find()
+            .filter(span)
             .select_only()
             .columns([
                 decision::Column::DecisionId,

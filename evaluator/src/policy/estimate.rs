@@ -1,0 +1,185 @@
+//! The estimators: what weights, rewards and a model's guesses say of a policy.
+
+use super::{LEAST_SAMPLE, LEVEL, MOST_OFF};
+use crate::stats::{Interval, normal};
+
+/// One logged decision beside what another policy would do in the same moment.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Replayed {
+    /// Probability with which the log did what it did, above 0.
+    pub propensity: f64,
+    /// Probability with which the policy does the same.
+    pub target: f64,
+    /// What it brought.
+    pub reward: f64,
+    /// What a model expects of what was done.
+    pub guess: f64,
+    /// What the model expects of the policy: Σ π(a)·q̂(a).
+    pub direct: f64,
+}
+
+impl Replayed {
+    fn weight(&self) -> f64 {
+        self.target / self.propensity
+    }
+
+    /// The doubly robust value of this row.
+    pub fn value(&self) -> f64 {
+        self.direct + self.weight() * (self.reward - self.guess)
+    }
+
+    /// The same, by the model alone where the weight is above `most`.
+    fn switched(&self, most: f64) -> f64 {
+        if self.weight() > most { self.direct } else { self.value() }
+    }
+}
+
+/// What replaying a policy found, a decision.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Estimates {
+    /// Inverse propensity score: mean of w·r.
+    pub ips: Interval,
+    /// Self-normalised: Σwr / Σw.
+    pub snips: Interval,
+    /// Doubly robust: mean of q̂(π) + w(r − q̂) (Dudík, Langford and Li 2011).
+    pub dr: Interval,
+    /// Doubly robust up to a weight, the model alone beyond (Wang, Agarwal and Dudík 2017).
+    pub switch_dr: Interval,
+    /// That weight; infinite where the model alone is never better.
+    pub switch_at: f64,
+    /// (Σw)² / Σw².
+    pub effective_sample_size: f64,
+    /// The largest weight.
+    pub max_weight: f64,
+    /// The mean weight with its standard error: 1 on average where the propensities are right.
+    pub mean_weight: (f64, f64),
+}
+
+impl Estimates {
+    /// Why the log cannot answer, where it cannot.
+    pub fn why(&self) -> Option<String> {
+        let Self { effective_sample_size, mean_weight: (mean, error), .. } = *self;
+        if effective_sample_size < LEAST_SAMPLE {
+            let text = format!("the log is worth {effective_sample_size:.1} decisions, {LEAST_SAMPLE} are needed");
+            return Some(text);
+        }
+        // Rounding alone where all weights are alike.
+        ((mean - 1.0).abs() > MOST_OFF * error + 1e-6).then(|| {
+            format!(
+                "weights are {mean:.3} on average instead of 1: the propensities are not those the log was made with, \
+                 or it never did what the policy would do"
+            )
+        })
+    }
+}
+
+/// Shares of the decisions beyond whose largest weights the switch is tried.
+const TRIED: [f64; 9] = [0.5, 0.6, 0.7, 0.8, 0.9, 0.95, 0.98, 0.99, 0.995];
+
+/// Replays a policy that looks at each moment.
+pub fn replay(rows: &[Replayed]) -> Estimates {
+    let n = (rows.len() as f64).max(1.0);
+    let weights: f64 = rows.iter().map(Replayed::weight).sum();
+    let squares: f64 = rows.iter().map(|row| row.weight().powi(2)).sum();
+    let z = normal::quantile(f64::midpoint(1.0, LEVEL));
+    let snips = if weights > 0.0 {
+        let value = rows.iter().map(|row| row.weight() * row.reward).sum::<f64>() / weights;
+        let spread: f64 = rows.iter().map(|row| (row.weight() * (row.reward - value)).powi(2)).sum();
+        Interval::around(value, z * spread.sqrt() / weights, LEVEL)
+    } else {
+        Interval::around(0.0, 0.0, LEVEL)
+    };
+    let switch_at = switch_at(rows);
+    let mean_weight = weights / n;
+    Estimates {
+        ips: mean(rows.iter().map(|row| row.weight() * row.reward), n),
+        snips,
+        dr: mean(rows.iter().map(Replayed::value), n),
+        switch_dr: mean(rows.iter().map(|row| row.switched(switch_at)), n),
+        switch_at,
+        effective_sample_size: if squares > 0.0 { weights * weights / squares } else { 0.0 },
+        max_weight: rows.iter().map(Replayed::weight).fold(0.0, f64::max),
+        mean_weight: (mean_weight, ((squares / n - mean_weight * mean_weight).max(0.0) / n).sqrt()),
+    }
+}
+
+/// The weight beyond which the model is believed: of those tried, the one of the least variance and squared bias. The
+/// bias is measured by the corrections left out, their own variance taken off.
+fn switch_at(rows: &[Replayed]) -> f64 {
+    let mut weights: Vec<f64> = rows.iter().map(Replayed::weight).collect();
+    weights.sort_by(f64::total_cmp);
+    let n = rows.len() as f64;
+    let variance = |of: &dyn Fn(&Replayed) -> f64| {
+        let mean = rows.iter().map(of).sum::<f64>() / n;
+        (mean, rows.iter().map(|row| (of(row) - mean).powi(2)).sum::<f64>() / (n - 1.0).max(1.0) / n)
+    };
+    let risk = |most: f64| {
+        let (_, noise) = variance(&|row| row.switched(most));
+        let (bias, error) = variance(&|row| row.value() - row.switched(most));
+        noise + (bias * bias - error).max(0.0)
+    };
+    let tried = TRIED.iter().filter_map(|share| weights.get((share * n) as usize)).copied();
+    tried
+        .filter(|weight| *weight > 0.0)
+        .map(|weight| (weight, risk(weight)))
+        .fold((f64::INFINITY, risk(f64::INFINITY)), |best, next| if next.1 < best.1 { next } else { best })
+        .0
+}
+
+/// Interval of the mean difference of two policies on the same rows.
+pub fn difference(one: &[Replayed], other: &[Replayed]) -> Interval {
+    let apart = one.iter().zip(other).map(|(a, b)| a.value() - b.value());
+    mean(apart, (one.len() as f64).max(1.0))
+}
+
+fn mean(values: impl Iterator<Item = f64> + Clone, n: f64) -> Interval {
+    let mean = values.clone().sum::<f64>() / n;
+    let spread: f64 = values.map(|value| (value - mean).powi(2)).sum();
+    let error = if n < 2.0 { mean.abs() } else { (spread / (n - 1.0) / n).sqrt() };
+    Interval::around(mean, normal::quantile(f64::midpoint(1.0, LEVEL)) * error, LEVEL)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// By hand: weights 1, 1, 1 and 5.
+    #[test]
+    fn the_estimators_are_their_formulas() {
+        let row = |propensity: f64, reward, guess, direct| Replayed {
+            propensity,
+            target: 0.5,
+            reward,
+            guess,
+            direct,
+        };
+        let rows =
+            [row(0.5, 1.0, 0.5, 0.4), row(0.5, 0.0, 0.5, 0.4), row(0.5, 1.0, 0.2, 0.3), row(0.1, 1.0, 0.6, 0.5)];
+        let found = replay(&rows);
+        let close = |found: f64, wanted: f64| assert!((found - wanted).abs() < 1e-12, "{found} is not {wanted}");
+        close(found.ips.estimate, (1.0 + 1.0 + 5.0) / 4.0);
+        close(found.snips.estimate, 7.0 / 8.0);
+        close(found.dr.estimate, (0.9 - 0.1 + 1.1 + 2.5) / 4.0);
+        close(found.effective_sample_size, 64.0 / 28.0);
+        close(found.max_weight, 5.0);
+        close(rows[3].switched(2.0), 0.5);
+        close(rows[3].switched(5.0), 2.5);
+    }
+
+    /// A model that is right and a few huge weights: beyond them the model alone is better.
+    #[test]
+    fn the_switch_leaves_huge_weights_to_a_model_that_is_right() {
+        let rows: Vec<Replayed> = (0..2_000_u32)
+            .map(|i| Replayed {
+                propensity: if i % 50 == 0 { 0.002 } else { 0.5 },
+                target: 0.5,
+                reward: f64::from(u8::from(i * 7919 % 10 < 3)),
+                guess: 0.3,
+                direct: 0.3,
+            })
+            .collect();
+        let found = replay(&rows);
+        assert!(found.switch_at < 10.0, "{found:?}");
+        assert!(found.switch_dr.upper - found.switch_dr.lower < 0.5 * (found.dr.upper - found.dr.lower));
+    }
+}
