@@ -2,6 +2,7 @@
 
 pub mod analysis;
 pub mod attribution;
+mod choosing;
 mod cohorts;
 mod convert;
 mod deciding;
@@ -10,6 +11,8 @@ mod effects;
 mod experiments;
 mod intake;
 mod metrics;
+mod offers;
+mod optimising;
 mod page;
 mod plans;
 mod snapshot;
