@@ -206,6 +206,7 @@ fn candidates(plan: &Plan, people: &[Person]) -> Vec<Vec<Candidate>> {
             Candidate {
                 value: if outside { -1.0 } else { value * person.visits },
                 cost: prediction.spend.mean.max(0.0) * person.visits,
+                ..Candidate::default()
             }
         };
         person.predictions.iter().map(value).collect()

@@ -7,13 +7,32 @@
 //! bin where the budget ends, so that the price λ is known to 28 binary digits after two passes; a third chooses. The
 //! dual λB + Σ max(v − λc)⁺ bounds every choice from above, and so certifies the gap.
 
+mod hull;
+mod limits;
+mod price;
+
+use hull::hull;
+pub use limits::solve_within;
+use price::{end, place};
+
 /// One treatment of one person.
-#[derive(Debug, Clone, Copy, PartialEq)]
+#[derive(Debug, Clone, Copy, PartialEq, Default)]
 pub struct Candidate {
     /// What it brings.
     pub value: f64,
     /// What it costs, at least 0.
     pub cost: f64,
+    /// What it takes of limits beside the budget: such as its channel's messages and its offer's stock.
+    pub uses: [Option<Use>; 2],
+}
+
+/// A share of something limited.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Use {
+    /// Index of the limit.
+    pub limit: usize,
+    /// How much of it, at least 0.
+    pub amount: f64,
 }
 
 /// People, each with their treatments, told in the same order on every pass.
@@ -58,96 +77,6 @@ impl Sum {
     }
 }
 
-/// A step on a person's hull, from one treatment (or none) to the next dearer.
-#[derive(Debug, Clone, Copy, PartialEq)]
-struct Step {
-    to: usize,
-    value: f64,
-    cost: f64,
-}
-
-impl Step {
-    fn slope(&self) -> f64 {
-        if self.cost > 0.0 { self.value / self.cost } else { f64::MAX }
-    }
-}
-
-/// The hull's steps by falling slope.
-fn hull(person: &[Candidate], steps: &mut Vec<Step>, order: &mut Vec<usize>) {
-    steps.clear();
-    order.clear();
-    order.extend((0..person.len()).filter(|&i| person[i].value > 0.0));
-    order.sort_by(|&a, &b| {
-        let (a, b) = (&person[a], &person[b]);
-        a.cost.total_cmp(&b.cost).then(b.value.total_cmp(&a.value))
-    });
-    let (mut value, mut cost) = (0.0, 0.0);
-    for &to in order.iter() {
-        let candidate = person[to];
-        if candidate.value <= value {
-            continue;
-        }
-        let mut step = Step { to, value: candidate.value - value, cost: candidate.cost - cost };
-        // A step steeper than the one before makes the point between them useless.
-        while let Some(before) = steps.last().copied()
-            && step.slope() >= before.slope()
-        {
-            step = Step { to, value: step.value + before.value, cost: step.cost + before.cost };
-            steps.pop();
-        }
-        steps.push(step);
-        (value, cost) = (candidate.value, candidate.cost);
-    }
-}
-
-const COARSE_SHIFT: u32 = 44;
-const FINE_SHIFT: u32 = 24;
-const BINS: usize = 1 << 20;
-
-/// Positive floats order as their bits do.
-fn coarse(slope: f64) -> usize {
-    (slope.to_bits() >> COARSE_SHIFT) as usize
-}
-
-fn fine(slope: f64) -> usize {
-    (slope.to_bits() >> FINE_SHIFT) as usize & (BINS - 1)
-}
-
-/// Where the budget ends: the slope of the last step it pays for, and what all steeper steps cost. `None`: it pays for all.
-fn end<P: People + ?Sized>(people: &P, budget: f64) -> Result<Option<(f64, f64)>, P::Error> {
-    let mut costs = vec![0.0; BINS];
-    let (mut steps, mut order) = (Vec::new(), Vec::new());
-    people.visit(&mut |person| {
-        hull(person, &mut steps, &mut order);
-        for step in &steps {
-            costs[coarse(step.slope())] += step.cost;
-        }
-    })?;
-    let mut steeper = 0.0;
-    let Some(bin) = last_paid(&costs, budget, &mut steeper) else { return Ok(None) };
-    costs.fill(0.0);
-    people.visit(&mut |person| {
-        hull(person, &mut steps, &mut order);
-        let inside = steps.iter().filter(|step| coarse(step.slope()) == bin);
-        inside.for_each(|step| costs[fine(step.slope())] += step.cost);
-    })?;
-    // Rounding may let the fine bins sum to a hair less than the coarse one.
-    let within = last_paid(&costs, budget, &mut steeper).unwrap_or(0);
-    let bits = ((bin as u64) << COARSE_SHIFT) | ((within as u64) << FINE_SHIFT);
-    Ok(Some((f64::from_bits(bits), steeper)))
-}
-
-/// The first bin from the steep end that does not fit; `steeper` grows by those that do.
-fn last_paid(costs: &[f64], budget: f64, steeper: &mut f64) -> Option<usize> {
-    for bin in (0..costs.len()).rev().filter(|&bin| costs[bin] > 0.0) {
-        if *steeper + costs[bin] > budget {
-            return Some(bin);
-        }
-        *steeper += costs[bin];
-    }
-    None
-}
-
 /// Chooses for every person under `budget` and tells each choice in order: an index into the person's treatments, or
 /// none.
 pub fn solve<P: People + ?Sized>(
@@ -161,7 +90,6 @@ pub fn solve<P: People + ?Sized>(
     // What is left once all steps well above the price are paid goes to those at it, in the order they come.
     let mut left = budget - steeper;
     let (mut steps, mut order) = (Vec::new(), Vec::new());
-    let place = |slope: f64| slope.to_bits() >> FINE_SHIFT;
     let at_price = place(price);
     let mut surplus = 0.0;
     people.visit(&mut |person| {
@@ -220,6 +148,7 @@ mod tests {
                     let treatment = |random: &mut StdRng| Candidate {
                         value: f64::from(random.random_range(-20..60)),
                         cost: f64::from(random.random_range(0..15)),
+                        ..Candidate::default()
                     };
                     (0..random.random_range(0..6)).map(|_| treatment(&mut random)).collect()
                 })
@@ -246,7 +175,7 @@ mod tests {
 
     #[test]
     fn a_large_budget_buys_all_that_pays_and_an_empty_one_what_is_free() {
-        let of = |value: f64, cost: f64| Candidate { value, cost };
+        let of = |value: f64, cost: f64| Candidate { value, cost, ..Candidate::default() };
         let people = vec![vec![of(5.0, 2.0), of(7.0, 9.0)], vec![of(-1.0, 0.0)], vec![of(1.0, 0.0)]];
         let mut chosen = Vec::new();
         let Ok(rich) = solve(people.as_slice(), 100.0, &mut |choice| chosen.push(choice));
