@@ -4,6 +4,7 @@ mod decisions;
 mod entity;
 mod events;
 mod experiments;
+mod ledger;
 mod migration;
 mod models;
 mod moments;

@@ -10,7 +10,9 @@ use super::experiments::assignment;
 use super::status::refuse;
 use super::{Shared, convert, now};
 use crate::effect::log::with_moment;
+use crate::metric::fact::DAY;
 use crate::strategy::choose::{Belief, pick, probabilities};
+use crate::strategy::ledger::Afford;
 use crate::strategy::plan::State;
 use crate::strategy::{terms, uniform};
 
@@ -50,7 +52,19 @@ pub(super) async fn decide(
     let (offer, propensity) = if in_holdout {
         (None, 1.0)
     } else if let Some(active) = &active {
-        let (offer, propensity) = planned(active, &context, &unit, at, seed);
+        let moment = Moment { context: &context, unit: &unit, at, seed };
+        let made = if active.plan.daily_cap > 0 {
+            base.store.offers_made(&unit, context.channel(), at.div_euclid(DAY) * DAY).await?
+        } else {
+            0
+        };
+        let mut chosen = planned(active, &moment, made, false);
+        if chosen.is_none() {
+            // More than was thought is offered: whether the budget still has it must be asked for.
+            base.deciding.renew(&base.store, active).await?;
+            chosen = planned(active, &moment, made, true);
+        }
+        let (offer, propensity) = chosen.unwrap_or((None, 1.0));
         let named = offer.as_ref().and_then(|offer| {
             active.plan.strategies.iter().find(|strategy| strategy.offer_id == offer.offer_id)
         });
@@ -80,26 +94,38 @@ pub(super) async fn decide(
     })
 }
 
-/// What the plan gives this person now, and with which probability.
-fn planned(
-    active: &Active,
-    context: &wire::DecisionContext,
-    unit: &str,
+/// Whom and when is decided for.
+struct Moment<'a> {
+    context: &'a wire::DecisionContext,
+    unit: &'a str,
     at: i64,
     seed: u64,
-) -> (Option<Offer>, f64) {
+}
+
+/// What the plan gives this person now, to whom `made` offers were recorded today, and with which probability. `None`
+/// where this replica's grant is too small and more may be had, unless it is `last`.
+fn planned(active: &Active, moment: &Moment<'_>, made: u32, last: bool) -> Option<(Option<Offer>, f64)> {
     let Active { plan, model, state, .. } = active;
+    let Moment { context, unit, at, seed } = *moment;
     let features = with_moment(context.features.clone().into_iter().collect(), context.channel());
     let row = model.row(&features);
     let mut books = active.books();
-    books.expire(at, plan.redemption);
-    if plan.daily_cap > 0 && books.offered(unit, context.channel, at) >= plan.daily_cap {
-        return (None, 1.0);
+    books.come_to(at);
+    if plan.daily_cap > 0 && books.offered(unit, context.channel, at).max(made) >= plan.daily_cap {
+        return Some((None, 1.0));
     }
-    let price = books.price(plan.shadow_price, plan.budget, plan.window, at);
+    let price = books.price(plan.shadow_price, plan.window, at);
     let mut options = plan.options(model, &row, at, price, |offer| suits(offer, context));
     let worst = |offer: usize| terms::worst(&plan.offers[offer], model.basket);
-    options.keep(|offer, cost| books.affords(plan.budget, cost.mean, worst(offer)));
+    let mut short = false;
+    options.keep(|offer, cost| {
+        let affords = books.affords(cost.mean, worst(offer));
+        short |= affords == Afford::NotGranted;
+        affords == Afford::Yes
+    });
+    if short && !last && books.may_get_more() {
+        return None;
+    }
     // A plan that broke its promises only keeps learning.
     let safe = *state == State::FallenBack;
     let beliefs: Vec<Belief> = if safe {
@@ -109,10 +135,10 @@ fn planned(
     };
     let chances = probabilities(&beliefs, plan.exploration);
     let arm = pick(&chances, uniform::place(unit, seed));
-    let Some(chosen) = arm.checked_sub(1) else { return (None, chances[0]) };
+    let Some(chosen) = arm.checked_sub(1) else { return Some((None, chances[0])) };
     let offer = options.offers[chosen];
     books.reserve(unit, context.channel, at, options.costs[chosen].mean, worst(offer));
-    (Some(plan.offers[offer].clone()), chances[arm])
+    Some((Some(plan.offers[offer].clone()), chances[arm]))
 }
 
 /// Whether an offer that is good for some goods only suits a moment that says what it is about, by features named

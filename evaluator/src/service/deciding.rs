@@ -1,13 +1,14 @@
 //! The plan that decides, its model and its books, kept in memory.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 use std::time::{Duration, Instant};
 
 use prost::Message as _;
-use proto::common::v1::EventKind;
+use proto::common::v1::{EventKind, Offer};
 use proto::evaluator::v1::Decision;
 
+use super::now;
 use crate::effect::Model;
 use crate::effect::log::spend;
 use crate::error::{Error, Result};
@@ -34,6 +35,9 @@ type Kept<T> = RwLock<Option<(Instant, T)>>;
 /// What decisions stand on beside the moment's offers.
 pub(crate) struct Deciding {
     lasts: Duration,
+    /// This process among those that decide by one database.
+    replica: String,
+    reading: tokio::sync::Mutex<()>,
     active: Kept<Option<Arc<Active>>>,
     model: Kept<Option<(String, Arc<Model>)>>,
 }
@@ -41,7 +45,9 @@ pub(crate) struct Deciding {
 impl Deciding {
     pub(crate) fn new(cache_ms: u64) -> Self {
         let lasts = Duration::from_millis(cache_ms);
-        Self { lasts, active: RwLock::new(None), model: RwLock::new(None) }
+        let replica = uuid::Uuid::now_v7().simple().to_string();
+        let reading = tokio::sync::Mutex::new(());
+        Self { lasts, replica, reading, active: RwLock::new(None), model: RwLock::new(None) }
     }
 
     fn fresh<T: Clone>(&self, kept: &Kept<T>) -> Result<T, Option<T>> {
@@ -69,8 +75,18 @@ impl Deciding {
         Ok(found)
     }
 
-    /// The plan that decides, if one does. Its books are kept as long as it decides.
+    /// The plan that decides, if one does. Its books are kept as long as it decides, and their grant is renewed.
     pub(crate) async fn active(&self, store: &Store) -> Result<Option<Arc<Active>>> {
+        let old = match self.fresh(&self.active) {
+            Ok(kept) => return Ok(kept),
+            Err(old) => old,
+        };
+        // One reads anew; whoever comes meanwhile decides by what is known.
+        let _reading = match (self.reading.try_lock(), &old) {
+            (Ok(reading), _) => reading,
+            (Err(_), Some(old)) => return Ok(old.clone()),
+            (Err(_), None) => self.reading.lock().await,
+        };
         let old = match self.fresh(&self.active) {
             Ok(kept) => return Ok(kept),
             Err(old) => old.flatten(),
@@ -84,13 +100,24 @@ impl Deciding {
                 })?;
                 let books = match old.filter(|old| old.plan.id == plan.id) {
                     Some(old) => old.books().clone(),
-                    None => opened(store, &plan).await?,
+                    None => Ledger::new(plan.budget, plan.redemption),
                 };
                 Some(Arc::new(Active { plan, state, model: Arc::new(model), books: Mutex::new(books) }))
             }
         };
+        if let Some(active) = &found {
+            self.renew(store, active).await?;
+        }
         *self.active.write().unwrap_or_else(PoisonError::into_inner) = Some((Instant::now(), found.clone()));
         Ok(found)
+    }
+
+    /// Asks the database for the share of the budget that this replica needs next.
+    pub(crate) async fn renew(&self, store: &Store, active: &Active) -> Result<()> {
+        let ask = active.books().ask(now());
+        let grant = store.grant(&active.plan.id, active.plan.budget, &self.replica, ask).await?;
+        active.books().take(grant);
+        Ok(())
     }
 
     /// Forgets what is kept: something changed here.
@@ -103,14 +130,18 @@ impl Deciding {
         }
     }
 
-    /// Books what redemptions among `events`, just stored, have cost the plan that decides.
+    /// Books what `decisions`, whose answers were just stored, have cost the plans that made them.
     pub(crate) async fn settle(&self, store: &Store, decisions: &[String]) -> Result<()> {
-        if decisions.is_empty() {
+        let costs = costs(store, decisions).await?;
+        if costs.is_empty() {
             return Ok(());
         }
-        let Some(active) = self.active(store).await? else { return Ok(()) };
-        for (id, cost) in costs(store, &active.plan, decisions).await? {
-            active.books().settle(&id, cost);
+        let spent = store.settle(&costs).await?;
+        let kept = self.active.read().unwrap_or_else(PoisonError::into_inner).clone();
+        if let Some((_, Some(active))) = kept
+            && let Some(spent) = spent.get(&active.plan.id)
+        {
+            active.books().tell_spent(*spent);
         }
         Ok(())
     }
@@ -123,31 +154,25 @@ pub(crate) fn touched(rows: &[EventRow]) -> Vec<String> {
     of.map(|row| row.decision_id.clone()).collect::<HashSet<_>>().into_iter().collect()
 }
 
-/// What each of `decisions` that `plan` made has cost.
-async fn costs(store: &Store, plan: &Plan, decisions: &[String]) -> Result<Vec<(String, i64)>> {
+/// What each of `decisions` that a plan made has cost: decision, plan and minor units.
+async fn costs(store: &Store, decisions: &[String]) -> Result<Vec<(String, String, i64)>> {
     let mut costs = Vec::new();
+    let mut offers: HashMap<String, Vec<Offer>> = HashMap::new();
     for (id, (payload, answers)) in store.answered(decisions).await? {
         let decision =
             Decision::decode(payload.as_slice()).map_err(|error| Error::Internal(error.to_string()))?;
-        if decision.plan_id != plan.id {
+        if answers.is_empty() || decision.plan_id.is_empty() {
             continue;
         }
-        let offer = plan.offers.iter().find(|offer| offer.offer_id == decision.offer_id);
-        let cost = spend(offer, &answers.iter().collect::<Vec<_>>());
+        if !offers.contains_key(&decision.plan_id) {
+            let plan = store.plan(&decision.plan_id).await?;
+            offers.insert(decision.plan_id.clone(), plan.map(|(plan, _)| plan.offers).unwrap_or_default());
+        }
+        let of_plan = offers[&decision.plan_id].iter().find(|offer| offer.offer_id == decision.offer_id);
+        let cost = spend(of_plan, &answers.iter().collect::<Vec<_>>());
         if cost > 0 {
-            costs.push((id, cost));
+            costs.push((id, decision.plan_id, cost));
         }
     }
     Ok(costs)
-}
-
-/// The books as the database has them.
-async fn opened(store: &Store, plan: &Plan) -> Result<Ledger> {
-    let mut books = Ledger::default();
-    let mine = store.decided().await?.into_iter().filter(|decided| decided.plan_id == plan.id);
-    let ids: Vec<String> = mine.map(|decided| decided.decision_id).collect();
-    for (id, cost) in costs(store, plan, &ids).await? {
-        books.settle(&id, cost);
-    }
-    Ok(books)
 }

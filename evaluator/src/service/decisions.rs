@@ -12,7 +12,7 @@ use super::intake::{self, BATCH, Tally};
 use super::status::refuse;
 use super::{Base, deciding};
 use crate::error::Error;
-use crate::store::EventRow;
+use crate::store::{EventRow, Recorded};
 
 /// `DecisionService`
 pub(crate) struct Decisions(pub(crate) Base);
@@ -28,7 +28,16 @@ impl Decisions {
 }
 
 impl Decisions {
-    /// Stores events, and books what their redemptions have cost the plan that decides.
+    /// Stores decisions. What answered one before it was told is booked now.
+    async fn record(&self, batch: Vec<Recorded>) -> Result<u64, Error> {
+        let offered = batch.iter().filter(|decision| !decision.row.offer_id.is_empty());
+        let ids: Vec<String> = offered.map(|decision| decision.row.decision_id.clone()).collect();
+        let fresh = self.0.store.record_decisions(batch).await?;
+        self.0.deciding.settle(&self.0.store, &ids).await?;
+        Ok(fresh)
+    }
+
+    /// Stores events, and books what their redemptions have cost the plans that offered.
     async fn store(&self, batch: Vec<EventRow>) -> Result<u64, Error> {
         let touched = deciding::touched(&batch);
         let fresh = self.0.store.ingest_events(batch).await?;
@@ -57,12 +66,12 @@ impl DecisionService for Decisions {
             }
             index += 1;
             if batch.len() == BATCH {
-                let fresh = self.0.store.record_decisions(std::mem::take(&mut batch)).await?;
+                let fresh = self.record(std::mem::take(&mut batch)).await?;
                 tally.stored(BATCH, fresh);
             }
         }
         let rows = batch.len();
-        tally.stored(rows, self.0.store.record_decisions(batch).await?);
+        tally.stored(rows, self.record(batch).await?);
         let Tally { accepted, duplicates, rejected } = tally;
         Ok(Response::new(RecordDecisionsResponse { accepted, duplicates, rejected }))
     }

@@ -249,3 +249,52 @@ pub(super) mod plan {
     pub(crate) enum Relation {}
     impl ActiveModelBehavior for ActiveModel {}
 }
+
+/// `evaluator_cost`
+pub(super) mod cost {
+    use sea_orm::entity::prelude::*;
+
+    /// What redemptions of one decision's offer have cost.
+    #[derive(Clone, Debug, DeriveEntityModel)]
+    #[sea_orm(table_name = "evaluator_cost")]
+    pub(crate) struct Model {
+        /// The decision.
+        #[sea_orm(primary_key, auto_increment = false)]
+        pub(crate) decision_id: String,
+        /// The plan that made it.
+        pub(crate) plan_id: String,
+        /// Minor units.
+        pub(crate) cost: i64,
+    }
+
+    /// None.
+    #[derive(Copy, Clone, Debug, EnumIter, DeriveRelation)]
+    pub(crate) enum Relation {}
+    impl ActiveModelBehavior for ActiveModel {}
+}
+
+/// `evaluator_grant`
+pub(super) mod grant {
+    use sea_orm::entity::prelude::*;
+
+    /// What one replica may have redeemed of a plan's budget.
+    #[derive(Clone, Debug, DeriveEntityModel)]
+    #[sea_orm(table_name = "evaluator_grant")]
+    pub(crate) struct Model {
+        /// The plan.
+        #[sea_orm(primary_key, auto_increment = false)]
+        pub(crate) plan_id: String,
+        /// The replica.
+        #[sea_orm(primary_key, auto_increment = false)]
+        pub(crate) holder: String,
+        /// Minor units.
+        pub(crate) amount: i64,
+        /// Then all of it has been redeemed or never will be, microseconds since 1970.
+        pub(crate) until: i64,
+    }
+
+    /// None.
+    #[derive(Copy, Clone, Debug, EnumIter, DeriveRelation)]
+    pub(crate) enum Relation {}
+    impl ActiveModelBehavior for ActiveModel {}
+}

@@ -5,7 +5,7 @@ pub(super) struct Migrator;
 #[async_trait::async_trait]
 impl MigratorTrait for Migrator {
     fn migrations() -> Vec<Box<dyn MigrationTrait>> {
-        vec![Box::new(First), Box::new(Second), Box::new(Cells), Box::new(Plans)]
+        vec![Box::new(First), Box::new(Second), Box::new(Cells), Box::new(Plans), Box::new(Ledgers)]
     }
 
     // Services may share one PostgreSQL database while they are small; their migrations are told apart.
@@ -218,5 +218,26 @@ impl MigrationTrait for Plans {
             [key("plan_id"), number("created_at"), state, column("payload").text().not_null().take()];
         manager.create_table(table(name, columns)).await?;
         manager.create_index(index(name, ["state"])).await
+    }
+}
+
+struct Ledgers;
+
+impl MigrationName for Ledgers {
+    fn name(&self) -> &'static str {
+        "m0005_ledgers"
+    }
+}
+
+#[async_trait::async_trait]
+impl MigrationTrait for Ledgers {
+    async fn up(&self, manager: &SchemaManager) -> Result<(), DbErr> {
+        let cost = table("evaluator_cost", [key("decision_id"), text("plan_id"), number("cost")]);
+        manager.create_table(cost).await?;
+        manager.create_index(index("evaluator_cost", ["plan_id"])).await?;
+        let columns = [text("plan_id"), text("holder"), number("amount"), number("until")];
+        let mut both = Index::create();
+        both.col(Alias::new("plan_id")).col(Alias::new("holder"));
+        manager.create_table(table("evaluator_grant", columns).primary_key(&mut both).take()).await
     }
 }
