@@ -14,11 +14,14 @@ use crate::effect::train::Outcome;
 use crate::effect::{Model, NONE};
 use crate::error::{Error, Result};
 use crate::policy::{Replayed, difference, replay};
+use crate::stats::{Interval, normal};
 use crate::strategy::choose::probabilities;
 use crate::strategy::generate::{self, Brief};
 use crate::strategy::measure::{self, Measured};
 use crate::strategy::plan::{Expected, Objective, Plan, State, Strategy};
 
+/// Risk accepted where none is told: the lower end of a 95 % interval is above 0.
+const USUAL_RISK: f64 = 0.025;
 /// Rows a plan is replayed on, the latest.
 const REPLAYED: usize = 20_000;
 
@@ -113,7 +116,15 @@ pub(super) async fn make(base: &Shared, mut brief: Brief) -> Result<Plan> {
 }
 
 /// Replays a plan on the log and says what it is worth; an error where it is not to be activated.
-pub(super) async fn replayed(base: &Shared, plan: &Plan, at: i64) -> Result<wire::PlanReplay> {
+///
+/// What it brings over no offers, which is the safe default, must be above 0 with a probability of at least 1 −
+/// `accepted_risk`; 0 stands for [`USUAL_RISK`].
+pub(super) async fn replayed(
+    base: &Shared,
+    plan: &Plan,
+    at: i64,
+    accepted_risk: f64,
+) -> Result<wire::PlanReplay> {
     if plan.offers.iter().all(|offer| !crate::strategy::terms::is_valid(offer, at))
         && plan.window.is_none_or(|(from, _)| from <= at)
     {
@@ -144,12 +155,15 @@ pub(super) async fn replayed(base: &Shared, plan: &Plan, at: i64) -> Result<wire
         let text = format!("the plan cannot be judged from the log: {why}");
         return Err(Error::precondition("PLAN_NOT_REPLAYABLE", text));
     }
-    if over.upper <= 0.0 {
+    let accepted = if accepted_risk > 0.0 { accepted_risk } else { USUAL_RISK };
+    let risk = chance_below_nothing(over);
+    if risk > accepted {
         let text = format!(
-            "replayed on the log the plan brings {:.2} {currency} minor units a decision less than no offers",
-            -over.estimate
+            "replayed on the log the plan brings {:.2} [{:.2}, {:.2}] {currency} minor units a decision over no offers: \
+             with a probability of {risk:.3} it loses, {accepted:.3} is accepted. Record more decisions, or accept more risk",
+            over.estimate, over.lower, over.upper
         );
-        return Err(Error::precondition("PLAN_LOSES", text));
+        return Err(Error::precondition("PLAN_NOT_BETTER", text));
     }
     Ok(wire::PlanReplay {
         value: Some(interval(found.dr)),
@@ -157,6 +171,13 @@ pub(super) async fn replayed(base: &Shared, plan: &Plan, at: i64) -> Result<wire
         effective_sample_size: found.effective_sample_size,
         max_weight: found.max_weight,
     })
+}
+
+/// Probability with which what lies behind a normal interval is below 0.
+fn chance_below_nothing(found: Interval) -> f64 {
+    let z = normal::quantile(f64::midpoint(1.0, found.level));
+    let error = (found.upper - found.lower) / (2.0 * z);
+    if error > 0.0 { normal::cdf(-found.estimate / error) } else { f64::from(u8::from(found.estimate <= 0.0)) }
 }
 
 /// One logged decision, replayed by the plan and by giving no offers.

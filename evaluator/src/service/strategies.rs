@@ -49,13 +49,15 @@ impl StrategyService for Strategies {
         &self,
         request: Request<wire::ActivatePlanRequest>,
     ) -> Result<Response<wire::ActivatePlanResponse>, Status> {
-        let wire::ActivatePlanRequest { plan_id, request_id, at } = request.into_inner();
+        let wire::ActivatePlanRequest { plan_id, request_id, at, accepted_risk } = request.into_inner();
         let mut found = Violations::new();
         found.required_id("plan_id", &plan_id);
         found.optional_id("request_id", &request_id);
+        found.within_range("accepted_risk", accepted_risk, 0.0, 1.0);
         refuse(found)?;
         let (plan, _) = self.plan(&plan_id).await?;
-        let replay = plans::replayed(&self.0, &plan, at.as_ref().map_or_else(now, convert::micros)).await?;
+        let at = at.as_ref().map_or_else(now, convert::micros);
+        let replay = plans::replayed(&self.0, &plan, at, accepted_risk).await?;
         self.0.store.move_plan(&plan_id, State::Active).await?;
         self.0.deciding.changed();
         Ok(Response::new(wire::ActivatePlanResponse { plan_id, replay: Some(replay) }))

@@ -23,6 +23,8 @@ use super::world::Sale;
 
 /// Time a call gets that makes a plan or trains.
 const PATIENT: Duration = Duration::from_mins(5);
+/// This shop would rather be wrong for a day than wait a week: a plan that is more likely to gain than to lose will do.
+const ACCEPTED_RISK: f64 = 0.5;
 /// Time a decision gets.
 const PROMPT: Duration = Duration::from_secs(30);
 
@@ -133,6 +135,7 @@ impl Line {
         let activate = ActivatePlanRequest {
             plan_id: plan.plan_id.clone(),
             at: Some(moment(from)),
+            accepted_risk: ACCEPTED_RISK,
             ..ActivatePlanRequest::default()
         };
         client.activate_plan(activate).await.context("the plan is not activated")?;
