@@ -75,11 +75,14 @@ pub struct StrategyConfig {
     pub holdout: f64,
     /// How long running experiments and valid offers are served from memory, milliseconds; 0 reads them each time.
     pub cache_ms: u64,
+    /// How often what the plan that decides has brought is judged by what it promised, seconds; 0: only when a plan is
+    /// asked for.
+    pub judge_every_s: u64,
 }
 
 impl Default for StrategyConfig {
     fn default() -> Self {
-        Self { holdout: 0.0, cache_ms: 1_000 }
+        Self { holdout: 0.0, cache_ms: 1_000, judge_every_s: 300 }
     }
 }
 

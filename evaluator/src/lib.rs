@@ -16,6 +16,7 @@ pub mod store;
 pub mod strategy;
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use anyhow::Context as _;
 use chassis::auth::Pseudonymiser;
@@ -56,7 +57,11 @@ async fn serve(config: Config, listener: TcpListener, shutdown: CancellationToke
     let attribution = service::Attributions(base.clone());
     let effects = service::Effects(base.clone());
     let strategies = service::Strategies(base.clone());
-    let decisions = service::Decisions(base);
+    let decisions = service::Decisions(base.clone());
+    if config.strategy.judge_every_s > 0 {
+        let every = Duration::from_secs(config.strategy.judge_every_s);
+        tokio::spawn(service::watch(base, every, shutdown.clone()));
+    }
     Server::new(config.server.clone())
         .add(ExperimentServiceServer::new(experiments).max_decoding_message_size(most))
         .add(MetricServiceServer::new(metrics).max_decoding_message_size(most))

@@ -35,6 +35,7 @@ pub(crate) use decisions::Decisions;
 pub(crate) use effects::Effects;
 pub(crate) use experiments::Experiments;
 pub(crate) use metrics::Metrics;
+pub(crate) use plans::watch;
 pub(crate) use snapshot::Snapshots;
 pub(crate) use strategies::Strategies;
 

@@ -1,14 +1,17 @@
 //! Plans on the wire.
 
+use std::time::Duration;
+
 use proto::common::v1::{Channel, Interval as WireInterval, Money};
 use proto::evaluator::v1 as wire;
 use proto::validate::{self, Violations};
+use tokio_util::sync::CancellationToken;
 use tonic::Status;
 
 use super::convert::{self, interval};
 use super::status::refuse;
-use super::training::{joined, kind_of};
-use super::{Shared, now};
+use super::training::{joined, joined_from, kind_of};
+use super::{Base, Shared, now};
 use crate::effect::model::Estimate;
 use crate::effect::train::Outcome;
 use crate::effect::{Model, NONE};
@@ -103,7 +106,7 @@ pub(super) async fn make(base: &Shared, mut brief: Brief) -> Result<Plan> {
         return Err(Error::precondition("NO_OFFERS", text));
     }
     let kind = kind_of(&model.target).unwrap_or_default();
-    let answers = base.store.answers(kind).await?;
+    let answers = base.store.answers(kind, None).await?;
     let decided = base.store.decided().await?;
     let mut delays = measure::delays(&decided, &answers);
     drop((decided, answers));
@@ -204,11 +207,43 @@ fn beside(plan: &Plan, model: &Model, row: &Outcome) -> (Replayed, Replayed) {
     (ours, none)
 }
 
-/// What a plan has brought so far, from the log.
-pub(super) async fn measured(base: &Shared, plan: &Plan, model: std::sync::Arc<Model>) -> Result<Measured> {
-    let (log, _) = joined(base, kind_of(&model.target).unwrap_or_default()).await?;
-    let plan = plan.clone();
-    base.pool.run(move || measure::measure(&plan, &model, &log)).await
+/// What a plan has brought so far, from the log, and where it stands then: one that decides and whose promises failed
+/// falls back to the safe default.
+pub(super) async fn judged(base: &Shared, plan: &Plan, state: State) -> Result<(Measured, State)> {
+    let model = base.store.model(&plan.model_version).await?;
+    let model = model.ok_or_else(|| Error::Internal(format!("the model of plan {} is gone", plan.id)))?;
+    let kind = kind_of(&model.target).unwrap_or_default();
+    let (log, _) = joined_from(base, kind, Some(plan.created_at.min(now()))).await?;
+    let measured = {
+        let plan = plan.clone();
+        base.pool.run(move || measure::measure(&plan, &model, &log)).await?
+    };
+    if measured.why.is_none() || state != State::Active {
+        return Ok((measured, state));
+    }
+    base.store.move_plan(&plan.id, State::FallenBack).await?;
+    base.deciding.changed();
+    tracing::warn!(plan = plan.id, "a plan's promises failed: it falls back to the safe default");
+    Ok((measured, State::FallenBack))
+}
+
+/// Judges the plan that decides every `every` until `stop`: a promise that fails must not wait for somebody to look.
+pub(crate) async fn watch(base: Base, every: Duration, stop: CancellationToken) {
+    loop {
+        tokio::select! {
+            () = stop.cancelled() => return,
+            () = tokio::time::sleep(every) => {}
+        }
+        let scored = async {
+            match base.store.deciding_plan().await? {
+                Some((plan, state)) => judged(&base, &plan, state).await.map(|_| ()),
+                None => Ok(()),
+            }
+        };
+        if let Err(error) = scored.await {
+            tracing::warn!(%error, "the plan that decides could not be judged");
+        }
+    }
 }
 
 pub(super) fn state(state: State) -> wire::PlanState {

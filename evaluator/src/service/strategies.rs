@@ -1,5 +1,3 @@
-use std::sync::Arc;
-
 use proto::evaluator::v1 as wire;
 use proto::evaluator::v1::strategy_service_server::StrategyService;
 use proto::validate::Violations;
@@ -86,21 +84,14 @@ impl StrategyService for Strategies {
         let mut found = Violations::new();
         found.optional_id("plan_id", &plan_id);
         refuse(found)?;
-        let (plan, mut state) = if plan_id.is_empty() {
+        let (plan, state) = if plan_id.is_empty() {
             let deciding = self.0.store.deciding_plan().await?;
             deciding
                 .ok_or_else(|| Error::precondition("NO_ACTIVE_PLAN", "no plan decides: ActivatePlan first"))?
         } else {
             self.plan(&plan_id).await?
         };
-        let model = self.0.store.model(&plan.model_version).await?;
-        let model = model.ok_or_else(|| Error::Internal(format!("the model of plan {} is gone", plan.id)))?;
-        let measured = plans::measured(&self.0, &plan, Arc::new(model)).await?;
-        if measured.why.is_some() && state == State::Active {
-            self.0.store.move_plan(&plan.id, State::FallenBack).await?;
-            self.0.deciding.changed();
-            state = State::FallenBack;
-        }
+        let (measured, state) = plans::judged(&self.0, &plan, state).await?;
         Ok(Response::new(plans::report(&plan, state, &measured)))
     }
 
@@ -117,19 +108,4 @@ impl Strategies {
         let found = self.0.store.plan(id).await?;
         Ok(found.ok_or_else(|| Error::NotFound { kind: "plan", id: id.to_owned() })?)
     }
-}
-
-/// Whether an offer that is good for some goods only suits a moment that says what it is about, by features named
-/// `item:ID` and `category:NAME` that are not 0. A moment that says nothing of the kind suits every offer.
-fn suits(offer: &Offer, context: &wire::DecisionContext) -> bool {
-    let about = |prefix: &str| {
-        let set = context.features.iter().filter(|(_, value)| **value != 0.0);
-        set.filter_map(|(name, _)| name.strip_prefix(prefix)).map(str::to_owned).collect::<Vec<_>>()
-    };
-    let (items, categories) = (about("item:"), about("category:"));
-    let everywhere = offer.item_ids.is_empty() && offer.categories.is_empty();
-    everywhere
-        || (items.is_empty() && categories.is_empty())
-        || items.iter().any(|item| offer.item_ids.contains(item))
-        || categories.iter().any(|category| offer.categories.contains(category))
 }

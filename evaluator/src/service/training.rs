@@ -44,9 +44,18 @@ pub(super) fn kind_of(target: &str) -> Option<EventKind> {
 
 /// The log joined with what answered it, and the currency of its sales.
 pub(super) async fn joined(base: &Shared, kind: EventKind) -> Result<(Vec<Outcome>, String)> {
+    joined_from(base, kind, None).await
+}
+
+/// The same of decisions from a moment on, microseconds since 1970.
+pub(super) async fn joined_from(
+    base: &Shared,
+    kind: EventKind,
+    from: Option<i64>,
+) -> Result<(Vec<Outcome>, String)> {
     let offers = by_id(&base.store.all_offers().await?);
-    let decided = base.store.decided().await?;
-    let answers = base.store.answers(kind).await?;
+    let decided = base.store.decided_within(from, None).await?;
+    let answers = base.store.answers(kind, from).await?;
     let join = move || log::join(decided, &answers, kind, &offers);
     let (outcomes, currencies) = base.pool.run(join).await?;
     if currencies.len() > 1 {

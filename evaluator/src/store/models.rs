@@ -72,12 +72,13 @@ impl Store {
             .collect()
     }
 
-    /// Events that answer decisions: those of the kind `target`, purchases and redemptions.
-    pub async fn answers(&self, target: EventKind) -> Result<Vec<Answer>> {
+    /// Events that answer decisions, from a moment on: those of the kind `target`, purchases and redemptions.
+    pub async fn answers(&self, target: EventKind, from: Option<i64>) -> Result<Vec<Answer>> {
         let kinds = [target as i16, EventKind::Purchase as i16, EventKind::OfferRedeemed as i16];
         let rows = event::Entity::find()
             .filter(event::Column::DecisionId.ne(""))
             .filter(event::Column::Kind.is_in(kinds))
+            .filter(Condition::all().add_option(from.map(|from| event::Column::OccurredAt.gte(from))))
             .all(&self.db)
             .await?;
         rows.into_iter().map(answer).collect()
