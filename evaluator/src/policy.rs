@@ -1,24 +1,29 @@
 //! What another policy would have brought, from decisions whose propensities were logged.
 //!
-//! [`estimate`] holds the estimators, numbers in and numbers out; [`reward`] the model of what an action brings in a
-//! context, which the direct and the doubly robust ones need.
+//! [`estimate`] holds the estimators, numbers in and numbers out; `reward` the model of what an action brings in a
+//! context, which the doubly robust ones correct and those of `switch` believe.
 
 pub mod estimate;
 mod reward;
+mod switch;
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use boost::Matrix;
 
 pub use estimate::{Estimates, Replayed, difference, replay};
+use reward::Rewards;
+pub use switch::Believed;
+use switch::believe;
 
 use crate::error::Result;
-use crate::stats::Interval;
 
 /// Nominal coverage of the intervals.
 pub const LEVEL: f64 = 0.95;
 /// A log worth fewer decisions than this cannot answer.
 pub const LEAST_SAMPLE: f64 = 30.0;
+/// Folds of the cross-fitting, and groups of the jackknife.
+const FOLDS: usize = 10;
 /// Standard errors the mean weight may lie off 1 by chance.
 const MOST_OFF: f64 = 6.0;
 
@@ -68,10 +73,10 @@ impl Policy {
 /// What the log says of a policy.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Evaluation {
-    /// By estimator.
+    /// By the estimators that correct the model wherever the log lets them.
     pub estimates: Estimates,
-    /// Direct method: what the model of rewards expects of the policy.
-    pub direct: Interval,
+    /// By those that believe it.
+    pub believed: Believed,
     /// What rewards were modelled by.
     pub model: &'static str,
     /// Why the log cannot answer, where it cannot.
@@ -97,28 +102,18 @@ pub fn evaluate(log: &Log, policy: &Policy, seed: u64) -> Result<Evaluation> {
     };
     let shares: Vec<Vec<(usize, f64)>> = policy.distributions.iter().map(distribution).collect();
     let action: Vec<usize> = log.rows.iter().map(|row| index[row.action.as_str()]).collect();
-    let wanted = |row: usize| shares[policy.place(row)].as_slice();
-    let guessed = reward::guess(log, &action, actions.len(), &wanted, seed)?;
-    let rows: Vec<Replayed> = log
-        .rows
-        .iter()
-        .enumerate()
-        .map(|(row, logged)| Replayed {
-            propensity: logged.propensity,
-            target: wanted(row).iter().find(|(at, _)| *at == action[row]).map_or(0.0, |(_, share)| *share),
-            reward: logged.reward,
-            guess: guessed.of_logged[row],
-            direct: guessed.of_policy[row],
-        })
-        .collect();
-    let estimates = replay(&rows);
+    let wanted: Vec<&[(usize, f64)]> =
+        (0..log.rows.len()).map(|row| shares[policy.place(row)].as_slice()).collect();
+    let rewards = Rewards::learn(log, &action, actions.len(), &wanted, seed)?;
+    let rows = rewards.rows();
+    let (estimates, believed) = (replay(&rows), believe(&rewards, &rows));
     let why = if unseen.is_empty() {
         estimates.why()
     } else {
         let names = unseen.into_iter().take(5).collect::<Vec<_>>().join(", ");
         Some(format!("the log never shows {names}: it shows {seen} other actions"))
     };
-    Ok(Evaluation { estimates, direct: guessed.direct, model: guessed.model, why })
+    Ok(Evaluation { estimates, believed, model: rewards.name, why })
 }
 
 #[cfg(test)]
@@ -148,8 +143,9 @@ mod tests {
     #[test]
     fn all_estimators_agree_where_the_log_is_balanced() {
         let found = evaluate(&log(), &policy(&[("a", 0.5), ("b", 0.5)]), 1).expect("evaluated");
-        let Estimates { ips, snips, dr, switch_dr, .. } = found.estimates;
-        for value in [ips, snips, found.direct] {
+        let (Estimates { ips, snips, dr, .. }, Believed { direct, switch_dr, .. }) =
+            (found.estimates, found.believed);
+        for value in [ips, snips, direct] {
             assert!((value.estimate - 0.375).abs() < 1e-12 && value.lower < 0.375, "{value:?}");
         }
         // The model of rewards is learnt on other rows, so these differ by the noise of its folds.
@@ -193,11 +189,30 @@ mod tests {
         let of = kinds.iter().map(|kind| usize::from(*kind < 0.5)).collect();
         let suited = Policy::by_row(vec![one("a"), one("b")], of);
         let found = evaluate(&Log { rows, context }, &suited, 3).expect("evaluated");
-        let Estimates { ips, snips, dr, switch_dr, .. } = found.estimates;
-        for value in [ips, snips, found.direct, dr, switch_dr] {
+        let (Estimates { ips, snips, dr, .. }, Believed { direct, switch_dr, .. }) =
+            (found.estimates, found.believed);
+        for value in [ips, snips, direct, dr, switch_dr] {
             assert!(value.lower < 0.6 && value.upper > 0.6 && (value.estimate - 0.6).abs() < 0.05, "{value:?}");
         }
         assert!(dr.upper - dr.lower < ips.upper - ips.lower, "the model takes noise away");
         assert!(found.model != "mean of each action", "{}", found.model);
+    }
+
+    /// One decision in fifty was a rare one, so its weight is huge. What the model has learnt of the others is right for
+    /// these too: believing it there takes the noise away, and does not pretend to know more than the log tells.
+    #[test]
+    fn the_switch_leaves_huge_weights_to_the_model() {
+        let row = |i: usize| {
+            let (action, propensity) = if i % 50 == 0 { ("b", 0.02) } else { ("a", 0.98) };
+            Logged { action: action.into(), propensity, reward: f64::from(u8::from(i * 7919 % 10 < 3)) }
+        };
+        let log = log_of((0..4_000).map(row).collect());
+        let found = evaluate(&log, &policy(&[("a", 0.5), ("b", 0.5)]), 2).expect("evaluated");
+        let width = |value: crate::stats::Interval| value.upper - value.lower;
+        let (dr, switched) = (found.estimates.dr, found.believed.switch_dr);
+        assert!(width(switched) <= width(dr) * 1.05, "{found:?}");
+        assert!(switched.lower < 0.3 && switched.upper > 0.3, "{found:?}");
+        // Half of it stands on 80 decisions with b: no interval may be narrower than they allow.
+        assert!(width(switched) > 2.0 * 1.96 * 0.5 * (0.21_f64 / 80.0).sqrt() * 0.7, "{found:?}");
     }
 }

@@ -3,6 +3,7 @@
 //! One program: linking the whole tree once a file took longer than the tests.
 
 mod attribution;
+mod batch;
 mod growthbook;
 mod moments;
 mod planning;

@@ -354,6 +354,7 @@ async fn a_model_is_trained_from_the_log_and_predicts() {
     let request = EvaluatePolicyRequest { policy: Some(policy), ..EvaluatePolicyRequest::default() };
     let judged = served.effects.evaluate_policy(request).await.expect("judged").into_inner();
     assert!(!judged.refused && (judged.effective_sample_size - 1000.0).abs() < 1e-6, "{judged:?}");
+    assert_eq!(judged.estimates.len(), 5, "every estimator of the contract");
 }
 
 /// Run by hand, in release: `cargo test --release -p evaluator --test service -- --ignored --nocapture`.

@@ -127,9 +127,9 @@ fn named(found: &Evaluation) -> [(&'static str, Interval); 5] {
     [
         ("IPS", by.ips),
         ("SNIPS", by.snips),
-        ("DM", found.direct),
+        ("DM", found.believed.direct),
         ("DR", by.dr),
-        ("SWITCH_DR", by.switch_dr),
+        ("SWITCH_DR", found.believed.switch_dr),
     ]
 }
 
@@ -146,7 +146,7 @@ fn object(found: &Evaluation) -> Value {
         "effective_sample_size": by.effective_sample_size,
         "max_weight": by.max_weight,
         "mean_weight": by.mean_weight.0,
-        "switch_at": by.switch_at.is_finite().then_some(by.switch_at),
+        "switch_at": found.believed.switch_at.is_finite().then_some(found.believed.switch_at),
         "reward_model": found.model,
         "refused": found.why.is_some(),
         "why": found.why.clone().unwrap_or_default(),

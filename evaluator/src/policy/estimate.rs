@@ -19,7 +19,7 @@ pub struct Replayed {
 }
 
 impl Replayed {
-    fn weight(&self) -> f64 {
+    pub(super) fn weight(&self) -> f64 {
         self.target / self.propensity
     }
 
@@ -29,7 +29,7 @@ impl Replayed {
     }
 
     /// The same, by the model alone where the weight is above `most`.
-    fn switched(&self, most: f64) -> f64 {
+    pub(super) fn switched(&self, most: f64) -> f64 {
         if self.weight() > most { self.direct } else { self.value() }
     }
 }
@@ -43,10 +43,6 @@ pub struct Estimates {
     pub snips: Interval,
     /// Doubly robust: mean of q̂(π) + w(r − q̂) (Dudík, Langford and Li 2011).
     pub dr: Interval,
-    /// Doubly robust up to a weight, the model alone beyond (Wang, Agarwal and Dudík 2017).
-    pub switch_dr: Interval,
-    /// That weight; infinite where the model alone is never better.
-    pub switch_at: f64,
     /// (Σw)² / Σw².
     pub effective_sample_size: f64,
     /// The largest weight.
@@ -73,9 +69,6 @@ impl Estimates {
     }
 }
 
-/// Shares of the decisions beyond whose largest weights the switch is tried.
-const TRIED: [f64; 9] = [0.5, 0.6, 0.7, 0.8, 0.9, 0.95, 0.98, 0.99, 0.995];
-
 /// Replays a policy that looks at each moment.
 pub fn replay(rows: &[Replayed]) -> Estimates {
     let n = (rows.len() as f64).max(1.0);
@@ -89,41 +82,15 @@ pub fn replay(rows: &[Replayed]) -> Estimates {
     } else {
         Interval::around(0.0, 0.0, LEVEL)
     };
-    let switch_at = switch_at(rows);
     let mean_weight = weights / n;
     Estimates {
         ips: mean(rows.iter().map(|row| row.weight() * row.reward), n),
         snips,
         dr: mean(rows.iter().map(Replayed::value), n),
-        switch_dr: mean(rows.iter().map(|row| row.switched(switch_at)), n),
-        switch_at,
         effective_sample_size: if squares > 0.0 { weights * weights / squares } else { 0.0 },
         max_weight: rows.iter().map(Replayed::weight).fold(0.0, f64::max),
         mean_weight: (mean_weight, ((squares / n - mean_weight * mean_weight).max(0.0) / n).sqrt()),
     }
-}
-
-/// The weight beyond which the model is believed: of those tried, the one of the least variance and squared bias. The
-/// bias is measured by the corrections left out, their own variance taken off.
-fn switch_at(rows: &[Replayed]) -> f64 {
-    let mut weights: Vec<f64> = rows.iter().map(Replayed::weight).collect();
-    weights.sort_by(f64::total_cmp);
-    let n = rows.len() as f64;
-    let variance = |of: &dyn Fn(&Replayed) -> f64| {
-        let mean = rows.iter().map(of).sum::<f64>() / n;
-        (mean, rows.iter().map(|row| (of(row) - mean).powi(2)).sum::<f64>() / (n - 1.0).max(1.0) / n)
-    };
-    let risk = |most: f64| {
-        let (_, noise) = variance(&|row| row.switched(most));
-        let (bias, error) = variance(&|row| row.value() - row.switched(most));
-        noise + (bias * bias - error).max(0.0)
-    };
-    let tried = TRIED.iter().filter_map(|share| weights.get((share * n) as usize)).copied();
-    tried
-        .filter(|weight| *weight > 0.0)
-        .map(|weight| (weight, risk(weight)))
-        .fold((f64::INFINITY, risk(f64::INFINITY)), |best, next| if next.1 < best.1 { next } else { best })
-        .0
 }
 
 /// Interval of the mean difference of two policies on the same rows.
@@ -132,6 +99,7 @@ pub fn difference(one: &[Replayed], other: &[Replayed]) -> Interval {
     mean(apart, (one.len() as f64).max(1.0))
 }
 
+/// A mean of `n` values and its interval.
 fn mean(values: impl Iterator<Item = f64> + Clone, n: f64) -> Interval {
     let mean = values.clone().sum::<f64>() / n;
     let spread: f64 = values.map(|value| (value - mean).powi(2)).sum();
@@ -164,22 +132,5 @@ mod tests {
         close(found.max_weight, 5.0);
         close(rows[3].switched(2.0), 0.5);
         close(rows[3].switched(5.0), 2.5);
-    }
-
-    /// A model that is right and a few huge weights: beyond them the model alone is better.
-    #[test]
-    fn the_switch_leaves_huge_weights_to_a_model_that_is_right() {
-        let rows: Vec<Replayed> = (0..2_000_u32)
-            .map(|i| Replayed {
-                propensity: if i % 50 == 0 { 0.002 } else { 0.5 },
-                target: 0.5,
-                reward: f64::from(u8::from(i * 7919 % 10 < 3)),
-                guess: 0.3,
-                direct: 0.3,
-            })
-            .collect();
-        let found = replay(&rows);
-        assert!(found.switch_at < 10.0, "{found:?}");
-        assert!(found.switch_dr.upper - found.switch_dr.lower < 0.5 * (found.dr.upper - found.dr.lower));
     }
 }

@@ -3,28 +3,12 @@
 use boost::{Matrix, Objective};
 use rayon::prelude::*;
 
-use super::{LEVEL, Log};
+use super::{FOLDS, Log, Replayed};
 use crate::effect::average::is_proportion;
 use crate::effect::panel::with_arm;
 use crate::effect::response::{Base, Lesson, Response};
 use crate::effect::study::folds_of;
 use crate::error::{Error, Result};
-use crate::stats::{Interval, normal};
-
-/// Folds of the cross-fitting.
-const FOLDS: usize = 10;
-
-/// What the models say.
-pub(super) struct Guessed {
-    /// Expected reward of what was done in each row, by a model that had not seen it.
-    pub(super) of_logged: Vec<f64>,
-    /// Expected reward of the policy in each row, by the same model.
-    pub(super) of_policy: Vec<f64>,
-    /// Mean of the policy's, by a model of all rows: the interval is the jackknife's over the folds.
-    pub(super) direct: Interval,
-    /// What was modelled by.
-    pub(super) model: &'static str,
-}
 
 /// A fitted model.
 enum Model {
@@ -45,75 +29,87 @@ impl Model {
     }
 }
 
-struct Ground<'a> {
+/// What actions bring in the contexts of a log, by the kind of model that errs least on rows it has not seen.
+pub(super) struct Rewards<'a> {
+    ground: Ground<'a>,
+    /// By fold: a model of the rows outside it.
+    models: Vec<Model>,
+    whole: Model,
+    /// What rewards are modelled by.
+    pub(super) name: &'static str,
+}
+
+/// What models are fitted to.
+pub(super) struct Ground<'a> {
     log: &'a Log,
+    /// What was done in each row, an index below `actions`.
     action: &'a [usize],
     actions: usize,
+    /// What the policy does in each row: actions with their probabilities.
+    wanted: &'a [&'a [(usize, f64)]],
     rewards: Vec<f64>,
     objective: Objective,
+    folds: Vec<usize>,
     seed: u64,
 }
 
-/// Guesses for all rows. `action` is the index of what was done in each, below `actions`; `wanted` what the policy does
-/// in a row: actions with their probabilities.
-pub(super) fn guess<'w>(
-    log: &Log,
-    action: &[usize],
-    actions: usize,
-    wanted: &(dyn Fn(usize) -> &'w [(usize, f64)] + Sync),
-    seed: u64,
-) -> Result<Guessed> {
-    let rewards: Vec<f64> = log.rows.iter().map(|row| row.reward).collect();
-    let objective = if is_proportion(&rewards) { Objective::Logistic } else { Objective::Squared };
-    let ground = Ground { log, action, actions, rewards, objective, seed };
-    let folds = folds_of(log.rows.len(), FOLDS, seed);
-    let mut kinds = vec![(None, "mean of each action")];
-    if log.context.columns() > 0 {
-        kinds.extend([
-            (Some(Base::Linear), "linear in context and action"),
-            (Some(Base::Trees), "trees of context and action"),
-        ]);
-    }
-    let mut best: Option<(f64, Option<Base>, &'static str, Vec<Model>)> = None;
-    for (kind, name) in kinds {
-        let models: Vec<Model> =
-            (0..FOLDS).into_par_iter().map(|fold| ground.fit(kind, &folds, fold)).collect::<Result<_>>()?;
-        let loss: f64 = (0..log.rows.len())
-            .map(|row| (ground.rewards[row] - ground.expected(&models[folds[row]], row, action[row])).powi(2))
-            .sum();
-        if best.as_ref().is_none_or(|(least, ..)| loss < *least) {
-            best = Some((loss, kind, name, models));
+impl<'a> Rewards<'a> {
+    pub(super) fn learn(
+        log: &'a Log,
+        action: &'a [usize],
+        actions: usize,
+        wanted: &'a [&'a [(usize, f64)]],
+        seed: u64,
+    ) -> Result<Self> {
+        let rewards: Vec<f64> = log.rows.iter().map(|row| row.reward).collect();
+        let objective = if is_proportion(&rewards) { Objective::Logistic } else { Objective::Squared };
+        let folds = folds_of(log.rows.len(), FOLDS, seed);
+        let ground = Ground { log, action, actions, wanted, rewards, objective, folds, seed };
+        let mut kinds = vec![(None, "mean of each action")];
+        if log.context.columns() > 0 {
+            kinds.extend([
+                (Some(Base::Linear), "linear in context and action"),
+                (Some(Base::Trees), "trees of context and action"),
+            ]);
         }
+        let mut best: Option<(f64, Option<Base>, &'static str, Vec<Model>)> = None;
+        for (kind, name) in kinds {
+            let models: Vec<Model> =
+                (0..FOLDS).into_par_iter().map(|fold| ground.fit(kind, fold)).collect::<Result<_>>()?;
+            let missed = |row: usize| {
+                ground.rewards[row] - ground.expected(&models[ground.folds[row]], row, action[row])
+            };
+            let loss: f64 = (0..log.rows.len()).map(|row| missed(row).powi(2)).sum();
+            if best.as_ref().is_none_or(|(least, ..)| loss < *least) {
+                best = Some((loss, kind, name, models));
+            }
+        }
+        let (_, kind, name, models) = best.ok_or_else(|| Error::Internal("no model of rewards".into()))?;
+        let whole = ground.fit(kind, FOLDS)?;
+        Ok(Self { ground, models, whole, name })
     }
-    let (_, kind, model, models) = best.ok_or_else(|| Error::Internal("no model of rewards".into()))?;
-    let by_policy = |model: &Model, row: usize| -> f64 {
-        wanted(row).iter().map(|&(action, share)| share * ground.expected(model, row, action)).sum()
-    };
-    let rows = log.rows.len();
-    let of_policy: Vec<f64> =
-        (0..rows).into_par_iter().map(|row| by_policy(&models[folds[row]], row)).collect();
-    let mean = |model: &Model, keep: &(dyn Fn(usize) -> bool + Sync)| {
-        let kept: Vec<f64> = (0..rows)
-            .into_par_iter()
-            .filter(|row| keep(*row))
-            .map(|row| by_policy(model, row))
-            .collect();
-        kept.iter().sum::<f64>() / (kept.len() as f64).max(1.0)
-    };
-    let whole = ground.fit(kind, &folds, FOLDS)?;
-    let left_out: Vec<f64> = (0..FOLDS).map(|fold| mean(&models[fold], &|row| folds[row] != fold)).collect();
-    let centre = left_out.iter().sum::<f64>() / FOLDS as f64;
-    // The delete-a-group jackknife: what another tenth of the log would change, in the model and in who came.
-    let variance: f64 = left_out.iter().map(|value| (value - centre).powi(2)).sum::<f64>()
-        * (FOLDS as f64 - 1.0)
-        / FOLDS as f64;
-    let z = normal::quantile(f64::midpoint(1.0, LEVEL));
-    Ok(Guessed {
-        of_logged: (0..rows).map(|row| ground.expected(&models[folds[row]], row, action[row])).collect(),
-        of_policy,
-        direct: Interval::around(mean(&whole, &|_| true), z * variance.sqrt(), LEVEL),
-        model,
-    })
+
+    /// All rows, each by the model that has not seen it.
+    pub(super) fn rows(&self) -> Vec<Replayed> {
+        let ground = &self.ground;
+        let rows = 0..ground.folds.len();
+        rows.into_par_iter().map(|row| ground.replayed(&self.models[ground.folds[row]], row)).collect()
+    }
+
+    /// The rows outside each fold, by the model of just these: what the log would say had it not held the fold.
+    pub(super) fn without(&self, fold: usize) -> Vec<Replayed> {
+        let ground = &self.ground;
+        let rows = (0..ground.folds.len()).into_par_iter().filter(|&row| ground.folds[row] != fold);
+        rows.map(|row| ground.replayed(&self.models[fold], row)).collect()
+    }
+
+    /// What a model of all rows expects of the policy.
+    pub(super) fn direct(&self) -> f64 {
+        let rows = self.ground.folds.len();
+        let each: Vec<f64> =
+            (0..rows).into_par_iter().map(|row| self.ground.by_policy(&self.whole, row)).collect();
+        each.iter().sum::<f64>() / rows as f64
+    }
 }
 
 impl Ground<'_> {
@@ -121,9 +117,25 @@ impl Ground<'_> {
         model.expected(self.log.context.row(row), action)
     }
 
+    fn by_policy(&self, model: &Model, row: usize) -> f64 {
+        self.wanted[row].iter().map(|&(action, share)| share * self.expected(model, row, action)).sum()
+    }
+
+    fn replayed(&self, model: &Model, row: usize) -> Replayed {
+        let action = self.action[row];
+        let share = self.wanted[row].iter().find(|(at, _)| *at == action).map_or(0.0, |(_, share)| *share);
+        Replayed {
+            propensity: self.log.rows[row].propensity,
+            target: share,
+            reward: self.rewards[row],
+            guess: self.expected(model, row, action),
+            direct: self.by_policy(model, row),
+        }
+    }
+
     /// Fits to the rows outside `fold`.
-    fn fit(&self, kind: Option<Base>, folds: &[usize], fold: usize) -> Result<Model> {
-        let rows: Vec<usize> = (0..folds.len()).filter(|&row| folds[row] != fold).collect();
+    fn fit(&self, kind: Option<Base>, fold: usize) -> Result<Model> {
+        let rows: Vec<usize> = (0..self.folds.len()).filter(|&row| self.folds[row] != fold).collect();
         let Some(base) = kind else { return Ok(self.means(&rows)) };
         let descriptions = vec![Vec::new(); self.actions];
         let products = base == Base::Linear;

@@ -213,9 +213,9 @@ fn answer(found: &Evaluation) -> wire::EvaluatePolicyResponse {
     let estimates = [
         (Ips, by.ips),
         (Snips, by.snips),
-        (Dm, found.direct),
+        (Dm, found.believed.direct),
         (Dr, by.dr),
-        (SwitchDr, by.switch_dr),
+        (SwitchDr, found.believed.switch_dr),
     ];
     wire::EvaluatePolicyResponse {
         estimates: estimates
