@@ -61,17 +61,21 @@ pub async fn play(
     for day in 0..settings.days {
         let morning = begin + i64::from(day) * DAY;
         if day == planned {
-            // Again when there is half as much again to learn from.
-            planned += (day / 2).clamp(1, settings.replan_days.max(1));
             let trained = line.train(settings.seed + u64::from(day)).await.context("training failed")?;
+            say(format!("day {day}: trained {trained:?}"));
             let left = (budget - played.book.discount).max(0);
-            let plan = line.plan(left, morning, end).await.context("no plan was made")?;
-            say(format!(
-                "day {day}: trained {trained:?}; plan {} of {} strategies",
-                plan.plan_id,
-                plan.strategies.len()
-            ));
-            (played.plan_id, played.strategies) = (plan.plan_id, plan.strategies);
+            match line.plan(left, morning, end).await? {
+                Ok(plan) => {
+                    say(format!("day {day}: plan {} of {} strategies", plan.plan_id, plan.strategies.len()));
+                    (played.plan_id, played.strategies) = (plan.plan_id, plan.strategies);
+                    // Again when there is half as much again to learn from.
+                    planned += (day / 2).clamp(1, settings.replan_days.max(1));
+                }
+                Err(why) => {
+                    say(format!("day {day}: no plan yet, {why}"));
+                    planned += 1;
+                }
+            }
         }
         let visits = world.visits(day);
         let pause = DAY as f64 / visits.len().max(1) as f64;
@@ -111,7 +115,6 @@ async fn decide(world: &World, line: &Line, visit: Visit, place: usize, at: i64)
         id: format!("visit-{}-{place}", visit.day),
         user: shopper.id.clone(),
         at,
-        features,
         made,
         sale: None,
     };

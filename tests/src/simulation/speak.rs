@@ -17,6 +17,7 @@ use proto::evaluator::v1::{
     GenerateStrategiesResponse, IngestEventsRequest, Objective, PredictEffectRequest, PredictEffectResponse,
     QueryMetricsRequest, RecordDecisionsRequest, TrainEffectModelRequest, Treatment, UpsertOffersRequest,
 };
+use tonic::{Code, Status};
 
 use super::offers::{CURRENCY, OFFERS, offers};
 use super::world::Sale;
@@ -42,8 +43,6 @@ pub struct Told {
     pub user: String,
     /// When, seconds since 1970.
     pub at: i64,
-    /// The features the decision was made on.
-    pub features: BTreeMap<String, f64>,
     /// What was decided.
     pub made: DecideResponse,
     /// What was bought.
@@ -114,13 +113,13 @@ impl Line {
         Ok(last)
     }
 
-    /// Has a plan made for `from` to `until` and lets it decide.
+    /// Has a plan made for `from` to `until` and lets it decide; the reason where the product will not have it so yet.
     pub async fn plan(
         &self,
         budget: i64,
         from: i64,
         until: i64,
-    ) -> anyhow::Result<GenerateStrategiesResponse> {
+    ) -> anyhow::Result<Result<GenerateStrategiesResponse, String>> {
         let request = GenerateStrategiesRequest {
             objective: Objective::Profit.into(),
             budget: Some(Money { currency_code: CURRENCY.into(), minor_units: budget }),
@@ -131,15 +130,20 @@ impl Line {
             ..GenerateStrategiesRequest::default()
         };
         let mut client = StrategyServiceClient::new(self.gateway.clone());
-        let plan = deadline::within(PATIENT, client.generate_strategies(request)).await??.into_inner();
+        let plan = match deadline::within(PATIENT, client.generate_strategies(request)).await? {
+            Ok(plan) => plan.into_inner(),
+            Err(status) => return not_yet(status),
+        };
         let activate = ActivatePlanRequest {
             plan_id: plan.plan_id.clone(),
             at: Some(moment(from)),
             accepted_risk: ACCEPTED_RISK,
             ..ActivatePlanRequest::default()
         };
-        client.activate_plan(activate).await.context("the plan is not activated")?;
-        Ok(plan)
+        match deadline::within(PATIENT, client.activate_plan(activate)).await? {
+            Ok(_) => Ok(Ok(plan)),
+            Err(status) => not_yet(status),
+        }
     }
 
     /// Profit of all sales from `from` and before `until`, as the evaluator measures it, minor units.
@@ -179,6 +183,12 @@ impl Line {
     }
 }
 
+/// What was asked for must wait: too little is known yet. All else is a failure.
+fn not_yet<T>(status: Status) -> anyhow::Result<Result<T, String>> {
+    ensure!(status.code() == Code::FailedPrecondition, "no plan was made: {status}");
+    Ok(Err(status.message().to_owned()))
+}
+
 /// A moment on the wire.
 pub fn moment(seconds: i64) -> Timestamp {
     Timestamp { seconds, nanos: 0 }
@@ -199,7 +209,7 @@ fn decision(told: &Told) -> RecordDecisionsRequest {
         in_holdout: made.in_holdout,
         plan_id: made.plan_id.clone(),
         seed: made.seed,
-        features: told.features.clone(),
+        features: made.features.clone(),
         ..Decision::default()
     };
     RecordDecisionsRequest { decision: Some(decision) }
