@@ -70,20 +70,24 @@ pub struct Trained {
     pub better: bool,
 }
 
+/// Rarer choices weigh no more than this: responses are modelled, so what that leaves out is the bias of a bias.
+const LEAST_PROPENSITY: f64 = 0.04;
 /// Folds of the comparison.
 const FOLDS: usize = 4;
-/// Decisions learnt from, the latest: more add minutes and little else.
+/// Most decisions learnt from: more add minutes and little else.
 pub const MOST_ROWS: usize = 120_000;
+/// A decision made with a larger probability was hardly a choice, and teaches little of the other arms.
+const CHOICE: f64 = 0.5;
 /// Most features.
 const MOST_FEATURES: usize = 100;
 
 /// Trains on `outcomes`, in order of time. `offers` are what is known of their terms.
 pub fn train(order: &Order, outcomes: &[Outcome], offers: &[Offer]) -> Result<Trained> {
-    let outcomes = &outcomes[outcomes.len().saturating_sub(MOST_ROWS)..];
+    let outcomes = &telling(outcomes);
     let ids = arms(outcomes)?;
     let index: BTreeMap<&str, usize> = ids.iter().enumerate().map(|(arm, id)| (id.as_str(), arm)).collect();
     let rows: Vec<(&Outcome, usize)> =
-        outcomes.iter().filter_map(|row| index.get(row.action.as_str()).map(|arm| (row, *arm))).collect();
+        outcomes.iter().filter_map(|row| index.get(row.action.as_str()).map(|arm| (*row, *arm))).collect();
     let names = names(order, &rows);
     let values =
         rows.iter().flat_map(|(row, _)| names.iter().map(|name| value(&row.features, name))).collect();
@@ -104,7 +108,8 @@ pub fn train(order: &Order, outcomes: &[Outcome], offers: &[Offer]) -> Result<Tr
     let panel = Panel {
         features,
         action: rows.iter().map(|(_, arm)| *arm).collect(),
-        propensity: column(|row| row.propensity),
+        // A decision in a hundred would otherwise weigh as much as all others together.
+        propensity: column(|row| row.propensity.max(LEAST_PROPENSITY)),
         arms: described.iter().map(|(_, depth)| vec![*depth]).collect(),
     };
     let folds: Vec<usize> = rows.iter().map(|(row, _)| fold(&row.unit, order.seed)).collect();
@@ -146,8 +151,32 @@ pub fn train(order: &Order, outcomes: &[Outcome], offers: &[Offer]) -> Result<Tr
     Ok(Trained { model, metrics, better })
 }
 
+/// Of more decisions than are learnt from those that tell most, in order of time: real choices before foregone ones,
+/// the latest first. Responses are learnt given features and arm, so it does no harm to leave out by either.
+fn telling(outcomes: &[Outcome]) -> Vec<&Outcome> {
+    if outcomes.len() <= MOST_ROWS {
+        return outcomes.iter().collect();
+    }
+    let chosen = outcomes.iter().rev().filter(|row| row.propensity <= CHOICE).take(MOST_ROWS).count();
+    // At least a quarter is what is usual now: responses drift.
+    let foregone = (MOST_ROWS - chosen).max(MOST_ROWS / 4);
+    let (mut chosen, mut foregone) = (MOST_ROWS - foregone, foregone);
+    let mut kept: Vec<&Outcome> = outcomes
+        .iter()
+        .rev()
+        .filter(|row| {
+            let left = if row.propensity <= CHOICE { &mut chosen } else { &mut foregone };
+            let keep = *left > 0;
+            *left = left.saturating_sub(1);
+            keep
+        })
+        .collect();
+    kept.reverse();
+    kept
+}
+
 /// The control and every offer with enough decisions.
-fn arms(outcomes: &[Outcome]) -> Result<Vec<String>> {
+fn arms(outcomes: &[&Outcome]) -> Result<Vec<String>> {
     let mut counts: BTreeMap<&str, usize> = BTreeMap::new();
     for row in outcomes {
         *counts.entry(&row.action).or_default() += 1;
