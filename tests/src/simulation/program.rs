@@ -17,6 +17,9 @@ use clap::Parser;
 struct Arguments {
     #[command(flatten)]
     settings: Settings,
+    /// Leave the four services running after the month until Ctrl-C, to be asked by hand: their address is told.
+    #[arg(long)]
+    stay: bool,
 }
 
 /// Does what the command line asks.
@@ -25,7 +28,7 @@ struct Arguments {
 /// What kept it from being done.
 #[tokio::main]
 pub async fn main() -> anyhow::Result<()> {
-    let settings = Arguments::parse().settings;
+    let Arguments { settings, stay } = Arguments::parse();
     let world = World::new(&settings);
     let month = Month::of(&world, settings.days);
     let budget = (settings.budget_share * month.wanted()) as i64;
@@ -37,6 +40,10 @@ pub async fn main() -> anyhow::Result<()> {
     let played = play(&world, &settings, budget, &line, &say).await?;
     let score = score(&world, &settings, &month, budget, &played, &line).await?;
     gateway::cli::show::line(&serde_json::to_string(&score)?);
+    if stay {
+        say(format!("the gateway answers at {} until Ctrl-C", sandbox.uri()));
+        tokio::signal::ctrl_c().await?;
+    }
     ensure!(score.spent <= score.budget, "{} was spent of a budget of {}", score.spent, score.budget);
     Ok(())
 }
