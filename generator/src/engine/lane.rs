@@ -74,7 +74,7 @@ impl Lane {
             token: 0,
             candidate,
             sampler: Sampler::new(model.transformer.arch(), task.temperature, task.top_p, seed),
-            constraint: task.grammar.as_ref().map(|grammar| grammar.begin()).transpose()?,
+            constraint: task.grammar.as_ref().map(|grammar| grammar.begin(&model.tokenizer)).transpose()?,
             text: Text::new(&task.stop),
             tokens: Vec::new(),
             started: Instant::now(),

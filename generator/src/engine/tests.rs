@@ -8,6 +8,7 @@ use super::{
     Constraint, Engine, EngineConfig, Finished, Grammar, Piece, Prompt, Reason, Refused, State, Task,
 };
 use crate::models::tests::{SMOL, path};
+use crate::models::tokenizer::Tokenizer;
 
 fn config(queue: usize, slots: usize) -> EngineConfig {
     EngineConfig { queue, slots, context: 512, batch: 32, ..EngineConfig::of(path(SMOL)) }
@@ -186,9 +187,17 @@ fn a_greedy_answer_is_at_least_as_likely_as_any_sampled_one_at_every_first_token
 struct Only(Vec<u32>, bool);
 
 impl Grammar for Only {
-    fn begin(&self) -> anyhow::Result<Box<dyn Constraint>> {
+    fn begin(&self, _: &Arc<Tokenizer>) -> anyhow::Result<Box<dyn Constraint>> {
         anyhow::ensure!(!self.0.is_empty(), "an empty grammar");
         Ok(Box::new(Only(self.0.clone(), self.1)))
+    }
+
+    fn allows(&self, _: &str) -> bool {
+        true
+    }
+
+    fn completes(&self, _: &str) -> bool {
+        false
     }
 }
 

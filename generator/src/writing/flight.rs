@@ -10,7 +10,7 @@ use super::rank::{self, Candidate};
 use super::shape::{Shape, Shaped};
 use super::subject::Subject;
 use super::{Shared, compose, locked};
-use crate::engine::{Finished, Grammar, Piece, Refused, Task, Timing};
+use crate::engine::{Finished, Piece, Refused, Task, Timing};
 use crate::store::Written;
 
 /// What is to be written.
@@ -164,7 +164,7 @@ async fn ask(
         // Candidates take the seeds from here on; no two attempts or wordings share one.
         seed: (job.wording << 16) + u64::from(attempt) * candidates as u64,
         stop: vec!["\n".into()],
-        grammar: Some(grammar(engine, job)?),
+        grammar: Some(Arc::new(Shaped(Arc::new(Shape::new(job.subject.clone()))))),
         deadline: Some(give_up),
     };
     let started = Instant::now();
@@ -203,17 +203,6 @@ async fn ask(
     // Candidates end in any order; which is chosen must not hang on it.
     all.sort_by_key(|finished| finished.candidate);
     Ok(all)
-}
-
-fn grammar(engine: &crate::engine::Engine, job: &Job) -> Result<Arc<dyn Grammar>, Lesser> {
-    let tokenizer = engine.tokenizer().ok_or(Lesser::Unavailable)?;
-    match Shape::new(job.subject.clone(), tokenizer) {
-        Ok(shape) => Ok(Arc::new(Shaped(Arc::new(shape)))),
-        Err(error) => {
-            tracing::error!(error = format!("{error:#}"), "a shape cannot be made");
-            Err(Lesser::Unavailable)
-        }
-    }
 }
 
 /// Candidates are written side by side: their time is that of the slowest, their tokens are all paid for.

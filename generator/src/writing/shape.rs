@@ -30,39 +30,23 @@ const END_NEARS: usize = 16;
 /// The shape of copy about one subject.
 pub(super) struct Shape {
     subject: Arc<Subject>,
-    tokenizer: Arc<Tokenizer>,
     /// What will stand behind the body in fixed words.
     terms: String,
     sentences: usize,
     /// Numbers the text may have, as written.
     digits: Vec<String>,
-    /// First tokens of required words, with the word.
-    wanted: Vec<(u32, String)>,
-    /// Tokens that end a sentence.
-    stops: Vec<u32>,
 }
 
 impl Shape {
-    pub(super) fn new(subject: Arc<Subject>, tokenizer: Arc<Tokenizer>) -> anyhow::Result<Self> {
+    pub(super) fn new(subject: Arc<Subject>) -> Self {
         let limits = *subject.guard.limits();
         let mut terms = terms(&subject.brief, subject.locale).join(" ");
         // An offer that needs most of the room is left out rather than the text.
         if limits.units(&terms) * 2 > limits.total() {
             terms.clear();
         }
-        let mut wanted = Vec::new();
-        for word in subject.guard.missing("") {
-            for written in [word.to_owned(), format!(" {word}")] {
-                wanted.extend(tokenizer.encode(&written)?.first().map(|&token| (token, word.to_owned())));
-            }
-        }
-        let stops = if subject.locale == Locale::English { [".", "!"] } else { ["。", "！"] };
-        let mut ends = Vec::new();
-        for stop in stops {
-            ends.extend(tokenizer.encode(stop)?.first());
-        }
         let (sentences, digits) = (prompt::sentences(&subject.brief), subject.guard.digits());
-        Ok(Self { subject, tokenizer, terms, sentences, digits, wanted, stops: ends })
+        Self { subject, terms, sentences, digits }
     }
 
     fn limits(&self) -> &Limits {
@@ -141,30 +125,57 @@ impl fmt::Debug for Shape {
 pub(super) struct Shaped(pub(super) Arc<Shape>);
 
 impl Grammar for Shaped {
-    fn begin(&self) -> anyhow::Result<Box<dyn Constraint>> {
-        Ok(Box::new(Line { shape: self.0.clone(), bytes: Vec::new(), lost: false }))
+    fn begin(&self, tokenizer: &Arc<Tokenizer>) -> anyhow::Result<Box<dyn Constraint>> {
+        Ok(Box::new(Line::new(self.0.clone(), tokenizer.clone())?))
+    }
+
+    fn allows(&self, text: &str) -> bool {
+        self.0.fits(text)
+    }
+
+    fn completes(&self, text: &str) -> bool {
+        self.0.complete(text)
     }
 }
 
 /// One line being written.
 struct Line {
     shape: Arc<Shape>,
+    tokenizer: Arc<Tokenizer>,
+    /// First tokens of required words, with the word.
+    wanted: Vec<(u32, String)>,
+    /// Tokens that end a sentence.
+    stops: Vec<u32>,
     bytes: Vec<u8>,
     /// Whether nothing fitted: the line is given up, and its check will refuse it.
     lost: bool,
 }
 
 impl Line {
+    fn new(shape: Arc<Shape>, tokenizer: Arc<Tokenizer>) -> anyhow::Result<Self> {
+        let mut wanted = Vec::new();
+        for word in shape.subject.guard.missing("") {
+            for written in [word.to_owned(), format!(" {word}")] {
+                wanted.extend(tokenizer.encode(&written)?.first().map(|&token| (token, word.to_owned())));
+            }
+        }
+        let mut stops = Vec::new();
+        for stop in if shape.subject.locale == Locale::English { [".", "!"] } else { ["。", "！"] } {
+            stops.extend(tokenizer.encode(stop)?.first());
+        }
+        Ok(Self { shape, tokenizer, wanted, stops, bytes: Vec::new(), lost: false })
+    }
+
     fn text(&self) -> &str {
         whole_characters(&self.bytes).unwrap_or_default()
     }
 
     fn allows(&self, token: u32) -> bool {
         let shape = &*self.shape;
-        if shape.tokenizer.ends(token) {
+        if self.tokenizer.ends(token) {
             return Shape::may_end(self.text());
         }
-        let added = shape.tokenizer.bytes(token);
+        let added = self.tokenizer.bytes(token);
         if added.is_empty() {
             return false;
         }
@@ -200,7 +211,7 @@ impl Constraint for Line {
         }
         let text = self.text();
         let written = Shape::parts(text).1;
-        for (token, word) in &self.shape.wanted {
+        for (token, word) in &self.wanted {
             let lacks = written.is_some() && !text.to_lowercase().contains(&word.to_lowercase());
             if lacks && top - REACH < logits[*token as usize] && self.allows(*token) {
                 let logit = logits[*token as usize] + WANTED;
@@ -212,7 +223,7 @@ impl Constraint for Line {
             let left = self.shape.limits().left(&format!("{text}{}", self.shape.terms));
             if left < END_NEARS && !body.is_empty() {
                 let pull = 6.0 * (END_NEARS - left) as f32 / END_NEARS as f32;
-                let ends = |token: u32| self.shape.stops.contains(&token) || self.shape.tokenizer.ends(token);
+                let ends = |token: u32| self.stops.contains(&token) || self.tokenizer.ends(token);
                 allowed.iter_mut().filter(|(token, _)| ends(*token)).for_each(|(_, logit)| *logit += pull);
             }
         }
@@ -224,7 +235,7 @@ impl Constraint for Line {
     }
 
     fn accept(&mut self, token: u32) -> anyhow::Result<bool> {
-        self.bytes.extend_from_slice(self.shape.tokenizer.bytes(token));
+        self.bytes.extend_from_slice(self.tokenizer.bytes(token));
         Ok(self.lost || self.shape.complete(self.text()))
     }
 }
