@@ -27,6 +27,8 @@ pub struct Config {
     pub model: ModelConfig,
     /// The model that embeds.
     pub embedding: EmbeddingConfig,
+    /// The model that predicts clicks.
+    pub words: WordsConfig,
     /// How copy is written.
     pub writing: WritingConfig,
 }
@@ -39,6 +41,7 @@ impl Default for Config {
             store: StoreConfig::default(),
             model: ModelConfig::default(),
             embedding: EmbeddingConfig::default(),
+            words: WordsConfig::default(),
             writing: WritingConfig::default(),
         }
     }
@@ -151,7 +154,21 @@ impl Default for EmbeddingConfig {
     }
 }
 
+/// The model that predicts which words are clicked.
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct WordsConfig {
+    /// What `generator words train` wrote: a path, or a name in the folder of the model that writes. It reads with the
+    /// model that embeds. Empty predicts nothing.
+    pub file: String,
+}
+
 impl Config {
+    /// The file of the model of words; `None` where no clicks are predicted.
+    pub fn words(&self) -> Option<PathBuf> {
+        (!self.words.file.is_empty()).then(|| self.model.folder.join(&self.words.file))
+    }
+
     /// What the encoder is started with; `None` where nothing is embedded.
     pub fn encoder(&self) -> Option<EmbedConfig> {
         let embedding = &self.embedding;
@@ -253,6 +270,11 @@ impl Validate for Config {
             embedding_queue,
             "embedding.queue",
             format!("must be {} (one whole call) to {MOST_WAITING}", crate::embed::MOST_TEXTS),
+        );
+        problems.require(
+            self.words.file.is_empty() || !self.embedding.file.is_empty(),
+            "words.file",
+            "needs embedding.file: the model of words reads with the model that embeds",
         );
         problems.require(model.context >= 1024, "model.context", "must be at least 1024, or no prompt fits");
         problems.require(

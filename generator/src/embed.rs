@@ -14,6 +14,7 @@ use std::time::Instant;
 use sha2::{Digest as _, Sha256};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot};
 
+use bert::Bert;
 pub use reading::{Fault, Unread};
 
 /// Texts of one call at most.
@@ -94,8 +95,14 @@ pub enum EmbedError {
     Failed,
 }
 
+/// What waits for the encoder's thread.
+enum Job {
+    Texts(Texts),
+    Other(Box<dyn FnOnce(&Bert) + Send>),
+}
+
 /// Texts to embed, and where the vectors go.
-struct Job {
+struct Texts {
     texts: Vec<String>,
     truncate: bool,
     answer: oneshot::Sender<Result<worker::Batch, EmbedError>>,
@@ -175,9 +182,22 @@ impl Embedder {
         let many = u32::try_from(texts.len()).map_err(|_| EmbedError::Overloaded)?;
         let room = self.room.clone().try_acquire_many_owned(many).map_err(|_| EmbedError::Overloaded)?;
         let (answer, answered) = oneshot::channel();
-        let job = Job { texts, truncate, answer, _room: room };
+        let job = Job::Texts(Texts { texts, truncate, answer, _room: room });
         self.jobs.send(job).map_err(|_| EmbedError::NotLoaded)?;
         answered.await.unwrap_or(Err(EmbedError::Failed))
+    }
+
+    /// What `work` makes of the encoder, on its thread, once it is loaded and what waits there is done. The caller
+    /// bounds how much work waits.
+    pub(crate) async fn run<T: Send + 'static>(
+        &self,
+        work: impl FnOnce(&Bert) -> T + Send + 'static,
+    ) -> Result<T, EmbedError> {
+        let (answer, answered) = oneshot::channel();
+        // One who has gone needs no answer.
+        let work = move |bert: &Bert| drop(answer.send(work(bert)));
+        self.jobs.send(Job::Other(Box::new(work))).map_err(|_| EmbedError::NotLoaded)?;
+        answered.await.map_err(|_| EmbedError::Failed)
     }
 }
 

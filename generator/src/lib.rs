@@ -41,8 +41,9 @@ async fn serve(config: Config, listener: TcpListener, shutdown: CancellationToke
     let _stop = stop.clone().drop_guard();
     tokio::spawn(housekeeping(store.clone(), config.store.keep_hours, stop.clone()));
     let engine = config.model.engine().map(|engine| engine::Engine::start(&engine));
-    let writer = writing::Writer::new(engine, config.model.id(), store, &config.writing, stop);
     let embedder = config.encoder().map(|encoder| embed::Embedder::start(&encoder));
+    let words = words::Predictor::of(&config, embedder.as_ref());
+    let writer = writing::Writer::new(engine, config.model.id(), words, store, &config.writing, stop);
     let generator = service::Generator::new(writer, embedder, &config);
     let service = GeneratorServiceServer::new(generator)
         .max_decoding_message_size(config.server.max_request_bytes)

@@ -23,6 +23,7 @@ use crate::Config;
 use crate::brief;
 use crate::embed::Embedder;
 use crate::guard::Guard;
+use crate::words::Predictor;
 use crate::writing::{Order, Refusal, Writer};
 
 /// `bespoke.generator.v1.GeneratorService`.
@@ -102,7 +103,11 @@ impl GeneratorService for Generator {
         &self,
         request: Request<ListModelsRequest>,
     ) -> Result<Response<ListModelsResponse>, Status> {
-        let states = (self.writer.engine(), self.embedder.as_ref().map(Embedder::state));
+        let states = models::States {
+            writes: self.writer.engine(),
+            embeds: self.embedder.as_ref().map(Embedder::state),
+            predicts: self.writer.words().map(Predictor::state),
+        };
         models::list(&self.models, states, &request.into_inner()).map(Response::new).map_err(refused)
     }
 }

@@ -8,7 +8,7 @@ use chassis::config::Secret;
 use sea_orm::DatabaseConnection;
 use sea_orm_migration::MigratorTrait as _;
 
-pub use copies::Written;
+pub use copies::{Click, Written};
 
 /// The database failed.
 #[derive(Debug, thiserror::Error)]

@@ -7,11 +7,13 @@ mod features;
 mod fit;
 pub mod judge;
 mod model;
+mod predictor;
 pub mod train;
 pub mod trials;
 
 pub use features::{Inputs, Reader};
 pub use model::{Card, Model};
+pub use predictor::{Predictor, State};
 
 use sha2::{Digest as _, Sha256};
 

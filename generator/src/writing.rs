@@ -30,8 +30,9 @@ use crate::brief::{hash, readable, sold_out};
 use crate::config::WritingConfig;
 use crate::engine::{Engine, State, Timing};
 use crate::store::{Store, Written};
+use crate::words::Predictor;
 pub use ahead::{Campaign, Progress};
-use answer::{Answer, Lesser};
+use answer::{Answer, Lesser, Versions};
 use flight::{Flight, Outcome};
 use memory::Memory;
 use pace::Pace;
@@ -88,6 +89,8 @@ struct Shared {
     engine: Option<Engine>,
     /// The model that writes, by its file's name.
     model_id: String,
+    /// Says which of several texts will be clicked.
+    words: Option<Predictor>,
     store: Store,
     config: WritingConfig,
     /// Texts by key.
@@ -103,11 +106,12 @@ struct Shared {
 }
 
 impl Writer {
-    /// A writer on `engine`, which runs the model `model_id`, or on what is kept and templates alone. It warms the model
-    /// up and works on until `stop`.
+    /// A writer on `engine`, which runs the model `model_id`, or on what is kept and templates alone; `words` has a say
+    /// in which text is the best. It warms the model up and works on until `stop`.
     pub fn new(
         engine: Option<Engine>,
         model_id: String,
+        words: Option<Predictor>,
         store: Store,
         config: &WritingConfig,
         stop: CancellationToken,
@@ -115,6 +119,7 @@ impl Writer {
         let shared = Shared {
             engine,
             model_id,
+            words,
             store,
             config: config.clone(),
             written: Memory::new(config.memory),
@@ -136,6 +141,15 @@ impl Writer {
     /// The engine's state; `None` where templates serve alone.
     pub fn engine(&self) -> Option<State> {
         self.shared.engine.as_ref().map(Engine::state)
+    }
+
+    /// The model of words, where there is one.
+    pub fn words(&self) -> Option<&Predictor> {
+        self.shared.words.as_ref()
+    }
+
+    fn versions(&self) -> Versions<'_> {
+        Versions { model: &self.shared.model_id, words: self.words().map_or("", Predictor::version) }
     }
 
     /// Writes `order` before `deadline`. What is written is told to `draft` as it comes, unchecked.
@@ -172,7 +186,7 @@ impl Writer {
             let seed = order.seed_of(variant);
             copies.push(Copy { source: CopySource::Cache.into(), seed, ..(*copy).clone() });
         }
-        Some(answer::response(copies, Vec::new(), &Timing::default(), &self.shared.model_id))
+        Some(answer::response(copies, Vec::new(), &Timing::default(), self.versions()))
     }
 
     async fn anew(
@@ -186,7 +200,7 @@ impl Writer {
         let budget = deadline.map_or(longest, |deadline| deadline.remaining().min(longest));
         let until = Deadline::after(budget.saturating_sub(Duration::from_millis(config.margin_ms)));
 
-        let mut answer = Answer::new(order, &self.shared.model_id);
+        let mut answer = Answer::new(order, self.versions());
         // A brief that no template can serve is refused before the model is asked.
         answer.prepare()?;
         // Of some goods a model says nothing, nor of what is sold out, nor of what it could only guess at.

@@ -75,6 +75,7 @@ pub(super) fn decision(id: &str, moment: &Moment, chosen: &Chosen, report: &Repo
         propensity: *propensity,
         copy_id: placement.copy.as_ref().map(|copy| copy.copy_id.clone()).unwrap_or_default(),
         effect: placement.effect.clone(),
+        predicted_click: placement.copy.as_ref().and_then(|copy| copy.predicted_click),
     });
     let mut versions = report.versions.clone();
     versions.extend(answer.versions.clone());
@@ -123,6 +124,11 @@ fn wire(time: std::time::Duration) -> WireDuration {
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeMap;
+
+    use proto::gateway::v1::PersonaliseRequest;
+    use proto::generator::v1::Copy;
+
     use super::*;
 
     #[test]
@@ -137,5 +143,32 @@ mod tests {
         assert!(is_good_for(&names(&["tea"], &["Bread"]), &tea));
         assert!(is_good_for(&names(&[], &["Drinks"]), &tea));
         assert!(!is_good_for(&names(&["milk"], &[]), &tea));
+    }
+
+    #[test]
+    fn the_record_tells_what_the_words_of_a_placement_are_predicted_to_do() {
+        let predicted = Copy { copy_id: "c".into(), predicted_click: Some(0.62), ..Copy::default() };
+        let placements = [Some(predicted), Some(Copy::default()), None];
+        let placements = placements.map(|copy| Placement { copy, ..Placement::default() });
+        let chosen = Chosen {
+            answer: PersonaliseResponse { placements: placements.to_vec(), ..PersonaliseResponse::default() },
+            propensities: vec![1.0; 3],
+            offer_id: String::new(),
+            offer_propensity: 1.0,
+            angle: String::new(),
+            plan_id: String::new(),
+            features: BTreeMap::new(),
+        };
+        let moment = Moment {
+            request: PersonaliseRequest::default(),
+            user: "u".into(),
+            visitor: String::new(),
+            seed: 1,
+            measured: true,
+        };
+        let row = decision("d", &moment, &chosen, &Report::default());
+        let recorded = Decision::decode(row.payload.as_slice()).unwrap();
+        let clicks: Vec<_> = recorded.placements.iter().map(|placement| placement.predicted_click).collect();
+        assert_eq!(clicks, [Some(0.62), None, None], "absent is not 0");
     }
 }

@@ -14,9 +14,11 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 use tokio_util::sync::CancellationToken;
 
+use crate::embed::Embedder;
 use crate::engine::bench::Plan;
 use crate::engine::{Engine, EngineConfig, State};
 use crate::store::Store;
+use crate::words::Predictor;
 use crate::writing::Writer;
 use crate::{Config, service};
 
@@ -50,7 +52,7 @@ pub(super) async fn write(
         Some(engine) => Some(loaded(Engine::start(&engine)).await?),
         None => None,
     };
-    let writer = Writer::new(engine, config.model.id(), store, &config.writing, stop);
+    let writer = Writer::new(engine, config.model.id(), words(config), store, &config.writing, stop);
     let progress = ProgressBar::new(orders.len() as u64);
     let answers = futures::stream::iter(orders.into_iter().enumerate()).map(|(index, order)| {
         let writer = writer.clone();
@@ -128,6 +130,12 @@ pub(super) fn bench(engine: &EngineConfig, plan: &Plan, json: bool) -> anyhow::R
         (told(found.load_peak_bytes), told(found.steady_bytes), told(found.peak_bytes));
     writeln!(out, "memory: {load} at most while loading, {steady} after a run, {peak} at most")?;
     Ok(())
+}
+
+/// The model of words that `config` names; the encoder is loaded for it alone.
+pub(super) fn words(config: &Config) -> Option<Predictor> {
+    let encoder = config.words().and_then(|_| config.encoder()).map(|encoder| Embedder::start(&encoder));
+    Predictor::of(config, encoder.as_ref())
 }
 
 pub(super) async fn loaded(engine: Engine) -> anyhow::Result<Engine> {

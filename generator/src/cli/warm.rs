@@ -45,7 +45,7 @@ pub(super) async fn run(warm: Warm) -> anyhow::Result<()> {
     let store = Store::open(&config.store.url).await?;
     let stop = CancellationToken::new();
     let _stop = stop.clone().drop_guard();
-    let writer = Writer::new(Some(engine), config.model.id(), store, &config.writing, stop);
+    let writer = Writer::new(Some(engine), config.model.id(), words(&config), store, &config.writing, stop);
     let bar = ProgressBar::new(0);
     bar.set_style(ProgressStyle::with_template("{pos}/{len} {wide_bar} {eta} {msg}")?);
     let mut steps = Box::pin(writer.write_ahead(&campaign));

@@ -4,7 +4,7 @@ use std::sync::{Mutex, mpsc};
 use std::time::Instant;
 
 use super::bert::{Bert, Tokens};
-use super::{EmbedConfig, EmbedError, Fault, Job, State, Vector, set};
+use super::{EmbedConfig, EmbedError, Fault, Job, State, Texts, Vector, set};
 
 /// Texts taken out of the queue at once at most.
 const ROUND: usize = 512;
@@ -47,15 +47,22 @@ pub(super) fn work(config: &EmbedConfig, state: &Mutex<State>, jobs: &mpsc::Rece
     );
     set(state, State::Ready(card));
     while let Ok(first) = jobs.recv() {
-        let mut round = vec![first];
-        let mut texts = round[0].texts.len();
-        while texts < ROUND
-            && let Ok(job) = jobs.try_recv()
-        {
-            texts += job.texts.len();
-            round.push(job);
+        let (mut round, mut others, mut texts) = (Vec::new(), Vec::new(), 0);
+        let mut next = Some(first);
+        while let Some(job) = next {
+            match job {
+                Job::Texts(job) => {
+                    texts += job.texts.len();
+                    round.push(job);
+                }
+                Job::Other(work) => others.push(work),
+            }
+            next = if texts < ROUND { jobs.try_recv().ok() } else { None };
         }
-        pool.install(|| serve(&bert, config.batch_tokens, round));
+        pool.install(|| {
+            others.into_iter().for_each(|work| work(&bert));
+            serve(&bert, config.batch_tokens, round);
+        });
     }
 }
 
@@ -67,12 +74,12 @@ fn pool(threads: usize) -> anyhow::Result<rayon::ThreadPool> {
 
 /// A job whose texts are all readable.
 struct Readable {
-    job: Job,
+    job: Texts,
     texts: Vec<Tokens>,
     vectors: Vec<Option<Vector>>,
 }
 
-fn serve(bert: &Bert, batch_tokens: usize, jobs: Vec<Job>) {
+fn serve(bert: &Bert, batch_tokens: usize, jobs: Vec<Texts>) {
     let mut readable: Vec<Readable> = jobs.into_iter().filter_map(|job| read(bert, job)).collect();
     let mut order: Vec<(usize, usize)> =
         readable.iter().enumerate().flat_map(|(j, job)| (0..job.texts.len()).map(move |t| (j, t))).collect();
@@ -108,7 +115,7 @@ fn serve(bert: &Bert, batch_tokens: usize, jobs: Vec<Job>) {
 }
 
 /// The job with its tokens, unless it was answered: somebody has gone, or a text cannot be embedded.
-fn read(bert: &Bert, job: Job) -> Option<Readable> {
+fn read(bert: &Bert, job: Texts) -> Option<Readable> {
     if job.answer.is_closed() {
         return None;
     }

@@ -1,25 +1,39 @@
+use std::path::Path;
+
 use proto::generator::v1::{ListModelsRequest, ListModelsResponse, Model};
 use proto::validate::{Violation, Violations};
 
 use crate::Config;
-use crate::{embed, engine};
+use crate::{embed, engine, words};
 
 /// The files of the models, which name those that do not serve.
 pub(super) struct Names {
     writes: String,
     embeds: String,
+    predicts: String,
 }
 
 impl Names {
     pub(super) fn of(config: &Config) -> Self {
-        Self { writes: config.model.file.clone(), embeds: config.embedding.file.clone() }
+        Self {
+            writes: config.model.file.clone(),
+            embeds: config.embedding.file.clone(),
+            predicts: config.words.file.clone(),
+        }
     }
+}
+
+/// What the models that are configured are doing.
+pub(super) struct States {
+    pub(super) writes: Option<engine::State>,
+    pub(super) embeds: Option<embed::State>,
+    pub(super) predicts: Option<words::State>,
 }
 
 /// The models that are configured, the one that writes first; one replica has at most one of each kind.
 pub(super) fn list(
     names: &Names,
-    (writes, embeds): (Option<engine::State>, Option<embed::State>),
+    States { writes, embeds, predicts }: States,
     request: &ListModelsRequest,
 ) -> Result<ListModelsResponse, Vec<Violation>> {
     let mut violations = Violations::new();
@@ -56,8 +70,24 @@ pub(super) fn list(
         embed::State::Loading => loading(&names.embeds),
         embed::State::Failed(reason) => failed(&names.embeds, &reason),
     });
+    let predicts = predicts.map(|state| match state {
+        words::State::Ready(model) => Model {
+            model_id: Path::new(&names.predicts)
+                .file_stem()
+                .unwrap_or_default()
+                .to_string_lossy()
+                .into_owned(),
+            architecture: "words".into(),
+            parameters: model.parameters(),
+            quantisation: "F32".into(),
+            ready: true,
+            ..Model::default()
+        },
+        words::State::Loading => loading(&names.predicts),
+        words::State::Failed(reason) => failed(&names.predicts, &reason),
+    });
     Ok(ListModelsResponse {
-        models: writes.into_iter().chain(embeds).collect(),
+        models: writes.into_iter().chain(embeds).chain(predicts).collect(),
         next_page_token: String::new(),
     })
 }

@@ -7,8 +7,17 @@ use sea_orm::{ActiveValue::Set, ColumnTrait as _, EntityTrait as _, QueryFilter 
 use super::entity::copy;
 use super::{Error, Store};
 
+/// What a model of words thought of a text.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Click {
+    /// The model.
+    pub version: String,
+    /// The probability that the text is clicked more often than an average one.
+    pub probability: f64,
+}
+
 /// A text the model wrote and the guard let pass.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct Written {
     /// The hash of its brief, model and seed.
     pub key: String,
@@ -20,6 +29,8 @@ pub struct Written {
     pub body: String,
     /// Whether it was cut back to its last whole sentence.
     pub cut: bool,
+    /// Whether it will be clicked; `None` where no model of words read it.
+    pub click: Option<Click>,
 }
 
 impl Store {
@@ -32,6 +43,10 @@ impl Store {
             headline: row.headline,
             body: row.body,
             cut: row.cut,
+            click: row
+                .words_version
+                .zip(row.predicted_click)
+                .map(|(version, probability)| Click { version, probability }),
         };
         Ok(rows.into_iter().map(|row| (row.key.clone(), written(row))).collect())
     }
@@ -44,6 +59,8 @@ impl Store {
             headline: Set(written.headline.clone()),
             body: Set(written.body.clone()),
             cut: Set(written.cut),
+            words_version: Set(written.click.as_ref().map(|click| click.version.clone())),
+            predicted_click: Set(written.click.as_ref().map(|click| click.probability)),
             written_at: Set(at.timestamp()),
         };
         let replaced = [
@@ -51,6 +68,8 @@ impl Store {
             copy::Column::Headline,
             copy::Column::Body,
             copy::Column::Cut,
+            copy::Column::WordsVersion,
+            copy::Column::PredictedClick,
             copy::Column::WrittenAt,
         ];
         let conflict = OnConflict::column(copy::Column::Key).update_columns(replaced).to_owned();
@@ -81,9 +100,10 @@ mod tests {
             headline: "Tea".into(),
             body: "Green.".into(),
             cut: false,
+            click: Some(Click { version: "w".into(), probability: 0.6 }),
         };
         store.keep(&written, now).await.unwrap();
-        written.body = "Black.".into();
+        (written.body, written.click) = ("Black.".into(), None);
         store.keep(&written, now).await.unwrap();
         let found = store.copies(&["k".into(), "other".into()]).await.unwrap();
         assert_eq!(found.into_values().collect::<Vec<_>>(), [written]);

@@ -5,7 +5,7 @@ pub(super) struct Migrator;
 #[async_trait::async_trait]
 impl MigratorTrait for Migrator {
     fn migrations() -> Vec<Box<dyn MigrationTrait>> {
-        vec![Box::new(First)]
+        vec![Box::new(First), Box::new(Clicks)]
     }
 
     // Services may share one PostgreSQL database while they are small; their migrations are told apart.
@@ -32,6 +32,8 @@ enum Copy {
     Body,
     Cut,
     WrittenAt,
+    WordsVersion,
+    PredictedClick,
 }
 
 #[async_trait::async_trait]
@@ -50,5 +52,30 @@ impl MigrationTrait for First {
         let by_age =
             Index::create().name("generator_copy_age").table(Copy::Table).col(Copy::WrittenAt).to_owned();
         manager.create_index(by_age).await
+    }
+}
+
+/// What the model of words thought of each text.
+struct Clicks;
+
+impl MigrationName for Clicks {
+    fn name(&self) -> &'static str {
+        "m0002_predicted_click"
+    }
+}
+
+#[async_trait::async_trait]
+impl MigrationTrait for Clicks {
+    async fn up(&self, manager: &SchemaManager) -> Result<(), DbErr> {
+        let columns = [
+            ColumnDef::new(Copy::WordsVersion).string().null().to_owned(),
+            ColumnDef::new(Copy::PredictedClick).double().null().to_owned(),
+        ];
+        for column in columns {
+            // SQLite adds one column a statement.
+            let table = Table::alter().table(Copy::Table).add_column(column).to_owned();
+            manager.alter_table(table).await?;
+        }
+        Ok(())
     }
 }

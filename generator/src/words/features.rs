@@ -70,28 +70,33 @@ impl Reader {
 
     /// What stands in each of `texts`; `done` is told how many more are read.
     pub fn read(&self, texts: &[&str], done: &dyn Fn(usize)) -> anyhow::Result<Vec<Option<Inputs>>> {
-        let mut inputs: Vec<Option<Inputs>> = vec![None; texts.len()];
-        let mut readable: Vec<(usize, Tokens)> = Vec::new();
-        for (index, text) in texts.iter().enumerate() {
-            if let Ok(tokens) = self.bert.read(text, true) {
-                readable.push((index, tokens));
-            }
-        }
-        done(texts.len() - readable.len());
-        // Of like length, so that little is padding.
-        readable.sort_by_key(|(_, tokens)| tokens.len());
-        for batch in readable.chunks(BATCH) {
-            let tokens: Vec<&Tokens> = batch.iter().map(|(_, tokens)| tokens).collect();
-            let depths = self.bert.depths(&tokens)?;
-            for (row, (index, _)) in batch.iter().enumerate() {
-                let mut dense: Vec<f32> = depths.iter().flat_map(|depth| &depth[row]).copied().collect();
-                dense.extend(build(texts[*index]));
-                inputs[*index] = Some(Inputs { dense, grams: grams(texts[*index]) });
-            }
-            done(batch.len());
-        }
-        Ok(inputs)
+        read(&self.bert, texts, done)
     }
+}
+
+/// What stands in each of `texts` as `bert` reads them; `done` is told how many more are read.
+pub(super) fn read(bert: &Bert, texts: &[&str], done: &dyn Fn(usize)) -> anyhow::Result<Vec<Option<Inputs>>> {
+    let mut inputs: Vec<Option<Inputs>> = vec![None; texts.len()];
+    let mut readable: Vec<(usize, Tokens)> = Vec::new();
+    for (index, text) in texts.iter().enumerate() {
+        if let Ok(tokens) = bert.read(text, true) {
+            readable.push((index, tokens));
+        }
+    }
+    done(texts.len() - readable.len());
+    // Of like length, so that little is padding.
+    readable.sort_by_key(|(_, tokens)| tokens.len());
+    for batch in readable.chunks(BATCH) {
+        let tokens: Vec<&Tokens> = batch.iter().map(|(_, tokens)| tokens).collect();
+        let depths = bert.depths(&tokens)?;
+        for (row, (index, _)) in batch.iter().enumerate() {
+            let mut dense: Vec<f32> = depths.iter().flat_map(|depth| &depth[row]).copied().collect();
+            dense.extend(build(texts[*index]));
+            inputs[*index] = Some(Inputs { dense, grams: grams(texts[*index]) });
+        }
+        done(batch.len());
+    }
+    Ok(inputs)
 }
 
 /// Length, marks and telling words of a text.

@@ -12,7 +12,7 @@ use super::fit::{Row, Weights};
 use super::judge::Judged;
 
 /// Name and version of the layout.
-const FORMAT: &str = "bespoke.words.v1";
+const FORMAT: &str = "bespoke.words.v2";
 /// The card's place in the header.
 const CARD: &str = "words";
 /// Weight of the n-grams, which are of unit length before, beside a depth of the encoder, whose mean square is 1.
@@ -31,6 +31,8 @@ pub struct Card {
     pub ridge: f64,
     /// Log-odds of "clicked more often" a unit of difference in score.
     pub sharpness: f64,
+    /// The mean score of the texts it was fitted on.
+    pub average: f64,
     /// Trials it was fitted on.
     pub trials: usize,
     /// Of a model fitted on the training fold alone, judged once on the test fold.
@@ -104,7 +106,7 @@ pub struct Model {
 }
 
 impl Model {
-    /// Log-odds of a click against an average text of the trials it learnt from.
+    /// Log-odds of a click, but for a constant that is the same for all texts.
     pub fn score(&self, input: &Inputs) -> f64 {
         self.weights.score(&self.scaling.row(input))
     }
@@ -112,6 +114,21 @@ impl Model {
     /// The probability that a text of score `first` is clicked more often than one of score `second`.
     pub fn probability(&self, first: f64, second: f64) -> f64 {
         1.0 / (1.0 + (-self.card.sharpness * (first - second)).exp())
+    }
+
+    /// The probability that a text of `score` is clicked more often than an average one of those it was fitted on.
+    pub fn predicted_click(&self, score: f64) -> f64 {
+        self.probability(score, self.card.average)
+    }
+
+    /// How many coefficients.
+    pub fn parameters(&self) -> u64 {
+        (self.weights.dense.len() + self.weights.grams.len()) as u64
+    }
+
+    /// Whether it has a coefficient for each value of `input`.
+    pub(super) fn fits(&self, input: &Inputs) -> bool {
+        self.weights.dense.len() == input.dense.len()
     }
 
     /// Whether it was fitted on the trial `id`.
@@ -175,7 +192,7 @@ impl Model {
         Ok(Self { card, scaling, weights, seen })
     }
 
-    pub(super) fn card(encoder: &str, ridge: f64, sharpness: f64, trials: usize) -> Card {
-        Card { format: FORMAT.into(), encoder: encoder.into(), ridge, sharpness, trials, test: None }
+    pub(super) fn card(encoder: &str, ridge: f64, sharpness: f64, average: f64, trials: usize) -> Card {
+        Card { format: FORMAT.into(), encoder: encoder.into(), ridge, sharpness, average, trials, test: None }
     }
 }

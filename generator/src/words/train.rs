@@ -85,7 +85,8 @@ fn fit(
     let weights = fit::ridge(&rows, &all, trials.len(), BUCKETS, ridge);
     let mut seen: Vec<u64> = trials.iter().map(|trial| super::number(&trial.id)).collect();
     seen.sort_unstable();
-    let card = Model::card(reader.encoder(), ridge, sharpness, trials.len());
+    let average = rows.iter().map(|row| weights.score(row)).sum::<f64>() / rows.len().max(1) as f64;
+    let card = Model::card(reader.encoder(), ridge, sharpness, average, trials.len());
     Ok(Model { card, scaling, weights, seen })
 }
 

@@ -52,18 +52,27 @@ pub(super) struct Answer<'a> {
     copies: Vec<Option<Copy>>,
     lesser: Vec<Lesser>,
     timing: Timing,
-    model_id: &'a str,
+    versions: Versions<'a>,
+}
+
+/// The models an answer is of.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Versions<'a> {
+    /// The model that writes.
+    pub(super) model: &'a str,
+    /// The model of words; empty where none predicts.
+    pub(super) words: &'a str,
 }
 
 impl<'a> Answer<'a> {
-    pub(super) fn new(order: &'a Order, model_id: &'a str) -> Self {
+    pub(super) fn new(order: &'a Order, versions: Versions<'a>) -> Self {
         Self {
             order,
             guard: Guard::new(&order.brief),
             copies: vec![None; order.variants.max(1) as usize],
             lesser: Vec::new(),
             timing: Timing::default(),
-            model_id,
+            versions,
         }
     }
 
@@ -86,6 +95,8 @@ impl<'a> Answer<'a> {
         if !report.violations.is_empty() {
             return false;
         }
+        // What another model of words thought is not comparable with what this one thinks.
+        let click = written.click.as_ref().filter(|click| click.version == self.versions.words);
         self.copies[variant] = Some(Copy {
             copy_id: String::new(),
             headline: text.headline,
@@ -96,6 +107,7 @@ impl<'a> Answer<'a> {
             source: source.into(),
             finish_reason: if written.cut { FinishReason::Length } else { FinishReason::Stop }.into(),
             seed: self.order.seed_of(variant),
+            predicted_click: click.map(|click| click.probability),
         });
         true
     }
@@ -147,6 +159,7 @@ impl<'a> Answer<'a> {
             source: CopySource::Template.into(),
             finish_reason: cause.finish_reason().into(),
             seed,
+            predicted_click: None,
         });
     }
 
@@ -158,7 +171,7 @@ impl<'a> Answer<'a> {
     /// The answer, what the model wrote first.
     pub(super) fn finish(self) -> Result<GenerateCopyResponse, Refusal> {
         let copies = self.copies.into_iter().collect::<Option<Vec<Copy>>>().ok_or(Refusal::NoRoom)?;
-        Ok(response(copies, self.lesser, &self.timing, self.model_id))
+        Ok(response(copies, self.lesser, &self.timing, self.versions))
     }
 }
 
@@ -167,9 +180,10 @@ pub(super) fn response(
     mut copies: Vec<Copy>,
     lesser: Vec<Lesser>,
     timing: &Timing,
-    model_id: &str,
+    versions: Versions<'_>,
 ) -> GenerateCopyResponse {
     copies.sort_by_key(|copy| copy.source() == CopySource::Template);
+    let predicted = copies.iter().any(|copy| copy.predicted_click.is_some());
     let by_model = copies.iter().any(|copy| copy.source() != CopySource::Template);
     let degradations = lesser.into_iter().map(|cause| Degradation {
         stage: "generator".into(),
@@ -178,7 +192,8 @@ pub(super) fn response(
     });
     GenerateCopyResponse {
         copies,
-        model_version: if by_model { model_id.to_owned() } else { String::new() },
+        model_version: if by_model { versions.model.to_owned() } else { String::new() },
+        words_version: if predicted { versions.words.to_owned() } else { String::new() },
         timing: Some(ProtoTiming {
             queue: Some(duration(timing.queue)),
             prefill: Some(duration(timing.prefill)),

@@ -10,8 +10,9 @@ use super::rank::{self, Candidate};
 use super::shape::{Shape, Shaped};
 use super::subject::Subject;
 use super::{Shared, compose, locked};
+use crate::brief::Locale;
 use crate::engine::{Finished, Piece, Refused, Task, Timing};
-use crate::store::Written;
+use crate::store::{Click, Written};
 
 /// What is to be written.
 pub(super) struct Job {
@@ -112,13 +113,17 @@ async fn fly(shared: &Shared, job: &Job, progress: &watch::Sender<Progress>) -> 
             Err(cause) => return Outcome::Lesser(cause, spent),
         };
         add(&mut spent, &finished);
-        if let Some(candidate) = choose(job, &finished) {
+        if let Some(candidate) = choose(shared, job, &finished).await {
+            let version = shared.words.as_ref().map(|words| words.version().to_owned());
             let written = Written {
                 key: job.subject.wording(job.wording),
                 model_id: job.model_id.clone(),
                 headline: candidate.composed.headline,
                 body: candidate.composed.body,
                 cut: candidate.composed.cut,
+                click: version
+                    .zip(candidate.click)
+                    .map(|(version, probability)| Click { version, probability }),
             };
             if let Err(error) = shared.store.keep(&written, Utc::now()).await {
                 tracing::warn!(%error, "a text cannot be kept");
@@ -130,14 +135,21 @@ async fn fly(shared: &Shared, job: &Job, progress: &watch::Sender<Progress>) -> 
 }
 
 /// The best of what was written, if any of it passes.
-fn choose(job: &Job, finished: &[Finished]) -> Option<Candidate> {
+async fn choose(shared: &Shared, job: &Job, finished: &[Finished]) -> Option<Candidate> {
     let mut candidates = Vec::new();
     for finished in finished {
         match compose::compose(&job.subject, &finished.text, finished.reason) {
             Ok(composed) => {
-                candidates.push(Candidate { composed, likelihood: finished.mean_log_likelihood() });
+                let likelihood = finished.mean_log_likelihood();
+                candidates.push(Candidate { composed, likelihood, click: None });
             }
             Err(faults) => tracing::debug!(?faults, "a text did not pass"),
+        }
+    }
+    if let (Some(words), Locale::English) = (&shared.words, job.subject.locale) {
+        let texts = candidates.iter().map(|candidate| rank::line(&candidate.composed)).collect();
+        for (candidate, click) in candidates.iter_mut().zip(words.predict(texts).await) {
+            candidate.click = click;
         }
     }
     rank::best(&job.subject, candidates)

@@ -10,6 +10,10 @@ use crate::brief::{is_han, prompt};
 const COVERAGE: f64 = 1.0;
 /// What wholly new words are worth.
 const NOVELTY: f64 = 0.5;
+/// What a whole probability of being clicked more often than an average text is worth.
+const CLICK: f64 = 2.0;
+/// What is taken of a text whose clicks nobody predicts: that it is an average one.
+const AVERAGE: f64 = 0.5;
 
 /// A text that passed, and what speaks for it.
 #[derive(Debug, Clone)]
@@ -17,6 +21,8 @@ pub(super) struct Candidate {
     pub(super) composed: Composed,
     /// Mean log-likelihood of its tokens by the model.
     pub(super) likelihood: f64,
+    /// Probability that it is clicked more often than an average text, where a model of words reads it.
+    pub(super) click: Option<f64>,
 }
 
 /// The best of `candidates`, the first of equals. New words are those the examples do not have; what else is kept of
@@ -26,10 +32,21 @@ pub(super) fn best(subject: &Subject, candidates: Vec<Candidate>) -> Option<Cand
     let known: HashSet<(String, String)> = examples.iter().flat_map(|(_, answer)| pairs(answer)).collect();
     let score = |candidate: &Candidate| {
         let text = format!("{} {}", candidate.composed.headline, candidate.composed.body);
-        candidate.likelihood + COVERAGE * subject.coverage(&text) + NOVELTY * novelty(&text, &known)
+        let click = candidate.click.unwrap_or(AVERAGE);
+        candidate.likelihood
+            + COVERAGE * subject.coverage(&text)
+            + NOVELTY * novelty(&text, &known)
+            + CLICK * click
     };
     let scored = candidates.into_iter().map(|candidate| (score(&candidate), candidate));
     scored.reduce(|best, next| if next.0 > best.0 { next } else { best }).map(|(_, candidate)| candidate)
+}
+
+/// `composed` as one line, as the headlines are that a model of words learns from.
+pub(super) fn line(composed: &Composed) -> String {
+    let Composed { headline, body, .. } = composed;
+    let stop = if headline.ends_with(['.', '!', '?', '…']) { "" } else { "." };
+    format!("{headline}{stop} {body}")
 }
 
 /// The share of neighbouring words of `text` that are not in `known`.
@@ -65,13 +82,23 @@ mod tests {
     use super::*;
 
     fn candidate(body: &str, likelihood: f64) -> Candidate {
-        Candidate { composed: Composed { headline: "Tea".into(), body: body.into(), cut: false }, likelihood }
+        let composed = Composed { headline: "Tea".into(), body: body.into(), cut: false };
+        Candidate { composed, likelihood, click: None }
     }
 
     fn chosen(candidates: Vec<Candidate>) -> String {
         let item = Item { title: "Green tea, 20 bags".into(), ..Item::default() };
         let subject = Subject::new(&Brief { item: Some(item), ..Brief::default() }, "m", 0.0);
         best(&subject, candidates).unwrap().composed.body
+    }
+
+    #[test]
+    fn what_is_clicked_more_has_a_say() {
+        let clicked = |body: &str, click| Candidate { click, ..candidate(body, -1.0) };
+        assert_eq!(chosen(vec![clicked("A cup", Some(0.45)), clicked("A pot", Some(0.6))]), "A pot");
+        assert_eq!(chosen(vec![clicked("A cup", Some(0.45)), clicked("A pot", None)]), "A pot");
+        let likelier = Candidate { likelihood: -0.5, ..clicked("A cup", Some(0.45)) };
+        assert_eq!(chosen(vec![likelier, clicked("A pot", Some(0.6))]), "A cup", "but not the only one");
     }
 
     #[test]

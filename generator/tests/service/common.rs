@@ -37,7 +37,7 @@ pub(crate) fn settings() -> (Config, TempDir) {
     (config, folder)
 }
 
-fn models() -> PathBuf {
+pub(crate) fn models() -> PathBuf {
     let folder = std::env::var_os("BESPOKE_MODELS").map_or_else(
         || PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/../.cache/models")),
         PathBuf::from,
