@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::embed::EmbedConfig;
 use crate::engine::EngineConfig;
+use crate::remote::RemoteConfig;
 
 /// Texts that may wait to be embedded at most.
 const MOST_WAITING: usize = 1_000_000;
@@ -85,6 +86,8 @@ pub struct ModelConfig {
     pub cache_mib: usize,
     /// Whether the converted weights are kept beside the model, so that the next start is quick.
     pub pack: bool,
+    /// A server that writes; the file's model stands in for it.
+    pub remote: RemoteConfig,
 }
 
 impl Default for ModelConfig {
@@ -99,19 +102,13 @@ impl Default for ModelConfig {
             slots: 8,
             cache_mib: 256,
             pack: true,
+            remote: RemoteConfig::default(),
         }
     }
 }
 
 impl ModelConfig {
-    /// The name of the model: its file's, without the ending. Empty where templates serve alone.
-    pub fn id(&self) -> String {
-        std::path::Path::new(&self.file)
-            .file_stem()
-            .map_or_else(String::new, |stem| stem.to_string_lossy().into_owned())
-    }
-
-    /// What the engine is started with; `None` where templates serve alone.
+    /// What the engine is started with; `None` where there is no file.
     pub fn engine(&self) -> Option<EngineConfig> {
         (!self.file.is_empty()).then(|| EngineConfig {
             model: self.folder.join(&self.file),
@@ -271,6 +268,7 @@ impl Validate for Config {
             "embedding.queue",
             format!("must be {} (one whole call) to {MOST_WAITING}", crate::embed::MOST_TEXTS),
         );
+        model.remote.validate("model.remote", problems);
         problems.require(
             self.words.file.is_empty() || !self.embedding.file.is_empty(),
             "words.file",

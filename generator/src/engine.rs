@@ -49,6 +49,11 @@ pub struct EngineConfig {
 }
 
 impl EngineConfig {
+    /// The name of the model: its file's, without the ending.
+    pub fn model_id(&self) -> String {
+        self.model.file_stem().unwrap_or_default().to_string_lossy().into_owned()
+    }
+
     /// The defaults for a file, on one thread.
     pub fn of(model: PathBuf) -> EngineConfig {
         EngineConfig {
@@ -88,6 +93,34 @@ pub enum State {
     Ready(ModelCard),
     /// The model could not be loaded, and why.
     Failed(String),
+    /// The server elsewhere does not answer, and how; it is tried again by and by.
+    Away(String),
+}
+
+/// A model that writes: in this process, or on a server elsewhere.
+pub trait Backend: Send + Sync {
+    /// Its name.
+    fn id(&self) -> &str;
+
+    /// Whether it serves.
+    fn state(&self) -> State;
+
+    /// Takes a task in, or refuses it at once. Dropping the receiver cancels it.
+    fn submit(&self, task: Task) -> Result<stream::Receiver<Piece>, Refused>;
+}
+
+impl Backend for Engine {
+    fn id(&self) -> &str {
+        &self.handle.model_id
+    }
+
+    fn state(&self) -> State {
+        self.state()
+    }
+
+    fn submit(&self, task: Task) -> Result<stream::Receiver<Piece>, Refused> {
+        self.submit(task)
+    }
 }
 
 /// A handle on the inference thread; the thread ends when the last handle is dropped.
@@ -97,6 +130,7 @@ pub struct Engine {
 }
 
 struct Handle {
+    model_id: String,
     shared: Arc<Shared>,
     slots: usize,
     context: usize,
@@ -113,6 +147,7 @@ impl Engine {
         });
         let engine = Engine {
             handle: Arc::new(Handle {
+                model_id: config.model_id(),
                 shared: shared.clone(),
                 slots: config.slots.max(1),
                 context: config.context,
@@ -133,7 +168,7 @@ impl Engine {
         match self.state() {
             State::Ready(_) => {}
             State::Loading => return Err(Refused::NotReady("the model is loading".to_owned())),
-            State::Failed(why) => return Err(Refused::NotReady(why)),
+            State::Failed(why) | State::Away(why) => return Err(Refused::NotReady(why)),
         }
         if task.candidates == 0 || task.candidates > self.handle.slots {
             return Err(Refused::Candidates { asked: task.candidates, most: self.handle.slots });

@@ -8,6 +8,7 @@ pub mod engine;
 pub mod fetch;
 pub mod guard;
 pub mod models;
+pub mod remote;
 pub mod service;
 pub mod store;
 pub mod telemetry;
@@ -15,6 +16,7 @@ pub mod template;
 pub mod words;
 pub mod writing;
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Context as _;
@@ -26,6 +28,7 @@ use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
 pub use config::Config;
+use engine::Backend;
 
 /// Serves on `listener` until `shutdown`. Templates answer while the model is being loaded.
 ///
@@ -40,16 +43,27 @@ async fn serve(config: Config, listener: TcpListener, shutdown: CancellationToke
     let stop = CancellationToken::new();
     let _stop = stop.clone().drop_guard();
     tokio::spawn(housekeeping(store.clone(), config.store.keep_hours, stop.clone()));
-    let engine = config.model.engine().map(|engine| engine::Engine::start(&engine));
     let embedder = config.encoder().map(|encoder| embed::Embedder::start(&encoder));
     let words = words::Predictor::of(&config, embedder.as_ref());
-    let writer = writing::Writer::new(engine, config.model.id(), words, store, &config.writing, stop);
+    let writer = writing::Writer::new(backends(&config.model)?, words, store, &config.writing, stop);
     let generator = service::Generator::new(writer, embedder, &config);
     let service = GeneratorServiceServer::new(generator)
         .max_decoding_message_size(config.server.max_request_bytes)
         .max_encoding_message_size(config.server.max_response_bytes);
     let server = Server::new(config.server.clone()).add(service).descriptors(proto::FILE_DESCRIPTOR_SET);
     server.serve(listener, shutdown).await.context("serving failed")
+}
+
+/// The models that write, started, the preferred one first: the server elsewhere, then the file's.
+fn backends(config: &config::ModelConfig) -> anyhow::Result<Vec<Arc<dyn Backend>>> {
+    let mut backends: Vec<Arc<dyn Backend>> = Vec::new();
+    if config.remote.is_set() {
+        backends.push(Arc::new(remote::Remote::new(&config.remote)?));
+    }
+    if let Some(engine) = config.engine() {
+        backends.push(Arc::new(engine::Engine::start(&engine)));
+    }
+    Ok(backends)
 }
 
 /// Forgets copy that has been kept long enough, every hour.

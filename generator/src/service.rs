@@ -104,7 +104,7 @@ impl GeneratorService for Generator {
         request: Request<ListModelsRequest>,
     ) -> Result<Response<ListModelsResponse>, Status> {
         let states = models::States {
-            writes: self.writer.engine(),
+            writes: self.writer.models(),
             embeds: self.embedder.as_ref().map(Embedder::state),
             predicts: self.writer.words().map(Predictor::state),
         };

@@ -7,6 +7,7 @@
 
 mod ahead;
 mod answer;
+mod author;
 mod compose;
 mod flight;
 mod memory;
@@ -28,14 +29,14 @@ use tokio_util::sync::CancellationToken;
 
 use crate::brief::{hash, readable, sold_out};
 use crate::config::WritingConfig;
-use crate::engine::{Engine, State, Timing};
+use crate::engine::{Backend, State, Timing};
 use crate::store::{Store, Written};
 use crate::words::Predictor;
 pub use ahead::{Campaign, Progress};
-use answer::{Answer, Lesser, Versions};
+use answer::{Answer, Lesser, Signed};
+use author::{Author, Line};
 use flight::{Flight, Outcome};
 use memory::Memory;
-use pace::Pace;
 use subject::Subject;
 use tally::Tally;
 
@@ -79,6 +80,9 @@ pub enum Refusal {
     NoRoom,
 }
 
+/// Texts kept of a subject, by key.
+type Kept = HashMap<String, Arc<Written>>;
+
 /// Writes copy; cheap to clone.
 #[derive(Clone)]
 pub struct Writer {
@@ -86,9 +90,8 @@ pub struct Writer {
 }
 
 struct Shared {
-    engine: Option<Engine>,
-    /// The model that writes, by its file's name.
-    model_id: String,
+    /// The models that write, the preferred one first; the next one stands in where one cannot.
+    authors: Vec<Arc<Author>>,
     /// Says which of several texts will be clicked.
     words: Option<Predictor>,
     store: Store,
@@ -99,26 +102,23 @@ struct Shared {
     answers: Memory<Arc<Copy>>,
     flights: Mutex<HashMap<String, Flight>>,
     failures: Mutex<HashMap<String, Instant>>,
-    pace: Pace,
     lanes: Arc<Semaphore>,
     tally: Tally,
     stop: CancellationToken,
 }
 
 impl Writer {
-    /// A writer on `engine`, which runs the model `model_id`, or on what is kept and templates alone; `words` has a say
-    /// in which text is the best. It warms the model up and works on until `stop`.
+    /// A writer by `models`, the preferred one first, or by templates alone; `words` has a say in which text is the
+    /// best. It warms the models up and works on until `stop`.
     pub fn new(
-        engine: Option<Engine>,
-        model_id: String,
+        models: Vec<Arc<dyn Backend>>,
         words: Option<Predictor>,
         store: Store,
         config: &WritingConfig,
         stop: CancellationToken,
     ) -> Self {
         let shared = Shared {
-            engine,
-            model_id,
+            authors: models.into_iter().map(|backend| Arc::new(Author::new(backend))).collect(),
             words,
             store,
             config: config.clone(),
@@ -126,21 +126,20 @@ impl Writer {
             answers: Memory::new(config.memory),
             flights: Mutex::default(),
             failures: Mutex::default(),
-            pace: Pace::default(),
             lanes: Arc::new(Semaphore::new(config.background_lanes)),
             tally: Tally::new(),
             stop,
         };
         let writer = Self { shared: Arc::new(shared) };
-        if writer.shared.engine.is_some() {
-            tokio::spawn(warm::up(writer.shared.clone()));
+        for author in &writer.shared.authors {
+            tokio::spawn(warm::up(writer.shared.clone(), author.clone()));
         }
         writer
     }
 
-    /// The engine's state; `None` where templates serve alone.
-    pub fn engine(&self) -> Option<State> {
-        self.shared.engine.as_ref().map(Engine::state)
+    /// The models that write, the preferred one first, by name and state; none where templates serve alone.
+    pub fn models(&self) -> Vec<(String, State)> {
+        self.shared.authors.iter().map(|author| (author.id().to_owned(), author.state())).collect()
     }
 
     /// The model of words, where there is one.
@@ -148,8 +147,8 @@ impl Writer {
         self.shared.words.as_ref()
     }
 
-    fn versions(&self) -> Versions<'_> {
-        Versions { model: &self.shared.model_id, words: self.words().map_or("", Predictor::version) }
+    fn words_version(&self) -> &str {
+        self.words().map_or("", Predictor::version)
     }
 
     /// Writes `order` before `deadline`. What is written is told to `draft` as it comes, unchecked.
@@ -159,39 +158,42 @@ impl Writer {
         deadline: Option<Deadline>,
         draft: Option<&mpsc::Sender<String>>,
     ) -> Result<GenerateCopyResponse, Refusal> {
-        let shared = &self.shared;
-        if !order.model_id.is_empty() && order.model_id != shared.model_id {
-            let serving = if shared.model_id.is_empty() { "none" } else { &shared.model_id };
-            return Err(Refusal::UnknownModel { asked: order.model_id.clone(), serving: serving.into() });
-        }
-        let answer = match self.remembered(order) {
+        let line = author::line(&self.shared.authors, &order.model_id)?;
+        let answer = match self.remembered(order, &line) {
             Some(answer) => answer,
-            None => self.anew(order, deadline, draft).await?,
+            None => self.anew(order, &line, deadline, draft).await?,
         };
-        shared.tally.count(&answer);
+        self.shared.tally.count(&answer);
         Ok(answer)
     }
 
     /// The answer where all of it was given before and nothing of it can have become stale.
-    fn remembered(&self, order: &Order) -> Option<GenerateCopyResponse> {
+    fn remembered(&self, order: &Order, line: &Line<'_>) -> Option<GenerateCopyResponse> {
         if sold_out(&order.brief) {
             return None;
         }
         let temperature = self.temperature(order);
-        let mut copies = Vec::with_capacity(order.variants as usize);
+        let (mut copies, mut lesser) = (Vec::with_capacity(order.variants as usize), Vec::new());
         for variant in 0..order.variants.max(1) as usize {
-            let key =
-                hash::whole(&order.brief, &self.shared.model_id, temperature, self.wording(order, variant));
-            let copy = self.shared.answers.get(&key)?;
+            let wording = self.wording(order, variant);
+            let (author, copy) = line.asked().find_map(|author| {
+                let key = hash::whole(&order.brief, author.id(), temperature, wording);
+                Some((author, self.shared.answers.get(&key)?))
+            })?;
+            let cause = line.cause().filter(|_| author.id() != line.preferred());
+            lesser.extend(cause.map(|cause| (cause, author.id().to_owned())));
             let seed = order.seed_of(variant);
-            copies.push(Copy { source: CopySource::Cache.into(), seed, ..(*copy).clone() });
+            let copy = Copy { source: CopySource::Cache.into(), seed, ..(*copy).clone() };
+            copies.push(Signed { copy, model_id: author.id().to_owned() });
         }
-        Some(answer::response(copies, Vec::new(), &Timing::default(), self.versions()))
+        lesser.dedup();
+        Some(answer::response(copies, lesser, &Timing::default(), self.words_version()))
     }
 
     async fn anew(
         &self,
         order: &Order,
+        line: &Line<'_>,
         deadline: Option<Deadline>,
         draft: Option<&mpsc::Sender<String>>,
     ) -> Result<GenerateCopyResponse, Refusal> {
@@ -200,7 +202,7 @@ impl Writer {
         let budget = deadline.map_or(longest, |deadline| deadline.remaining().min(longest));
         let until = Deadline::after(budget.saturating_sub(Duration::from_millis(config.margin_ms)));
 
-        let mut answer = Answer::new(order, self.versions());
+        let mut answer = Answer::new(order, self.words_version());
         // A brief that no template can serve is refused before the model is asked.
         answer.prepare()?;
         // Of some goods a model says nothing, nor of what is sold out, nor of what it could only guess at.
@@ -208,33 +210,43 @@ impl Writer {
             answer.all_lesser(Lesser::CheckFailed);
             return answer.finish();
         }
-        let subject = Subject::new(&order.brief, &self.shared.model_id, self.temperature(order));
-        let kept = self.kept(order, &subject, until).await;
-        for variant in answer.missing() {
-            if let Some(written) = kept.get(&subject.wording(self.wording(order, variant))) {
-                self.take(order, &mut answer, variant, written, CopySource::Cache);
+        let mut kept = Vec::new();
+        for author in line.asked() {
+            let subject = Subject::new(&order.brief, author.id(), self.temperature(order));
+            let texts = self.kept(order, &subject, until).await;
+            for variant in answer.missing() {
+                if let Some(written) = texts.get(&subject.wording(self.wording(order, variant))) {
+                    self.take(order, line, &mut answer, variant, written, CopySource::Cache);
+                }
+            }
+            kept.push((subject, texts));
+            if answer.missing().is_empty() {
+                return answer.finish();
             }
         }
-        match self.engine() {
-            Some(State::Ready(_)) => self.by_model(order, &subject, &kept, until, draft, &mut answer).await,
-            Some(State::Loading) => self.by_another(&subject, &kept, &mut answer, Lesser::Cold),
-            Some(State::Failed(_)) | None => {
-                self.by_another(&subject, &kept, &mut answer, Lesser::Unavailable);
+        let cause = match (line.able(), kept.last()) {
+            ([], _) | (_, None) => line.cause().unwrap_or(Lesser::Unavailable),
+            (able, Some((subject, _))) => {
+                self.by_model(order, line, able, subject, until, draft, &mut answer).await;
+                Lesser::Deadline
             }
-        }
+        };
+        self.by_another(line, &kept, &mut answer, cause);
         answer.finish()
     }
 
+    #[expect(clippy::too_many_arguments, reason = "all of one answer")]
     async fn by_model(
         &self,
         order: &Order,
+        line: &Line<'_>,
+        able: &[Arc<Author>],
         subject: &Arc<Subject>,
-        kept: &HashMap<String, Arc<Written>>,
         until: Deadline,
         draft: Option<&mpsc::Sender<String>>,
         answer: &mut Answer<'_>,
     ) {
-        let in_time = self.shared.pace.estimate().is_none_or(|estimate| estimate <= until.remaining());
+        let in_time = able[0].pace.estimate().is_none_or(|estimate| estimate <= until.remaining());
         let mut waiting = Vec::new();
         for variant in answer.missing() {
             let wording = self.wording(order, variant);
@@ -242,8 +254,13 @@ impl Writer {
                 answer.lesser(variant, Lesser::CheckFailed);
                 continue;
             }
-            let flight =
-                Shared::board(&self.shared, subject, wording, self.temperature(order), in_time, false);
+            let job = flight::Job {
+                authors: able.to_vec(),
+                subject: subject.clone(),
+                wording,
+                temperature: self.temperature(order),
+            };
+            let flight = Shared::board(&self.shared, job, in_time, false);
             waiting.extend(flight.filter(|_| in_time).map(|flight| (variant, flight)));
         }
         let landings = waiting
@@ -251,37 +268,44 @@ impl Writer {
             .map(|(variant, flight)| async move { (variant, flight.land(until, draft).await) });
         for (variant, outcome) in futures::future::join_all(landings).await {
             match outcome {
-                Some(Outcome::Written(written, timing)) => {
-                    answer.spent(&timing);
-                    if !self.take(order, answer, variant, &written, CopySource::Model) {
+                Some(Outcome::Written { text, spent, instead }) => {
+                    answer.spent(&spent);
+                    if !self.take(order, line, answer, variant, &text, CopySource::Model) {
                         answer.lesser(variant, Lesser::CheckFailed);
+                    } else if let Some(cause) = instead {
+                        answer.instead(cause, &text.model_id);
                     }
                 }
-                Some(Outcome::Lesser(cause, timing)) => {
-                    answer.spent(&timing);
+                Some(Outcome::Lesser(cause, spent)) => {
+                    answer.spent(&spent);
                     answer.lesser(variant, cause);
                 }
                 None => {}
             }
         }
-        self.by_another(subject, kept, answer, Lesser::Deadline);
     }
 
     /// What is still missing by another wording that is kept, rather than by a template.
     fn by_another(
         &self,
-        subject: &Subject,
-        kept: &HashMap<String, Arc<Written>>,
+        line: &Line<'_>,
+        kept: &[(Arc<Subject>, Kept)],
         answer: &mut Answer<'_>,
         cause: Lesser,
     ) {
         for variant in answer.missing() {
-            let another = (0..self.shared.config.wordings).find_map(|wording| {
-                let written = kept.get(&subject.wording(wording)).filter(|written| !answer.has(written))?;
-                answer.by_model(variant, written, CopySource::Cache).then(|| subject.wording(wording))
+            let another = kept.iter().find_map(|(subject, texts)| {
+                (0..self.shared.config.wordings).find_map(|wording| {
+                    let written =
+                        texts.get(&subject.wording(wording)).filter(|written| !answer.has(written))?;
+                    answer.by_model(variant, written, CopySource::Cache).then_some(written)
+                })
             });
             match another {
-                Some(key) => drop(answer.name(variant, &key)),
+                Some(written) => {
+                    answer.name(variant, &written.key);
+                    note(line, answer, written);
+                }
                 None => answer.lesser(variant, cause),
             }
         }
@@ -291,6 +315,7 @@ impl Writer {
     fn take(
         &self,
         order: &Order,
+        line: &Line<'_>,
         answer: &mut Answer<'_>,
         variant: usize,
         written: &Written,
@@ -300,18 +325,19 @@ impl Writer {
             return false;
         }
         let wording = self.wording(order, variant);
-        let key = hash::whole(&order.brief, &self.shared.model_id, self.temperature(order), wording);
+        let key = hash::whole(&order.brief, &written.model_id, self.temperature(order), wording);
         if let Some(copy) = answer.name(variant, &key) {
             self.shared.answers.keep(key, Arc::new(copy));
         }
+        note(line, answer, written);
         true
     }
 
     /// What is kept of `subject`, every wording of it. A database that fails costs time, not the answer.
-    async fn kept(&self, order: &Order, subject: &Subject, until: Deadline) -> HashMap<String, Arc<Written>> {
+    async fn kept(&self, order: &Order, subject: &Subject, until: Deadline) -> Kept {
         let wordings = self.shared.config.wordings + u64::from(order.variants);
         let keys: Vec<String> = (0..wordings).map(|wording| subject.wording(wording)).collect();
-        let mut kept: HashMap<String, Arc<Written>> = HashMap::new();
+        let mut kept = Kept::new();
         for key in &keys {
             kept.extend(self.shared.written.get(key).map(|written| (key.clone(), written)));
         }
@@ -346,16 +372,9 @@ impl Writer {
 
 impl Shared {
     /// The flight of a wording, started where there is none and room for it, or `always`.
-    fn board(
-        this: &Arc<Self>,
-        subject: &Arc<Subject>,
-        wording: u64,
-        temperature: f64,
-        awaited: bool,
-        always: bool,
-    ) -> Option<Flight> {
+    fn board(this: &Arc<Self>, job: flight::Job, awaited: bool, always: bool) -> Option<Flight> {
         let mut flights = locked(&this.flights);
-        let key = subject.wording(wording);
+        let key = job.subject.wording(job.wording);
         if let Some(flight) = flights.get(&key) {
             if awaited {
                 flight.hasten();
@@ -366,8 +385,6 @@ impl Shared {
         if !awaited && !always && flights.len() >= this.config.background {
             return None;
         }
-        let job =
-            flight::Job { subject: subject.clone(), wording, model_id: this.model_id.clone(), temperature };
         let flight = flight::take_off(this.clone(), job, awaited);
         flights.insert(key, flight.clone());
         Some(flight)
@@ -392,4 +409,11 @@ impl Shared {
 
 fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// Notes where a text of another model than the preferred one stands in for it.
+fn note(line: &Line<'_>, answer: &mut Answer<'_>, written: &Written) {
+    if let Some(cause) = line.cause().filter(|_| written.model_id != line.preferred()) {
+        answer.instead(cause, &written.model_id);
+    }
 }

@@ -22,6 +22,10 @@ pub const GEN_AI_MODEL: &str = "gen_ai.response.model";
 pub const GEN_AI_TOKENS: &str = "gen_ai.client.token.usage";
 /// Histogram of seconds to the first token.
 pub const GEN_AI_FIRST_TOKEN: &str = "gen_ai.server.time_to_first_token";
+/// Askings of a remote model made again.
+pub const REMOTE_RETRIES: &str = "bespoke.generator.remote.retries";
+/// Texts that a remote model did not give.
+pub const REMOTE_FAILURES: &str = "bespoke.generator.remote.failures";
 /// Copies answered.
 pub const COPIES: &str = "bespoke.generator.copies";
 /// Where a copy came from: `model`, `cache` or `template`.

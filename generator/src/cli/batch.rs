@@ -2,6 +2,7 @@
 
 use std::io::Write as _;
 use std::path::Path;
+use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context as _, bail};
@@ -14,14 +15,17 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 use tokio_util::sync::CancellationToken;
 
+use crate::config::WritingConfig;
 use crate::embed::Embedder;
 use crate::engine::bench::Plan;
-use crate::engine::{Engine, EngineConfig, State};
+use crate::engine::{Backend, EngineConfig, State};
 use crate::store::Store;
 use crate::words::Predictor;
 use crate::writing::Writer;
 use crate::{Config, service};
 
+/// How long a text may take, milliseconds: a day.
+const PATIENCE_MS: u64 = 86_400_000;
 /// Briefs worked on at once.
 const AT_ONCE: usize = 8;
 
@@ -48,11 +52,9 @@ pub(super) async fn write(
     let stop = CancellationToken::new();
     let _stop = stop.clone().drop_guard();
     let store = Store::open(&Secret::new("sqlite::memory:")).await?;
-    let engine = match config.model.engine() {
-        Some(engine) => Some(loaded(Engine::start(&engine)).await?),
-        None => None,
-    };
-    let writer = Writer::new(engine, config.model.id(), words(config), store, &config.writing, stop);
+    // Nobody waits: a machine that is busy makes it slow, and does not turn it to templates.
+    let writing = WritingConfig { longest_ms: PATIENCE_MS, ..config.writing.clone() };
+    let writer = Writer::new(loaded(config).await?, words(config), store, &writing, stop);
     let progress = ProgressBar::new(orders.len() as u64);
     let answers = futures::stream::iter(orders.into_iter().enumerate()).map(|(index, order)| {
         let writer = writer.clone();
@@ -138,16 +140,18 @@ pub(super) fn words(config: &Config) -> Option<Predictor> {
     Predictor::of(config, encoder.as_ref())
 }
 
-pub(super) async fn loaded(engine: Engine) -> anyhow::Result<Engine> {
-    loop {
-        match engine.state() {
-            State::Loading => tokio::time::sleep(Duration::from_millis(20)).await,
-            State::Ready(_) => return Ok(engine),
-            State::Failed(reason) => {
-                bail!("the model cannot be loaded: {reason}; `generator fetch` brings it")
-            }
+/// The models that write, none of them loading any more; fails where the only one cannot be loaded.
+pub(super) async fn loaded(config: &Config) -> anyhow::Result<Vec<Arc<dyn Backend>>> {
+    let backends = crate::backends(&config.model)?;
+    for backend in &backends {
+        while backend.state() == State::Loading {
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+        if let (State::Failed(reason), 1) = (backend.state(), backends.len()) {
+            bail!("the model cannot be loaded: {reason}; `generator fetch` brings it")
         }
     }
+    Ok(backends)
 }
 
 pub(super) fn lines<T: DeserializeOwned>(file: &Path) -> anyhow::Result<Vec<T>> {

@@ -8,8 +8,7 @@ use proto::generator::v1::WarmCopiesRequest;
 use tokio_util::sync::CancellationToken;
 
 use super::Warm;
-use super::batch::{lines, loaded, print};
-use crate::engine::Engine;
+use super::batch::{lines, loaded, print, words};
 use crate::store::Store;
 use crate::writing::Writer;
 use crate::{Config, service};
@@ -40,12 +39,15 @@ pub(super) async fn run(warm: Warm) -> anyhow::Result<()> {
             faults.iter().map(|fault| format!("{}: {}", fault.field, fault.description)).collect();
         anyhow::anyhow!(faults.join("; "))
     })?;
-    let engine = config.model.engine().context("model.file is empty: no model would write")?;
-    let engine = loaded(Engine::start(&engine)).await?;
+    let models = loaded(&config).await?;
+    anyhow::ensure!(
+        !models.is_empty(),
+        "neither model.file nor model.remote.url is given: no model would write"
+    );
     let store = Store::open(&config.store.url).await?;
     let stop = CancellationToken::new();
     let _stop = stop.clone().drop_guard();
-    let writer = Writer::new(Some(engine), config.model.id(), words(&config), store, &config.writing, stop);
+    let writer = Writer::new(models, words(&config), store, &config.writing, stop);
     let bar = ProgressBar::new(0);
     bar.set_style(ProgressStyle::with_template("{pos}/{len} {wide_bar} {eta} {msg}")?);
     let mut steps = Box::pin(writer.write_ahead(&campaign));

@@ -99,7 +99,7 @@ impl Lane {
         let Some(token) = self.sampler.next(logits).filter(|token| !tokenizer.ends(*token)) else {
             return Ok(Some(Reason::Stop));
         };
-        self.tokens.push(Token { id: token, log_likelihood: likelihoods(logits, token) });
+        self.tokens.push(Token { id: Some(token), log_likelihood: likelihoods(logits, token) });
         self.text.push(tokenizer.bytes(token));
         if self.text.stopped() {
             return Ok(Some(Reason::Stop));

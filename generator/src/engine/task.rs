@@ -98,8 +98,8 @@ pub enum Reason {
 /// A token of an answer.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Token {
-    /// Which.
-    pub id: u32,
+    /// Which; `None` where the model is elsewhere and tells its likelihood alone.
+    pub id: Option<u32>,
     /// The natural logarithm of the probability the model gave it: before temperature, nucleus and grammar.
     pub log_likelihood: f32,
 }
@@ -111,7 +111,8 @@ pub struct Finished {
     pub candidate: usize,
     /// The whole text.
     pub text: String,
-    /// The tokens sampled, without the one that ended the turn; those of a stop string are among them.
+    /// The tokens sampled, without the one that ended the turn; those of a stop string are among them. None of a model
+    /// elsewhere that does not tell them.
     pub tokens: Vec<Token>,
     /// Why it ended.
     pub reason: Reason,
@@ -139,7 +140,7 @@ pub enum Piece {
     },
     /// The end of a candidate, with everything; the last one closes the channel.
     Done(Finished),
-    /// The task failed; nothing more comes.
+    /// The task failed, or one candidate of a model elsewhere did; the last piece closes the channel.
     Failed(String),
 }
 

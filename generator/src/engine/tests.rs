@@ -20,7 +20,7 @@ fn start(queue: usize, slots: usize) -> Engine {
     loop {
         match engine.state() {
             State::Ready(_) => return engine,
-            State::Failed(why) => panic!("{why}"),
+            State::Failed(why) | State::Away(why) => panic!("{why}"),
             State::Loading => assert!(Instant::now() < end, "loading takes too long"),
         }
         std::thread::park_timeout(Duration::from_millis(10));

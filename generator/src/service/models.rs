@@ -8,29 +8,24 @@ use crate::{embed, engine, words};
 
 /// The files of the models, which name those that do not serve.
 pub(super) struct Names {
-    writes: String,
     embeds: String,
     predicts: String,
 }
 
 impl Names {
     pub(super) fn of(config: &Config) -> Self {
-        Self {
-            writes: config.model.file.clone(),
-            embeds: config.embedding.file.clone(),
-            predicts: config.words.file.clone(),
-        }
+        Self { embeds: config.embedding.file.clone(), predicts: config.words.file.clone() }
     }
 }
 
 /// What the models that are configured are doing.
 pub(super) struct States {
-    pub(super) writes: Option<engine::State>,
+    pub(super) writes: Vec<(String, engine::State)>,
     pub(super) embeds: Option<embed::State>,
     pub(super) predicts: Option<words::State>,
 }
 
-/// The models that are configured, the one that writes first; one replica has at most one of each kind.
+/// The models that are configured, those that write first.
 pub(super) fn list(
     names: &Names,
     States { writes, embeds, predicts }: States,
@@ -44,7 +39,7 @@ pub(super) fn list(
     if !violations.is_empty() {
         return Err(violations.into_vec());
     }
-    let writes = writes.map(|state| match state {
+    let writes = writes.into_iter().map(|(name, state)| match state {
         engine::State::Ready(card) => Model {
             model_id: card.model_id,
             architecture: card.architecture,
@@ -54,8 +49,13 @@ pub(super) fn list(
             ready: true,
             reason: String::new(),
         },
-        engine::State::Loading => loading(&names.writes),
-        engine::State::Failed(reason) => failed(&names.writes, &reason),
+        engine::State::Loading => loading(&name),
+        engine::State::Failed(reason) => failed(&name, &reason),
+        engine::State::Away(reason) => {
+            tracing::warn!(name, reason, "a model does not serve");
+            let reason = "it does not answer; the service's log has the cause".into();
+            Model { model_id: name, architecture: "remote".into(), reason, ..Model::default() }
+        }
     });
     let embeds = embeds.map(|state| match state {
         embed::State::Ready(card) => Model {
@@ -87,7 +87,7 @@ pub(super) fn list(
         words::State::Failed(reason) => failed(&names.predicts, &reason),
     });
     Ok(ListModelsResponse {
-        models: writes.into_iter().chain(embeds).chain(predicts).collect(),
+        models: writes.chain(embeds).chain(predicts).collect(),
         next_page_token: String::new(),
     })
 }

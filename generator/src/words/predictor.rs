@@ -73,18 +73,16 @@ impl Predictor {
     pub async fn predict(&self, texts: Vec<String>) -> Vec<Option<f64>> {
         let many = texts.len();
         let mut state = self.state.clone();
-        let settled = state.wait_for(|state| !matches!(state, State::Loading)).await;
-        let model = match settled.as_deref() {
+        let model = match state.wait_for(|state| !matches!(state, State::Loading)).await.as_deref() {
             Ok(State::Ready(model)) => model.clone(),
             _ => return vec![None; many],
         };
-        drop(settled);
         // Always the texts of one caller at once: what is padded differently differs in the last bits.
         let predicted = self.embedder.run(move |bert| {
             let texts: Vec<&str> = texts.iter().map(String::as_str).collect();
             let inputs = features::read(bert, &texts, &|_| ())?;
             let predict = |input: Inputs| model.predicted_click(model.score(&input));
-            anyhow::Ok(inputs.into_iter().map(|input| input.map(predict)).collect())
+            anyhow::Ok(inputs.into_iter().map(|input| input.map(predict)).collect::<Vec<_>>())
         });
         match predicted.await.map_err(anyhow::Error::from).flatten() {
             Ok(predicted) => predicted,

@@ -6,7 +6,8 @@ use futures::{Stream, StreamExt as _};
 use proto::common::v1::{Channel, Item, Offer};
 use proto::generator::v1::Brief;
 
-use super::flight::Outcome;
+use super::author;
+use super::flight::{Job, Outcome};
 use super::subject::Subject;
 use super::{Shared, Writer};
 use crate::brief::{readable, sold_out};
@@ -128,7 +129,10 @@ async fn text(shared: Arc<Shared>, brief: Arc<Brief>, wording: u64, temperature:
     if Guard::new(&brief).restricted() || sold_out(&brief) || !readable(&brief) {
         return Text::Refused;
     }
-    let subject = Subject::new(&brief, &shared.model_id, temperature);
+    let Ok(line) = author::line(&shared.authors, "") else { return Text::Failed };
+    let authors = if line.able().is_empty() { &shared.authors[..] } else { line.able() };
+    let Some(author) = authors.first() else { return Text::Failed };
+    let subject = Subject::new(&brief, author.id(), temperature);
     let key = subject.wording(wording);
     match shared.store.copies(std::slice::from_ref(&key)).await {
         Ok(found) if found.contains_key(&key) => return Text::Kept,
@@ -138,13 +142,14 @@ async fn text(shared: Arc<Shared>, brief: Arc<Brief>, wording: u64, temperature:
             return Text::Failed;
         }
     }
-    let flight = Shared::board(&shared, &subject, wording, temperature, false, true);
+    let job = Job { authors: authors.to_vec(), subject, wording, temperature };
+    let flight = Shared::board(&shared, job, false, true);
     let outcome = match flight {
         Some(flight) => flight.outcome(None).await,
         None => None,
     };
     match outcome {
-        Some(Outcome::Written(..)) => Text::Written,
+        Some(Outcome::Written { .. }) => Text::Written,
         Some(Outcome::Lesser(super::Lesser::CheckFailed, _)) => Text::Refused,
         Some(Outcome::Lesser(..)) | None => Text::Failed,
     }

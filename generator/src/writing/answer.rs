@@ -9,7 +9,10 @@ use crate::guard::Guard;
 use crate::store::Written;
 use crate::template;
 
-/// Why a template serves.
+/// What serves where no model does.
+const TEMPLATE: &str = "template";
+
+/// Why something lesser serves.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Lesser {
     /// The model would take, or took, too long.
@@ -49,30 +52,29 @@ pub(super) struct Answer<'a> {
     order: &'a Order,
     /// The check of the whole brief, the person's reasons included.
     guard: Guard,
-    copies: Vec<Option<Copy>>,
-    lesser: Vec<Lesser>,
+    copies: Vec<Option<Signed>>,
+    lesser: Vec<(Lesser, String)>,
     timing: Timing,
-    versions: Versions<'a>,
+    /// The model of words; empty where none predicts.
+    words: &'a str,
 }
 
-/// The models an answer is of.
-#[derive(Debug, Clone, Copy)]
-pub(super) struct Versions<'a> {
-    /// The model that writes.
-    pub(super) model: &'a str,
-    /// The model of words; empty where none predicts.
-    pub(super) words: &'a str,
+/// A copy and the model that wrote it; no name where it is a template.
+#[derive(Debug, Clone)]
+pub(super) struct Signed {
+    pub(super) copy: Copy,
+    pub(super) model_id: String,
 }
 
 impl<'a> Answer<'a> {
-    pub(super) fn new(order: &'a Order, versions: Versions<'a>) -> Self {
+    pub(super) fn new(order: &'a Order, words: &'a str) -> Self {
         Self {
             order,
             guard: Guard::new(&order.brief),
             copies: vec![None; order.variants.max(1) as usize],
             lesser: Vec::new(),
             timing: Timing::default(),
-            versions,
+            words,
         }
     }
 
@@ -96,8 +98,8 @@ impl<'a> Answer<'a> {
             return false;
         }
         // What another model of words thought is not comparable with what this one thinks.
-        let click = written.click.as_ref().filter(|click| click.version == self.versions.words);
-        self.copies[variant] = Some(Copy {
+        let click = written.click.as_ref().filter(|click| click.version == self.words);
+        let copy = Copy {
             copy_id: String::new(),
             headline: text.headline,
             body: text.body,
@@ -108,23 +110,23 @@ impl<'a> Answer<'a> {
             finish_reason: if written.cut { FinishReason::Length } else { FinishReason::Stop }.into(),
             seed: self.order.seed_of(variant),
             predicted_click: click.map(|click| click.probability),
-        });
+        };
+        self.copies[variant] = Some(Signed { copy, model_id: written.model_id.clone() });
         true
     }
 
     /// Names the copy of a variant, and hands it out to be kept.
     pub(super) fn name(&mut self, variant: usize, key: &str) -> Option<Copy> {
-        let copy = self.copies[variant].as_mut()?;
+        let copy = &mut self.copies[variant].as_mut()?.copy;
         copy.copy_id = key.chars().take(32).collect();
         Some(copy.clone())
     }
 
     /// Whether a copy of these words is in the answer already.
     pub(super) fn has(&self, written: &Written) -> bool {
-        self.copies
-            .iter()
-            .flatten()
-            .any(|copy| copy.headline == written.headline && copy.body.starts_with(&written.body))
+        self.copies.iter().flatten().any(|Signed { copy, .. }| {
+            copy.headline == written.headline && copy.body.starts_with(&written.body)
+        })
     }
 
     /// Variants without a copy.
@@ -142,14 +144,19 @@ impl<'a> Answer<'a> {
         self.timing.output_tokens += timing.output_tokens;
     }
 
+    /// Notes that `served_by` stood in for the model that should have written, and why.
+    pub(super) fn instead(&mut self, cause: Lesser, served_by: &str) {
+        if !self.lesser.iter().any(|(known, by)| *known == cause && by == served_by) {
+            self.lesser.push((cause, served_by.to_owned()));
+        }
+    }
+
     /// A template in place of `variant`, and why.
     pub(super) fn lesser(&mut self, variant: usize, cause: Lesser) {
         let seed = self.order.seed_of(variant);
-        if !self.lesser.contains(&cause) {
-            self.lesser.push(cause);
-        }
+        self.instead(cause, TEMPLATE);
         let brief = &self.order.brief;
-        self.copies[variant] = template::write(brief, &self.guard, seed).map(|text| Copy {
+        let copy = template::write(brief, &self.guard, seed).map(|text| Copy {
             copy_id: format!("template-{}", &crate::brief::hash::whole(brief, "template", 0.0, seed)[..32]),
             claims: self.guard.check(&text).claims,
             headline: text.headline,
@@ -161,6 +168,7 @@ impl<'a> Answer<'a> {
             seed,
             predicted_click: None,
         });
+        self.copies[variant] = copy.map(|copy| Signed { copy, model_id: String::new() });
     }
 
     /// Templates for all that is missing.
@@ -170,30 +178,29 @@ impl<'a> Answer<'a> {
 
     /// The answer, what the model wrote first.
     pub(super) fn finish(self) -> Result<GenerateCopyResponse, Refusal> {
-        let copies = self.copies.into_iter().collect::<Option<Vec<Copy>>>().ok_or(Refusal::NoRoom)?;
-        Ok(response(copies, self.lesser, &self.timing, self.versions))
+        let copies = self.copies.into_iter().collect::<Option<Vec<Signed>>>().ok_or(Refusal::NoRoom)?;
+        Ok(response(copies, self.lesser, &self.timing, self.words))
     }
 }
 
 /// The answer that `copies` make.
 pub(super) fn response(
-    mut copies: Vec<Copy>,
-    lesser: Vec<Lesser>,
+    mut copies: Vec<Signed>,
+    lesser: Vec<(Lesser, String)>,
     timing: &Timing,
-    versions: Versions<'_>,
+    words: &str,
 ) -> GenerateCopyResponse {
-    copies.sort_by_key(|copy| copy.source() == CopySource::Template);
-    let predicted = copies.iter().any(|copy| copy.predicted_click.is_some());
-    let by_model = copies.iter().any(|copy| copy.source() != CopySource::Template);
-    let degradations = lesser.into_iter().map(|cause| Degradation {
+    copies.sort_by_key(|signed| signed.model_id.is_empty());
+    let predicted = copies.iter().any(|signed| signed.copy.predicted_click.is_some());
+    let degradations = lesser.into_iter().map(|(cause, served_by)| Degradation {
         stage: "generator".into(),
         cause: cause.cause().into(),
-        served_by: "template".into(),
+        served_by,
     });
     GenerateCopyResponse {
-        copies,
-        model_version: if by_model { versions.model.to_owned() } else { String::new() },
-        words_version: if predicted { versions.words.to_owned() } else { String::new() },
+        model_version: copies.first().map(|signed| signed.model_id.clone()).unwrap_or_default(),
+        words_version: if predicted { words.to_owned() } else { String::new() },
+        copies: copies.into_iter().map(|signed| signed.copy).collect(),
         timing: Some(ProtoTiming {
             queue: Some(duration(timing.queue)),
             prefill: Some(duration(timing.prefill)),

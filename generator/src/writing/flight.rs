@@ -6,6 +6,7 @@ use chrono::Utc;
 use tokio::sync::{mpsc, watch};
 
 use super::answer::Lesser;
+use super::author::Author;
 use super::rank::{self, Candidate};
 use super::shape::{Shape, Shaped};
 use super::subject::Subject;
@@ -16,16 +17,23 @@ use crate::store::{Click, Written};
 
 /// What is to be written.
 pub(super) struct Job {
+    /// Who writes it, and who stands in for whom.
+    pub(super) authors: Vec<Arc<Author>>,
+    /// As the first of them keeps it.
     pub(super) subject: Arc<Subject>,
     pub(super) wording: u64,
-    pub(super) model_id: String,
     pub(super) temperature: f64,
 }
 
 /// How a flight ended.
 #[derive(Clone)]
 pub(super) enum Outcome {
-    Written(Arc<Written>, Timing),
+    Written {
+        text: Arc<Written>,
+        spent: Timing,
+        /// Why the first author did not write it, where another did.
+        instead: Option<Lesser>,
+    },
     Lesser(Lesser, Timing),
 }
 
@@ -92,7 +100,7 @@ pub(super) fn take_off(shared: Arc<Shared>, job: Job, awaited: bool) -> Flight {
         let outcome = outcome.unwrap_or(Outcome::Lesser(Lesser::Unavailable, Timing::default()));
         let key = job.subject.wording(job.wording);
         match &outcome {
-            Outcome::Written(written, _) => shared.written.keep(key.clone(), written.clone()),
+            Outcome::Written { text, .. } => shared.written.keep(text.key.clone(), text.clone()),
             Outcome::Lesser(Lesser::CheckFailed, _) => shared.remember_failure(key.clone()),
             Outcome::Lesser(..) => {}
         }
@@ -105,40 +113,130 @@ pub(super) fn take_off(shared: Arc<Shared>, job: Job, awaited: bool) -> Flight {
 
 async fn fly(shared: &Shared, job: &Job, progress: &watch::Sender<Progress>) -> Outcome {
     let give_up = Instant::now() + Duration::from_millis(shared.config.longest_ms);
-    let mut spent = Timing::default();
-    for attempt in 0..shared.config.attempts {
-        let draft = (attempt == 0).then_some(progress);
-        let finished = match ask(shared, job, attempt, give_up, draft).await {
-            Ok(finished) => finished,
-            Err(cause) => return Outcome::Lesser(cause, spent),
+    let (mut spent, mut instead) = (Timing::default(), None);
+    for (place, author) in job.authors.iter().enumerate() {
+        let subject = match place {
+            0 => job.subject.clone(),
+            _ => Subject::new(&job.subject.brief, author.id(), job.temperature),
         };
-        add(&mut spent, &finished);
-        if let Some(candidate) = choose(shared, job, &finished).await {
-            let version = shared.words.as_ref().map(|words| words.version().to_owned());
-            let written = Written {
-                key: job.subject.wording(job.wording),
-                model_id: job.model_id.clone(),
-                headline: candidate.composed.headline,
-                body: candidate.composed.body,
-                cut: candidate.composed.cut,
-                click: version
-                    .zip(candidate.click)
-                    .map(|(version, probability)| Click { version, probability }),
-            };
-            if let Err(error) = shared.store.keep(&written, Utc::now()).await {
-                tracing::warn!(%error, "a text cannot be kept");
-            }
-            return Outcome::Written(Arc::new(written), spent);
+        let turn = Turn { author, subject: &subject, job, give_up };
+        // What one began and another ends would be told twice.
+        match turn.write(shared, (place == 0).then_some(progress), &mut spent).await {
+            Ok(Some(written)) => return Outcome::Written { text: Arc::new(written), spent, instead },
+            Ok(None) => return Outcome::Lesser(Lesser::CheckFailed, spent),
+            Err(cause) => _ = instead.get_or_insert(cause),
         }
     }
-    Outcome::Lesser(Lesser::CheckFailed, spent)
+    Outcome::Lesser(instead.unwrap_or(Lesser::Unavailable), spent)
+}
+
+/// An author's turn at a job.
+struct Turn<'a> {
+    author: &'a Author,
+    /// As this author keeps it.
+    subject: &'a Arc<Subject>,
+    job: &'a Job,
+    give_up: Instant,
+}
+
+impl Turn<'_> {
+    /// The text, kept; `None` where nothing that was written passes; or why nothing was written.
+    async fn write(
+        &self,
+        shared: &Shared,
+        progress: Option<&watch::Sender<Progress>>,
+        spent: &mut Timing,
+    ) -> Result<Option<Written>, Lesser> {
+        for attempt in 0..shared.config.attempts {
+            let draft = progress.filter(|_| attempt == 0);
+            let finished = self.ask(shared, attempt, draft).await?;
+            add(spent, &finished);
+            if let Some(candidate) = choose(shared, self.subject, &finished).await {
+                let version = shared.words.as_ref().map(|words| words.version().to_owned());
+                let written = Written {
+                    key: self.subject.wording(self.job.wording),
+                    model_id: self.author.id().to_owned(),
+                    headline: candidate.composed.headline,
+                    body: candidate.composed.body,
+                    cut: candidate.composed.cut,
+                    click: version
+                        .zip(candidate.click)
+                        .map(|(version, probability)| Click { version, probability }),
+                };
+                if let Err(error) = shared.store.keep(&written, Utc::now()).await {
+                    tracing::warn!(%error, "a text cannot be kept");
+                }
+                return Ok(Some(written));
+            }
+        }
+        Ok(None)
+    }
+
+    async fn ask(
+        &self,
+        shared: &Shared,
+        attempt: u32,
+        draft: Option<&watch::Sender<Progress>>,
+    ) -> Result<Vec<Finished>, Lesser> {
+        let (job, again) = (self.job, attempt > 0);
+        // Greedy candidates are all the same.
+        let candidates = if job.temperature > 0.0 || again { shared.config.candidates } else { 1 };
+        let task = Task {
+            prompt: crate::brief::prompt::of(&self.subject.brief),
+            candidates,
+            max_tokens: shared.config.max_tokens,
+            // A greedy text would come out the same again.
+            temperature: if again { job.temperature.max(0.7) } else { job.temperature },
+            top_p: shared.config.top_p,
+            // Candidates take the seeds from here on; no two attempts or wordings share one.
+            seed: (job.wording << 16) + u64::from(attempt) * candidates as u64,
+            stop: vec!["\n".into()],
+            grammar: Some(Arc::new(Shaped(Arc::new(Shape::new(self.subject.clone()))))),
+            deadline: Some(self.give_up),
+        };
+        let started = Instant::now();
+        let mut pieces = self.author.submit(task).map_err(|refused| match refused {
+            Refused::Overloaded => Lesser::Overload,
+            Refused::NotReady(_) => Lesser::Unavailable,
+            Refused::Candidates { .. } => {
+                tracing::error!(%refused, "writing.candidates is above what the engine can do");
+                Lesser::Unavailable
+            }
+        })?;
+        let mut all = Vec::with_capacity(candidates);
+        while let Some(piece) = pieces.recv().await {
+            match piece {
+                Piece::Delta { candidate: 0, text } => {
+                    if let Some(draft) = draft {
+                        draft.send_modify(|progress| progress.draft.push_str(&text));
+                    }
+                }
+                Piece::Delta { .. } => {}
+                Piece::Done(finished) => {
+                    crate::telemetry::written(self.author.id(), &finished.timing);
+                    all.push(finished);
+                }
+                // Of a model elsewhere the other candidates may still come.
+                Piece::Failed(reason) => {
+                    tracing::error!(model = self.author.id(), reason, "a text did not come")
+                }
+            }
+        }
+        if all.is_empty() {
+            return Err(Lesser::Unavailable);
+        }
+        self.author.pace.measured(started.elapsed());
+        // Candidates end in any order; which is chosen must not hang on it.
+        all.sort_by_key(|finished| finished.candidate);
+        Ok(all)
+    }
 }
 
 /// The best of what was written, if any of it passes.
-async fn choose(shared: &Shared, job: &Job, finished: &[Finished]) -> Option<Candidate> {
+async fn choose(shared: &Shared, subject: &Subject, finished: &[Finished]) -> Option<Candidate> {
     let mut candidates = Vec::new();
     for finished in finished {
-        match compose::compose(&job.subject, &finished.text, finished.reason) {
+        match compose::compose(subject, &finished.text, finished.reason) {
             Ok(composed) => {
                 let likelihood = finished.mean_log_likelihood();
                 candidates.push(Candidate { composed, likelihood, click: None });
@@ -146,75 +244,13 @@ async fn choose(shared: &Shared, job: &Job, finished: &[Finished]) -> Option<Can
             Err(faults) => tracing::debug!(?faults, "a text did not pass"),
         }
     }
-    if let (Some(words), Locale::English) = (&shared.words, job.subject.locale) {
+    if let (Some(words), Locale::English) = (&shared.words, subject.locale) {
         let texts = candidates.iter().map(|candidate| rank::line(&candidate.composed)).collect();
         for (candidate, click) in candidates.iter_mut().zip(words.predict(texts).await) {
             candidate.click = click;
         }
     }
-    rank::best(&job.subject, candidates)
-}
-
-async fn ask(
-    shared: &Shared,
-    job: &Job,
-    attempt: u32,
-    give_up: Instant,
-    draft: Option<&watch::Sender<Progress>>,
-) -> Result<Vec<Finished>, Lesser> {
-    let engine = shared.engine.as_ref().ok_or(Lesser::Unavailable)?;
-    let again = attempt > 0;
-    // Greedy candidates are all the same.
-    let candidates = if job.temperature > 0.0 || again { shared.config.candidates } else { 1 };
-    let task = Task {
-        prompt: crate::brief::prompt::of(&job.subject.brief),
-        candidates,
-        max_tokens: shared.config.max_tokens,
-        // A greedy text would come out the same again.
-        temperature: if again { job.temperature.max(0.7) } else { job.temperature },
-        top_p: shared.config.top_p,
-        // Candidates take the seeds from here on; no two attempts or wordings share one.
-        seed: (job.wording << 16) + u64::from(attempt) * candidates as u64,
-        stop: vec!["\n".into()],
-        grammar: Some(Arc::new(Shaped(Arc::new(Shape::new(job.subject.clone()))))),
-        deadline: Some(give_up),
-    };
-    let started = Instant::now();
-    let mut pieces = engine.submit(task).map_err(|refused| match refused {
-        Refused::Overloaded => Lesser::Overload,
-        Refused::NotReady(_) => Lesser::Unavailable,
-        Refused::Candidates { .. } => {
-            tracing::error!(%refused, "writing.candidates is above what the engine can do");
-            Lesser::Unavailable
-        }
-    })?;
-    let mut all = Vec::with_capacity(candidates);
-    while let Some(piece) = pieces.recv().await {
-        match piece {
-            Piece::Delta { candidate: 0, text } => {
-                if let Some(draft) = draft {
-                    draft.send_modify(|progress| progress.draft.push_str(&text));
-                }
-            }
-            Piece::Delta { .. } => {}
-            Piece::Done(finished) => {
-                crate::telemetry::written(&job.model_id, &finished.timing);
-                all.push(finished);
-            }
-            Piece::Failed(reason) => {
-                tracing::error!(reason, "the engine failed");
-                return Err(Lesser::Unavailable);
-            }
-        }
-    }
-    if all.is_empty() {
-        tracing::error!("the engine gave no answer");
-        return Err(Lesser::Unavailable);
-    }
-    shared.pace.measured(started.elapsed());
-    // Candidates end in any order; which is chosen must not hang on it.
-    all.sort_by_key(|finished| finished.candidate);
-    Ok(all)
+    rank::best(subject, candidates)
 }
 
 /// Candidates are written side by side: their time is that of the slowest, their tokens are all paid for.

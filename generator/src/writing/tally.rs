@@ -26,6 +26,8 @@ impl Tally {
             if source == "template" {
                 let cause = answer.degradations.first().map_or("", |cause| cause.cause().as_str_name());
                 attributes.push(KeyValue::new(names::COPY_CAUSE, cause));
+            } else {
+                attributes.push(KeyValue::new(names::GEN_AI_MODEL, answer.model_version.clone()));
             }
             self.copies.add(1, &attributes);
         }

@@ -5,22 +5,27 @@ use proto::common::v1::Item;
 use proto::generator::v1::Brief;
 
 use super::Shared;
+use super::author::Author;
 use crate::engine::{Piece, State, Task};
 
 /// Has the worked examples of both languages read once the model is there, so that no caller waits for it.
-pub(super) async fn up(shared: Arc<Shared>) {
+pub(super) async fn up(shared: Arc<Shared>, author: Arc<Author>) {
     let stop = shared.stop.clone();
     stop.run_until_cancelled(async move {
-        let Some(engine) = &shared.engine else { return };
         loop {
-            match engine.state() {
+            match author.state() {
                 State::Loading => tokio::time::sleep(Duration::from_millis(50)).await,
                 State::Ready(card) => {
                     tracing::info!(model = card.model_id, "the model is loaded");
                     break;
                 }
+                State::Away(_) => tokio::time::sleep(Duration::from_secs(1)).await,
                 State::Failed(reason) => {
-                    tracing::error!(reason, "the model cannot be loaded; templates serve alone");
+                    tracing::error!(
+                        model = author.id(),
+                        reason,
+                        "the model cannot be loaded; others serve, or templates"
+                    );
                     return;
                 }
             }
@@ -38,15 +43,19 @@ pub(super) async fn up(shared: Arc<Shared>) {
                     ..Task::default()
                 };
                 let started = Instant::now();
-                let Ok(mut pieces) = engine.submit(task) else { return };
+                let Ok(mut pieces) = author.submit(task) else { return };
                 while let Some(piece) = pieces.recv().await {
                     if measured && matches!(piece, Piece::Done(_)) {
-                        shared.pace.measured(started.elapsed());
+                        author.pace.measured(started.elapsed());
                     }
                 }
             }
         }
-        tracing::info!(estimate_ms = shared.pace.estimate().map(|pace| pace.as_millis() as u64), "warm");
+        tracing::info!(
+            model = author.id(),
+            estimate_ms = author.pace.estimate().map(|pace| pace.as_millis() as u64),
+            "warm"
+        );
     })
     .await;
 }

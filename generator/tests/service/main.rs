@@ -1,6 +1,7 @@
 //! The generator over a real socket with the real model.
 
 mod common;
+mod remote;
 mod words;
 
 use std::time::{Duration, Instant};
