@@ -11,10 +11,14 @@ mod neighbours;
 mod past;
 mod popularity;
 mod settings;
+mod stored;
 mod transition;
 
+use std::collections::HashMap;
+use std::collections::hash_map::Entry;
 use std::fmt;
 
+use ndarray::ArrayView2;
 use serde::{Deserialize, Serialize};
 
 pub use als::{Als, AlsSettings};
@@ -26,12 +30,14 @@ pub use neighbours::Neighbours;
 pub(crate) use past::recent;
 pub use past::{Histories, Past};
 pub use popularity::{Popularity, PopularitySettings};
+pub(crate) use settings::Fields;
 pub use settings::{Field, Settings};
+pub use stored::{NotAModel, StoredTensors, Tensors, from_safetensors, to_safetensors};
 pub use transition::{JOINT_MOST_ITEMS, TransitionSettings};
 
 use crate::factorise::{SvdError, Watch};
 use crate::matrix::MatrixError;
-use crate::taste::{Taste, TasteError};
+use crate::taste::Taste;
 
 /// The algorithms there are.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, clap::ValueEnum)]
@@ -114,9 +120,6 @@ pub enum FitError {
     /// The matrix could not be factorised.
     #[error(transparent)]
     Svd(SvdError),
-    /// The model of tastes was refused.
-    #[error(transparent)]
-    Taste(TasteError),
     /// The caller no longer wants the answer.
     #[error("cancelled")]
     Cancelled,
@@ -131,17 +134,8 @@ impl From<SvdError> for FitError {
     }
 }
 
-impl From<TasteError> for FitError {
-    fn from(error: TasteError) -> Self {
-        match error {
-            TasteError::Svd(SvdError::Cancelled) => Self::Cancelled,
-            other => Self::Taste(other),
-        }
-    }
-}
-
 /// What carried a part of a score.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Cause {
     /// An item of the person's own past.
     Item(u32),
@@ -188,8 +182,16 @@ pub trait Model: fmt::Debug + Send + Sync {
         leading(alike.collect(), limit)
     }
 
+    /// One row an item, where likeness of items is that of factors.
+    fn factors(&self) -> Option<ArrayView2<'_, f32>> {
+        None
+    }
+
     /// The same model with another damping of what is past.
     fn with_recency(&self, recency: f64) -> Box<dyn Model>;
+
+    /// Adds all that the model serves with, beside its settings.
+    fn store(&self, tensors: &mut Tensors);
 
     /// Number of items, known or not.
     fn items(&self) -> usize {
@@ -241,5 +243,21 @@ pub(crate) fn sorted(mut shares: Vec<Share>) -> Vec<Share> {
     shares
 }
 
+/// Shares of several models as those of their sum: what one cause carried in each is added up.
+pub(crate) fn merged(shares: impl IntoIterator<Item = Share>) -> Vec<Share> {
+    let mut places: HashMap<Cause, usize> = HashMap::new();
+    let mut sums: Vec<Share> = Vec::new();
+    for share in shares {
+        match places.entry(share.cause) {
+            Entry::Occupied(place) => sums[*place.get()].value += share.value,
+            Entry::Vacant(place) => {
+                place.insert(sums.len());
+                sums.push(share);
+            }
+        }
+    }
+    sorted(sums)
+}
+
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;

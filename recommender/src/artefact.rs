@@ -9,13 +9,13 @@ use object_store::path::Path;
 use object_store::{ObjectStore, ObjectStoreExt as _};
 
 use crate::store::Card;
-use crate::taste::Taste;
+use crate::algorithm::{Model, from_safetensors, to_safetensors};
 
 /// A model and the items its columns stand for.
 #[derive(Debug)]
 pub struct Artefact {
     /// The fitted model.
-    pub taste: Taste,
+    pub model: Box<dyn Model>,
     /// Id of the item of each column.
     pub item_ids: Vec<String>,
 }
@@ -37,16 +37,16 @@ impl Artefacts {
     }
 
     /// Stores a model whole.
-    pub async fn put(&self, card: &Card, artefact: &Artefact) -> anyhow::Result<()> {
+    pub async fn put(&self, card: &Card, artefact: Artefact) -> anyhow::Result<()> {
         let id = &card.model_id;
+        let Artefact { model, item_ids } = artefact;
+        let tensors = tokio::task::spawn_blocking(move || to_safetensors(model.as_ref())).await??;
         let facts = serde_json::json!({
             "model_id": id, "algorithm": card.algorithm.as_str_name(), "parameters": card.parameters,
             "metrics": card.metrics, "created_at": card.created_at,
         });
-        let items = serde_json::to_vec(&artefact.item_ids)?;
-        self.store
-            .put(&Path::from(format!("{id}/model.safetensors")), artefact.taste.to_safetensors()?.into())
-            .await?;
+        let items = serde_json::to_vec(&item_ids)?;
+        self.store.put(&Path::from(format!("{id}/model.safetensors")), tensors.into()).await?;
         self.store.put(&Path::from(format!("{id}/items.json")), items.into()).await?;
         self.store
             .put(&Path::from(format!("{id}/card.json")), serde_json::to_vec_pretty(&facts)?.into())
@@ -61,14 +61,14 @@ impl Artefacts {
             async move { anyhow::Ok(self.store.get(&path).await?.bytes().await?) }
         };
         let (model, items) = (read("model.safetensors").await?, read("items.json").await?);
-        let taste = tokio::task::spawn_blocking(move || Taste::from_safetensors(&model)).await??;
+        let model = tokio::task::spawn_blocking(move || from_safetensors(&model)).await??;
         let item_ids: Vec<String> = serde_json::from_slice(&items)?;
         anyhow::ensure!(
-            item_ids.len() == taste.items(),
+            item_ids.len() == model.items(),
             "{model_id}: {} names for {} columns",
             item_ids.len(),
-            taste.items()
+            model.items()
         );
-        Ok(Artefact { taste, item_ids })
+        Ok(Artefact { model, item_ids })
     }
 }

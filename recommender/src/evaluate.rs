@@ -8,6 +8,7 @@ pub mod log;
 mod measure;
 mod split;
 
+use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
 use serde::Serialize;
@@ -98,6 +99,8 @@ pub fn evaluate(
         Search {
             histories: &histories,
             questions: &questions,
+            again: false,
+            fixed: &BTreeMap::new(),
             seed: plan.seed,
             budget: plan.budget,
             tell: &|settings, found| {

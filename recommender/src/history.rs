@@ -1,14 +1,13 @@
-//! What a deed tells of a taste.
-
-use std::collections::HashMap;
+//! What deeds tell of a taste.
 
 use proto::common::v1::EventKind;
 
-use crate::store::Deed;
-use crate::taste::Taste;
+use crate::algorithm::Past;
 
 /// Deeds of one person that are folded in; older ones no longer weigh.
 pub const FOLDED: u64 = 1000;
+/// Seconds without a deed after which the next one begins another visit.
+pub const PAUSE: i64 = 30 * 60;
 
 /// How much a deed tells, in purchases; 0 tells nothing.
 pub fn weight(kind: EventKind) -> f32 {
@@ -30,77 +29,41 @@ pub fn weight(kind: EventKind) -> f32 {
     }
 }
 
-/// Deeds as the model reads them: (column, weight), the oldest first; what the model does not know is left out.
-pub fn columns(deeds: &[Deed], columns: &HashMap<String, u32>) -> Vec<(u32, f32)> {
-    let known = deeds.iter().filter_map(|deed| Some((*columns.get(&deed.item_id)?, weight(deed.kind))));
-    known.filter(|(_, weight)| *weight != 0.0).collect()
+/// A deed as models read it, and when it was done.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Dated {
+    /// Column of the item.
+    pub item: u32,
+    /// How much it tells.
+    pub weight: f32,
+    /// Seconds since 1970.
+    pub at: i64,
 }
 
-/// Seconds for which what a person looks at says what the person is after now.
-const SESSION: i64 = 30 * 60;
-/// How far the session lifts its best item, as a share of the best score that all the past gives.
-const LIFT: f32 = 0.5;
-
-/// [`columns`] with the present session weighed so that one click is felt however long the past is.
-///
-/// A purchase ends a need instead of showing one, so it is past at once. Scores stay linear in what is returned.
-pub fn with_session(
-    deeds: &[Deed],
-    known: &HashMap<String, u32>,
-    taste: &Taste,
-    now: i64,
-) -> Vec<(u32, f32)> {
-    let is_present =
-        |deed: &&Deed| deed.at > now - SESSION && deed.kind != EventKind::Purchase && weight(deed.kind) > 0.0;
-    let (present, past): (Vec<Deed>, Vec<Deed>) = deeds.iter().cloned().partition(|deed| is_present(&deed));
-    let (mut past, present) = (columns(&past, known), columns(&present, known));
-    if !past.is_empty() && !present.is_empty() {
-        let (long, short) = (best(taste, &past), best(taste, &present));
-        let scale = if long > 0.0 && short > 0.0 { LIFT * long / short } else { 1.0 };
-        past.extend(present.iter().map(|(item, weight)| (*item, Taste::weighing(*weight, scale))));
-    } else {
-        past.extend(present);
-    }
-    past
-}
-
-fn best(taste: &Taste, history: &[(u32, f32)]) -> f32 {
-    let mut scores = vec![0.0; taste.items()];
-    taste.score_into(&taste.fold(history), &mut scores);
-    scores.into_iter().fold(0.0, f32::max)
+/// One person's deeds, the oldest first, as visits: what is done without a long pause is done together.
+pub fn visits(deeds: &[Dated]) -> Vec<Past> {
+    let (mut step, mut last) = (0, deeds.first().map_or(0, |deed| deed.at));
+    let visit = |&Dated { item, weight, at }: &Dated| {
+        step += u32::from(at - last >= PAUSE);
+        last = at;
+        Past { item, weight, step }
+    };
+    deeds.iter().map(visit).collect()
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::taste::{Interaction, TasteSettings};
-
-    fn deed(kind: EventKind, item: usize, at: i64) -> Deed {
-        Deed { person: "p".into(), kind, item_id: item.to_string(), at }
-    }
-
-    /// Two groups of people: one takes items 0..5, the other 5..10.
-    fn taste() -> Taste {
-        let take = |user: u32| (0..5).map(move |n| (user, if user < 20 { n } else { n + 5 }));
-        let taken = (0..40).flat_map(take).filter(|(user, item)| (user + item) % 4 != 0);
-        let taken = taken.map(|(user, item)| Interaction { user, item, weight: 1.0, at: i64::from(item) });
-        let settings = TasteSettings { rank: 4, ..TasteSettings::default() };
-        Taste::fit(&taken.collect::<Vec<_>>(), 40, 10, &settings, &|_, _| {}).expect("fits")
-    }
 
     #[test]
-    fn one_click_is_felt_after_a_long_past_and_forgotten_after_the_session() {
-        let (taste, known) = (taste(), (0..10_u32).map(|item| (item.to_string(), item)).collect());
-        let mut deeds: Vec<Deed> =
-            (0..200).map(|n| deed(EventKind::Purchase, n % 4, i64::try_from(n).expect("small"))).collect();
-        deeds.push(deed(EventKind::Click, 7, 1_000));
-        let score = |now: i64| {
-            let mut scores = vec![0.0; 10];
-            taste.score_into(&taste.fold(&with_session(&deeds, &known, &taste, now)), &mut scores);
-            let most = scores.iter().copied().fold(0.0, f32::max);
-            scores[8] / most
-        };
-        assert!(score(1_010) > 0.2, "{}", score(1_010));
-        assert!(score(1_000 + SESSION) < 0.1, "{}", score(1_000 + SESSION));
+    fn a_long_pause_begins_another_visit() {
+        let deed = |item, at| Dated { item, weight: 1.0, at };
+        let visits = visits(&[deed(0, 100), deed(1, 100), deed(2, 100 + PAUSE - 1), deed(0, 99 + 3 * PAUSE)]);
+        assert_eq!(visits.iter().map(|past| (past.item, past.step)).collect::<Vec<_>>(), [
+            (0, 0),
+            (1, 0),
+            (2, 0),
+            (0, 1)
+        ]);
     }
 }

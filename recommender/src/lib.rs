@@ -5,6 +5,7 @@ pub mod artefact;
 pub mod config;
 pub mod evaluate;
 pub mod factorise;
+pub mod fold_in;
 pub mod history;
 pub mod intent;
 pub mod lifetime;

@@ -13,8 +13,9 @@ use tokio::sync::Mutex;
 use tokio_util::sync::CancellationToken;
 
 use crate::artefact::{Artefact, Artefacts};
+use crate::fold_in::FoldIn;
 use crate::people::People;
-use crate::store::Store;
+use crate::store::{Deed, Store};
 
 /// Looks between two countings of what is popular.
 const LOOKS_A_COUNT: u32 = 15;
@@ -52,6 +53,13 @@ pub struct Serving {
     pub artefact: Artefact,
     /// Column of each item.
     pub columns: HashMap<String, u32>,
+}
+
+impl Serving {
+    /// A person's `deeds`, the oldest first, folded into the model; `None` where they tell it nothing.
+    pub fn fold_in(&self, deeds: &[Deed], now: i64) -> Option<FoldIn<'_>> {
+        FoldIn::of(self.artefact.model.as_ref(), &self.columns, deeds, now)
+    }
 }
 
 /// The state of one replica; cheap to clone.

@@ -150,6 +150,30 @@ impl Csr {
         Self { rows: rows.len(), cols, starts, columns, values }
     }
 
+    /// A matrix from its [`parts`](Self::parts), where they make one.
+    pub(crate) fn of_parts(
+        cols: usize,
+        starts: Vec<usize>,
+        columns: Vec<u32>,
+        values: Vec<f32>,
+    ) -> Option<Self> {
+        let whole = starts.first() == Some(&0)
+            && starts.last() == Some(&columns.len())
+            && columns.len() == values.len()
+            && starts.is_sorted();
+        let ordered = |row: &[usize]| {
+            let row = &columns[row[0]..row[1]];
+            row.is_sorted_by(|x, y| x < y) && row.last().is_none_or(|&last| (last as usize) < cols)
+        };
+        (whole && starts.windows(2).all(ordered))
+            .then(|| Self { rows: starts.len() - 1, cols, starts, columns, values })
+    }
+
+    /// The start of each row and the end, the columns, the values.
+    pub(crate) fn parts(&self) -> (&[usize], &[u32], &[f32]) {
+        (&self.starts, &self.columns, &self.values)
+    }
+
     fn check_finite(&self) -> Result<(), MatrixError> {
         for row in 0..self.rows {
             for (column, value) in self.row(row) {

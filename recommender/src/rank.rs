@@ -1,5 +1,6 @@
 //! From scores to a list: rules first, then difference and chance, then the best.
 
+mod candidates;
 mod select;
 
 use std::collections::HashSet;
@@ -8,6 +9,7 @@ use std::sync::Arc;
 use proto::common::v1::Item;
 use proto::recommender::v1::Rules;
 
+pub use candidates::Shop;
 pub use select::{Choice, Place, select};
 
 /// An item that may be recommended.
@@ -17,6 +19,8 @@ pub struct Candidate {
     pub item: Arc<Item>,
     /// The model's score, or the popularity.
     pub score: f64,
+    /// What decides between equal scores: many models give most items none.
+    pub popularity: f64,
     /// The model's column; absent where the model does not know it.
     pub column: Option<u32>,
 }

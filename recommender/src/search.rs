@@ -8,6 +8,7 @@ mod ask;
 mod axes;
 mod ensemble;
 
+use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
 use crate::algorithm::{
@@ -15,7 +16,7 @@ use crate::algorithm::{
 };
 use crate::factorise::Watch;
 use crate::taste::{Spectrum, TasteSettings};
-pub use ask::{Found, Question};
+pub use ask::{Found, Question, measure};
 use axes::{Axis, axes};
 
 /// What a search may use and whom it tells.
@@ -23,8 +24,12 @@ use axes::{Axis, axes};
 pub struct Search<'a> {
     /// What is learnt from.
     pub histories: &'a Histories,
-    /// What is to be found: items of a person's past are no answer.
+    /// What is to be found.
     pub questions: &'a [Question],
+    /// Whether an item of a person's past is an answer, as in a shop where goods are bought again.
+    pub again: bool,
+    /// Parameters that are given instead of chosen.
+    pub fixed: &'a BTreeMap<String, f64>,
     /// Seed of everything random.
     pub seed: u64,
     /// How long to look for better settings; every algorithm is tried once whatever it says.
@@ -50,40 +55,70 @@ impl Chosen {
     pub fn model(&self) -> &dyn Model {
         self.model.as_ref()
     }
+
+    /// The same, its settings left behind.
+    pub fn into_model(self) -> Box<dyn Model> {
+        self.model
+    }
 }
 
 /// The best settings of `algorithm`; of all and of their blend where none is named.
 ///
 /// # Errors
-/// Nothing to learn from, a catalogue too large for the algorithm named, arithmetic that breaks down, cancellation.
+/// A parameter that is given but is none or out of range, nothing to learn from, a catalogue too large for the
+/// algorithm named, arithmetic that breaks down, cancellation.
 pub fn choose(search: Search, algorithm: Option<Algorithm>) -> Result<Chosen, FitError> {
     let asked = ask::sample(search.questions, search.histories.items);
     let search = Search { questions: &asked, ..search };
+    let found = each(search, &starts(search, algorithm)?)?;
+    let blend = match algorithm {
+        Some(Algorithm::Blend) | None => ensemble::select(search, &found)?,
+        Some(_) => None,
+    };
+    let singles = found.into_iter().filter(|_| algorithm != Some(Algorithm::Blend));
+    most(singles.chain(blend)).ok_or_else(nothing)
+}
+
+/// Where the search begins: the defaults of what is to be tried, with what is given laid over them.
+fn starts(search: Search, algorithm: Option<Algorithm>) -> Result<Vec<Settings>, FitError> {
     let items = search.histories.items;
     let plain = |algorithm| Settings::of(algorithm, search.seed);
-    match algorithm {
-        Some(Algorithm::Transition) => best(search, &[plain(Algorithm::Transition), axes::joint()]),
+    let mut starts = match algorithm {
+        Some(Algorithm::Transition) => vec![plain(Algorithm::Transition), axes::joint()],
         Some(Algorithm::Blend) | None => {
+            // Refuses what is given: the parts of a blend are chosen.
+            given(plain(Algorithm::Blend), search.fixed)?;
             let mut starts = vec![
                 plain(Algorithm::Popularity),
                 plain(Algorithm::Transition),
                 plain(Algorithm::ItemKnn),
                 plain(Algorithm::Svd),
+                axes::joint(),
+                plain(Algorithm::Als),
             ];
-            if items <= JOINT_MOST_ITEMS {
-                starts.push(axes::joint());
-            }
-            starts.push(plain(Algorithm::Als));
-            if items <= EASE_MOST_ITEMS {
-                starts.push(plain(Algorithm::Ease));
-            }
-            let found = each(search, &starts)?;
-            let blend = ensemble::select(search, &found)?;
-            let singles = found.into_iter().filter(|_| algorithm.is_none());
-            most(singles.chain(blend)).ok_or_else(nothing)
+            starts.extend((items <= EASE_MOST_ITEMS).then(|| plain(Algorithm::Ease)));
+            starts
         }
-        Some(one) => best(search, &[plain(one)]),
+        Some(one) => vec![plain(one)],
+    };
+    let wanted = search.fixed.get("joint");
+    starts.retain(|start| wanted.is_none() || start.get("joint").as_ref() == wanted);
+    let joint = |start: &Settings| start.get("joint") == Some(1.0);
+    if items > JOINT_MOST_ITEMS && !starts.is_empty() && starts.iter().all(joint) {
+        let algorithm = Algorithm::Transition;
+        return Err(FitError::TooManyItems { algorithm, items, most: JOINT_MOST_ITEMS });
     }
+    starts.retain(|start| items <= JOINT_MOST_ITEMS || !joint(start));
+    starts.into_iter().map(|start| given(start, search.fixed)).collect()
+}
+
+/// `settings` with parameters laid over them.
+///
+/// # Errors
+/// The first that is not a parameter of theirs or out of its range.
+pub fn given(mut settings: Settings, parameters: &BTreeMap<String, f64>) -> Result<Settings, FitError> {
+    parameters.iter().try_for_each(|(name, value)| settings.set(name, *value))?;
+    Ok(settings)
 }
 
 fn nothing() -> FitError {
@@ -93,13 +128,6 @@ fn nothing() -> FitError {
 fn most(found: impl Iterator<Item = Chosen>) -> Option<Chosen> {
     // Of equals the first: the simpler algorithms come first.
     found.reduce(|best, next| if next.found.ndcg > best.found.ndcg { next } else { best })
-}
-
-fn best(search: Search, starts: &[Settings]) -> Result<Chosen, FitError> {
-    let fits =
-        |start: &&Settings| start.get("joint") != Some(1.0) || search.histories.items <= JOINT_MOST_ITEMS;
-    let starts: Vec<Settings> = starts.iter().filter(fits).cloned().collect();
-    most(each(search, &starts)?.into_iter()).ok_or_else(nothing)
 }
 
 /// The best settings near each start, the time shared out evenly among those still to come.
@@ -116,12 +144,19 @@ fn each(search: Search, starts: &[Settings]) -> Result<Vec<Chosen>, FitError> {
     Ok(all)
 }
 
+/// The parameters that are looked for from `start`.
+fn free(search: Search, start: &Settings) -> Vec<Axis> {
+    let mut axes = axes(start, search.histories.items);
+    axes.retain(|axis| !search.fixed.contains_key(axis.name));
+    axes
+}
+
 /// Improves one parameter after another until the lists or the time end.
 fn descend(search: Search, start: &Settings, until: Instant) -> Result<Chosen, FitError> {
     let mut bench = Bench { search, spectrum: None };
     let mut best = bench.try_out(start)?;
     let mut longest = Duration::ZERO;
-    for Axis { name, values } in axes(start, search.histories.items) {
+    for Axis { name, values } in free(search, start) {
         for &value in values {
             if best.settings.get(name) == Some(value) {
                 continue;
@@ -150,7 +185,7 @@ fn sweep(search: Search, start: &Settings, until: Instant) -> Result<Chosen, Fit
     let mut bench = Bench { search, spectrum: None };
     let mut best: Option<Chosen> = None;
     let mut longest = Duration::ZERO;
-    for settings in combinations(start, &axes(start, search.histories.items)) {
+    for settings in combinations(start, &free(search, start)) {
         let began = Instant::now();
         if best.is_some() && began + longest > until {
             break;
@@ -195,7 +230,7 @@ impl Bench<'_> {
     }
 
     fn asked(&self, model: Box<dyn Model>) -> Chosen {
-        let found = ask::ask(model.as_ref(), self.search.questions);
+        let found = ask::ask(model.as_ref(), self.search.questions, self.search.again);
         let settings = model.settings();
         (self.search.tell)(&settings, found);
         Chosen { settings, found, model }

@@ -1,38 +1,51 @@
-//! One training run: read, hold out, fit, measure, fit on all, store, promote where it is no worse.
+//! One training run: settings searched on some people's last basket, measured on other people's beside what they
+//! would replace and popularity, and fitted on everything.
 
 mod holdout;
-mod tune;
+mod numbered;
+mod order;
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::BTreeMap;
+use std::ops::Range;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
+use crate::algorithm::{Algorithm, FitError, Histories, Model, Settings, fit};
 use crate::artefact::Artefact;
-use crate::factorise::{SvdError, Watch};
-use crate::history::weight;
-use crate::store::Deed;
-use crate::taste::{Interaction, Taste, TasteError, TasteSettings};
-pub use holdout::Measured;
+use crate::factorise::Watch;
+use crate::search::{Chosen, Found, Question, Search, choose, given, measure};
+use holdout::Split;
+pub use numbered::Numbered;
+pub use order::{BUDGET, Order};
 
 /// How far a run is: stage, share done, message.
 pub type Progress = Arc<dyn Fn(&'static str, f64, String) + Send + Sync>;
 
+/// Shares of a run after which its stages end.
+const READ: f64 = 0.05;
+const SEARCHED: f64 = 0.6;
+const COMPARED: f64 = 0.65;
+const FITTED: f64 = 0.9;
+
 /// A finished run.
+#[derive(Debug)]
 pub struct Trained {
     /// The model, fitted on everything.
     pub artefact: Artefact,
-    /// How it does on what was held out.
-    pub measured: Measured,
+    /// How its settings do on what was held out.
+    pub measured: Found,
     /// How popularity does on the same.
-    pub popularity: Measured,
+    pub popularity: Found,
     /// How the settings that serve now do on the same; absent where they are these or none.
-    pub before: Option<Measured>,
+    pub before: Option<Found>,
+    /// People measured.
+    pub people: usize,
 }
 
 impl Trained {
     /// Whether the model did no worse than what it replaces and than popularity.
     pub fn deserves_promotion(&self) -> bool {
-        let least = self.before.as_ref().map_or(0.0, |before| before.ndcg).max(self.popularity.ndcg);
+        let least = self.before.map_or(0.0, |before| before.ndcg).max(self.popularity.ndcg);
         self.measured.ndcg >= least
     }
 
@@ -41,131 +54,134 @@ impl Trained {
         let mut metrics = BTreeMap::from([
             ("NDCG@10".to_owned(), self.measured.ndcg),
             ("HR@10".to_owned(), self.measured.hit_rate),
-            ("held_out_people".to_owned(), self.measured.people as f64),
+            ("held_out_people".to_owned(), self.people as f64),
             ("popularity NDCG@10".to_owned(), self.popularity.ndcg),
         ]);
-        metrics.extend(self.before.as_ref().map(|before| ("promoted NDCG@10".to_owned(), before.ndcg)));
+        metrics.extend(self.before.map(|before| ("promoted NDCG@10".to_owned(), before.ndcg)));
         metrics
     }
 }
 
-/// `settings` with the parameters of a request laid over them; an unknown name is refused.
-pub fn settings(parameters: &BTreeMap<String, f64>, seed: u64) -> Result<TasteSettings, (String, String)> {
-    let mut settings = TasteSettings { seed, ..TasteSettings::default() };
-    for (name, value) in parameters {
-        match name.as_str() {
-            "rank" if value.fract() == 0.0 && (1.0..=1024.0).contains(value) => {
-                settings.rank = *value as usize;
-            }
-            "rank" => {
-                return Err((name.clone(), format!("must be a whole number from 1 to 1024, is {value}")));
-            }
-            "item_scale" => settings.item_scale = *value,
-            "popular" => settings.popular = *value,
-            "ridge" => settings.ridge = *value,
-            "recency" => settings.recency = *value,
-            "tail" => settings.tail = *value,
-            _ => {
-                let known = "rank, item_scale, popular, ridge, recency, tail";
-                return Err((name.clone(), format!("is not a parameter; there are {known}")));
-            }
-        }
-    }
-    settings.check().map_err(|cause| ("parameters".to_owned(), cause.to_string()))?;
-    Ok(settings)
-}
-
-/// The settings as a model's card tells them; the counterpart of [`settings`].
-pub fn parameters(settings: &TasteSettings) -> BTreeMap<String, f64> {
-    [
-        ("rank", settings.rank as f64),
-        ("item_scale", settings.item_scale),
-        ("popular", settings.popular),
-        ("ridge", settings.ridge),
-        ("recency", settings.recency),
-        ("tail", settings.tail),
-    ]
-    .map(|(name, value)| (name.to_owned(), value))
-    .into()
-}
-
-/// Interactions by number, with the names behind the numbers.
-struct Numbered {
-    interactions: Vec<Interaction>,
-    people: usize,
-    item_ids: Vec<String>,
-}
-
-fn numbered(deeds: &[Deed]) -> Numbered {
-    let (mut people, mut items) = (HashMap::new(), HashMap::new());
-    let mut item_ids = Vec::new();
-    let told = deeds.iter().filter(|deed| weight(deed.kind) != 0.0);
-    let interactions = told.map(|deed| {
-        let next = people.len() as u32;
-        let user = *people.entry(deed.person.as_str()).or_insert(next);
-        let item = *items.entry(deed.item_id.as_str()).or_insert_with(|| {
-            item_ids.push(deed.item_id.clone());
-            item_ids.len() as u32 - 1
-        });
-        Interaction { user, item, weight: weight(deed.kind), at: deed.at }
-    });
-    let interactions = interactions.collect();
-    Numbered { interactions, people: people.len(), item_ids }
-}
-
-/// The settings `given` names are fixed, the others are chosen on held-out baskets.
+/// Runs what `order` asks for, beside the settings that are `serving` now.
 ///
 /// Runs on the calling thread and rayon's; `cancelled` is looked at between steps.
+///
+/// # Errors
+/// A parameter out of range, too little to learn from, a catalogue too large, or cancellation.
 pub fn run(
-    deeds: &[Deed],
-    settings: &TasteSettings,
-    given: &BTreeMap<String, f64>,
-    serving: Option<&TasteSettings>,
+    deeds: Numbered,
+    order: &Order,
+    serving: Option<&Settings>,
     progress: &Progress,
     cancelled: &AtomicBool,
-) -> Result<Trained, TasteError> {
-    let all = numbered(deeds);
-    progress(
-        "read",
-        0.1,
-        format!(
-            "{} deeds of {} people with {} items",
-            all.interactions.len(),
-            all.people,
-            all.item_ids.len()
-        ),
-    );
-    let split = holdout::split(&all.interactions, all.people);
-    let items = all.item_ids.len();
-    let stop = || cancelled.load(Ordering::Relaxed);
-    let told = Mutex::new(0.0_f64);
-    let fit = |interactions: &[Interaction], settings: &TasteSettings, from: f64, share: f64| {
-        let step = |done: f64, stage: &str| {
-            let mut last = told.lock().unwrap_or_else(PoisonError::into_inner);
-            let now = from + share * done.clamp(0.0, 1.0);
-            if now > *last {
-                *last = now;
-                progress("factorise", now, stage.to_owned());
-            }
-        };
-        Taste::fit_until(interactions, all.people, items, settings, &step, &stop)
+) -> Result<Trained, FitError> {
+    let (count, people, items) = (deeds.deeds(), deeds.people().len(), deeds.items());
+    let run = Run { progress, cancelled: &|| cancelled.load(Ordering::Relaxed) };
+    (run.progress)("read", READ, format!("{count} deeds of {people} people with {items} items"));
+    let Split { kept, validation, test } = holdout::split(deeds.people(), items);
+    let (mut settings, trial) = match run.search(order, &kept, &validation)? {
+        Some(chosen) => (chosen.settings.clone(), chosen.into_model()),
+        None => run.defaults(order, &kept)?,
     };
-    progress("tune", 0.1, format!("settings chosen on {} people's last basket", split.validation.len()));
-    let report = |share: f64| progress("tune", 0.1 + 0.3 * share, "choosing settings".to_owned());
-    let watch = Watch { report: &report, cancelled: &stop };
-    let shape = (all.people, items);
-    let settings = &tune::tune(&split.kept, shape, &split.validation, (settings, given), watch)?;
-    let trial = fit(&split.kept, settings, 0.4, 0.1)?;
-    progress("evaluate", 0.5, format!("{} other people's last basket", split.test.len()));
-    let measured = holdout::measure(&trial, &split.test);
-    let popularity = holdout::measure_popularity(&trial.popularity, &split.test);
-    let before = match serving.filter(|serving| *serving != settings) {
-        Some(serving) => Some(holdout::measure(&fit(&split.kept, serving, 0.5, 0.1)?, &split.test)),
+    progress("evaluate", SEARCHED, format!("{} other people's last basket", test.len()));
+    let find = |model: Box<dyn Model>| measure(model.as_ref(), &test, true);
+    let mut measured = find(trial);
+    let fit = |settings: &Settings| run.fit(&kept, settings, SEARCHED..COMPARED);
+    let popularity = find(fit(&Settings::of(Algorithm::Popularity, order.seed))?);
+    let mut before = match serving.filter(|serving| **serving != settings).map(fit) {
+        Some(Ok(model)) => Some(find(model)),
+        Some(Err(FitError::Cancelled)) => return Err(FitError::Cancelled),
+        Some(Err(cause)) => {
+            let why = format!("the settings that serve cannot be fitted to what is stored now: {cause}");
+            progress("evaluate", COMPARED, why);
+            None
+        }
         None => None,
     };
-    let taste = fit(&all.interactions, settings, 0.6, 0.3)?;
-    if stop() {
-        return Err(TasteError::Svd(SvdError::Cancelled));
+    // Where the choice is free, what serves is a choice as well: it goes on, fitted to what has been learnt since.
+    if let (None, Some(serving), Some(old)) = (order.algorithm, serving, before)
+        && old.ndcg > measured.ndcg
+    {
+        progress("evaluate", COMPARED, "the settings that serve find more: they are kept".to_owned());
+        (settings, measured, before) = (serving.clone(), old, None);
     }
-    Ok(Trained { artefact: Artefact { taste, item_ids: all.item_ids }, measured, popularity, before })
+    let people = test.len();
+    let (histories, item_ids) = deeds.into_histories();
+    let model = run.fit(&histories, &settings, COMPARED..FITTED)?;
+    Ok(Trained { artefact: Artefact { model, item_ids }, measured, popularity, before, people })
+}
+
+/// How a run tells of itself and is ended.
+struct Run<'a> {
+    progress: &'a Progress,
+    cancelled: &'a (dyn Fn() -> bool + Sync),
+}
+
+impl Run<'_> {
+    /// The best settings for those who are asked; `None` where nobody can be.
+    fn search(
+        &self,
+        order: &Order,
+        histories: &Histories,
+        questions: &[Question],
+    ) -> Result<Option<Chosen>, FitError> {
+        if questions.is_empty() {
+            return Ok(None);
+        }
+        let done = Mutex::new(READ);
+        let report = |share: f64| {
+            *done.lock().unwrap_or_else(PoisonError::into_inner) = READ + share * (SEARCHED - READ);
+        };
+        let tell = |settings: &Settings, found: Found| {
+            let done = *done.lock().unwrap_or_else(PoisonError::into_inner);
+            let parameters = settings.parameters();
+            let parameters: Vec<String> = parameters.iter().map(|(name, x)| format!("{name}={x}")).collect();
+            let (algorithm, parameters) = (settings.algorithm(), parameters.join(" "));
+            let message = format!("{algorithm} {parameters}: NDCG@10 {:.4}", found.ndcg);
+            (self.progress)("search", done, message);
+        };
+        let search = Search {
+            histories,
+            questions,
+            again: true,
+            fixed: &order.parameters,
+            seed: order.seed,
+            budget: order.budget,
+            tell: &tell,
+            watch: Watch { report: &report, cancelled: self.cancelled },
+        };
+        choose(search, order.algorithm).map(Some)
+    }
+
+    /// The settings of a run that can ask nobody, and their model.
+    fn defaults(&self, order: &Order, kept: &Histories) -> Result<(Settings, Box<dyn Model>), FitError> {
+        let algorithm = order.algorithm.unwrap_or(Algorithm::Svd);
+        if algorithm == Algorithm::Blend {
+            let what = "nobody with events on two days".to_owned();
+            return Err(FitError::TooLittle { what, needed: "the weights of a blend are chosen on their last day" });
+        }
+        let why = format!("nobody has events on two days to choose on: the defaults of {algorithm}");
+        (self.progress)("search", SEARCHED, why);
+        let settings = given(Settings::of(algorithm, order.seed), &order.parameters)?;
+        let model = self.fit(kept, &settings, SEARCHED..SEARCHED)?;
+        Ok((settings, model))
+    }
+
+    fn fit(
+        &self,
+        histories: &Histories,
+        settings: &Settings,
+        span: Range<f64>,
+    ) -> Result<Box<dyn Model>, FitError> {
+        let told = Mutex::new(span.start);
+        let report = |share: f64| {
+            let mut last = told.lock().unwrap_or_else(PoisonError::into_inner);
+            let now = span.start + (span.end - span.start) * share.clamp(0.0, 1.0);
+            if now > *last {
+                *last = now;
+                (self.progress)("fit", now, settings.algorithm().to_string());
+            }
+        };
+        fit(settings, histories, Watch { report: &report, cancelled: self.cancelled })
+    }
 }

@@ -39,7 +39,7 @@ async fn move_in(folder: &Path, ports: [u16; 4]) -> anyhow::Result<(CompleteJour
         bespoke(&services, &["import", what, &file, "--constant", "currency=USD"]).await?;
     }
     caught_up(&shop, &services).await?;
-    bespoke(&services, &["train"]).await?;
+    bespoke(&services, &["train", "--parameter", "budget_seconds=5"]).await?;
     Ok((shop, services))
 }
 

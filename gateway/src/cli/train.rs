@@ -12,10 +12,10 @@ use super::{Failure, show};
 
 #[derive(Debug, Args)]
 pub(super) struct Arguments {
-    /// auto, svd, als, ease, item_knn or popularity.
+    /// auto, svd, als, ease, item_knn, transition, popularity or blend.
     #[arg(long, default_value = "auto")]
     algorithm: String,
-    /// Set a parameter instead of letting it be chosen; may be given again.
+    /// Set a parameter instead of letting it be chosen, or budget_seconds, how long to search; may be given again.
     #[arg(long = "parameter", value_name = "NAME=NUMBER", value_parser = parameter)]
     parameters: Vec<(String, f64)>,
     /// Keep the model without letting it serve.

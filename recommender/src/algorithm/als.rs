@@ -4,11 +4,11 @@
 use std::sync::Arc;
 
 use linfa_linalg::cholesky::{CholeskyInplace, SolveCInplace};
-use ndarray::{Array1, Array2};
+use ndarray::{Array1, Array2, ArrayView2};
 use serde::{Deserialize, Serialize};
 
 use super::past::recent;
-use super::{Cause, Field, FitError, Histories, Model, Past, Settings, Share, leading, sorted};
+use super::{Cause, Field, Fields, FitError, Histories, Model, NotAModel, Past, Settings, Share, StoredTensors, Tensors, leading, sorted};
 use crate::factorise::{AlsPlan, Watch, alternating_least_squares};
 use crate::matrix::{Panels, cosines};
 
@@ -36,13 +36,15 @@ impl Default for AlsSettings {
     }
 }
 
-pub(super) const FIELDS: &[Field<AlsSettings>] = &[
+impl Fields for AlsSettings {
+    const FIELDS: &'static [Field<Self>] = &[
     Field::whole("rank", 1.0, 1024.0, |s| s.rank as f64, |s, x| s.rank = x as usize),
     Field::real("alpha", 0.0, 1e6, |s| s.alpha, |s, x| s.alpha = x),
     Field::real("ridge", 1e-6, 1e9, |s| s.ridge, |s, x| s.ridge = x),
     Field::whole("iterations", 1.0, 1000.0, |s| s.iterations as f64, |s, x| s.iterations = x as usize),
     Field::real("recency", 0.0, 100.0, |s| s.recency, |s, x| s.recency = x),
 ];
+}
 
 /// A fitted model: the items' side only; people are solved for when they come.
 #[derive(Debug, Clone)]
@@ -71,6 +73,13 @@ pub(super) fn fit(histories: &Histories, settings: &AlsSettings, watch: Watch) -
 }
 
 impl Als {
+    /// The model that was stored.
+    pub(super) fn read(settings: AlsSettings, stored: &StoredTensors) -> Result<Self, NotAModel> {
+        let factors = stored.matrix("factors")?;
+        let popularity = stored.vector("popularity", factors.nrows())?;
+        Ok(Self::new(settings, popularity, factors))
+    }
+
     fn new(settings: AlsSettings, popularity: Vec<f32>, factors: Array2<f32>) -> Self {
         let wide = factors.mapv(f64::from);
         let mut shared = wide.t().dot(&wide);
@@ -166,7 +175,16 @@ impl Model for Als {
         leading(cosines(self.factors.view(), item), limit)
     }
 
+    fn factors(&self) -> Option<ArrayView2<'_, f32>> {
+        Some(self.factors.view())
+    }
+
     fn with_recency(&self, recency: f64) -> Box<dyn Model> {
         Box::new(Self { settings: AlsSettings { recency, ..self.settings.clone() }, ..self.clone() })
+    }
+
+    fn store(&self, tensors: &mut Tensors) {
+        tensors.matrix("factors", &self.factors);
+        tensors.vector("popularity", &self.popularity);
     }
 }

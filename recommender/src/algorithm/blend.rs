@@ -3,9 +3,12 @@
 
 use std::collections::BTreeMap;
 
+use ndarray::ArrayView2;
 use serde::{Deserialize, Serialize};
 
-use super::{Cause, FitError, Histories, Model, Past, Settings, Share, fit as fit_one, sorted};
+use super::{
+    Cause, FitError, Histories, Model, NotAModel, Past, Settings, Share, Tensors, fit as fit_one, merged,
+};
 use crate::factorise::Watch;
 
 /// One model of a blend.
@@ -72,6 +75,17 @@ pub(super) fn fit(histories: &Histories, settings: &BlendSettings, watch: Watch)
     Ok(Blend { parts: parts.collect::<Result<_, FitError>>()? })
 }
 
+impl Blend {
+    /// The model that was stored.
+    pub(super) fn read(parts: Vec<(f64, Box<dyn Model>)>) -> Result<Self, NotAModel> {
+        let items = parts.first().map_or(0, |(_, model)| model.items());
+        if parts.iter().any(|(_, model)| model.items() != items) {
+            return Err(NotAModel::of("the parts of the blend know different numbers of items"));
+        }
+        Ok(Self { parts })
+    }
+}
+
 /// 1 over the standard deviation of the scores, 0 where they are all the same.
 pub(crate) fn inverse_spread(scores: &[f32]) -> f64 {
     let count = scores.len().max(1) as f64;
@@ -109,29 +123,28 @@ impl Model for Blend {
             model.score_into(past, &mut scores);
             let scale = (weight * inverse_spread(&scores)) as f32;
             for (sums, shares) in all.iter_mut().zip(model.shares(past, items)) {
-                for Share { cause, value } in shares {
-                    match sums.iter_mut().find(|share| share.cause == cause) {
-                        Some(share) => share.value += scale * value,
-                        None => sums.push(Share { cause, value: scale * value }),
-                    }
-                }
+                let scaled = |Share { cause, value }| Share { cause, value: scale * value };
+                sums.extend(shares.into_iter().map(scaled));
             }
         }
-        // Parts without a word for an item must not leave a share of nothing behind.
-        let told = |shares: Vec<Share>| {
-            sorted(
-                shares
-                    .into_iter()
-                    .filter(|share| share.value != 0.0 || matches!(share.cause, Cause::Item(_)))
-                    .collect(),
-            )
-        };
-        all.into_iter().map(told).collect()
+        // A part without a word for an item must not leave a share of nothing behind.
+        let told = |share: &Share| share.value != 0.0 || matches!(share.cause, Cause::Item(_));
+        all.into_iter().map(|shares| merged(shares.into_iter().filter(told))).collect()
+    }
+
+    fn factors(&self) -> Option<ArrayView2<'_, f32>> {
+        self.parts.iter().find_map(|(_, model)| model.factors())
     }
 
     fn with_recency(&self, recency: f64) -> Box<dyn Model> {
         Box::new(Self {
             parts: self.parts.iter().map(|(weight, x)| (*weight, x.with_recency(recency))).collect(),
         })
+    }
+
+    fn store(&self, tensors: &mut Tensors) {
+        for (place, (_, model)) in self.parts.iter().enumerate() {
+            tensors.part(place, |tensors| model.store(tensors));
+        }
     }
 }

@@ -4,7 +4,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::neighbours::{Neighbours, cut_dense};
-use super::{Algorithm, Field, FitError, Histories, Settings};
+use super::{Algorithm, Field, Fields, FitError, Histories, Settings};
 use crate::factorise::Watch;
 use crate::matrix::Inverse;
 
@@ -29,11 +29,13 @@ impl Default for EaseSettings {
     }
 }
 
-pub(super) const FIELDS: &[Field<EaseSettings>] = &[
+impl Fields for EaseSettings {
+    const FIELDS: &'static [Field<Self>] = &[
     Field::real("ridge", 1e-3, 1e9, |s| s.ridge, |s, x| s.ridge = x),
     Field::whole("neighbours", 1.0, 100_000.0, |s| s.neighbours as f64, |s, x| s.neighbours = x as usize),
     Field::real("recency", 0.0, 100.0, |s| s.recency, |s, x| s.recency = x),
 ];
+}
 
 pub(super) fn fit(
     histories: &Histories,

@@ -2,7 +2,7 @@
 //! (Aiolli 2013), or BM25 weights (Robertson and Walker 1994) with people as documents and items as terms.
 
 use super::neighbours::{Neighbours, table};
-use super::{Field, FitError, Histories, Settings};
+use super::{Field, Fields, FitError, Histories, Settings};
 use crate::factorise::Watch;
 use crate::matrix::Csr;
 use serde::{Deserialize, Serialize};
@@ -31,7 +31,8 @@ impl Default for ItemKnnSettings {
     }
 }
 
-pub(super) const FIELDS: &[Field<ItemKnnSettings>] = &[
+impl Fields for ItemKnnSettings {
+    const FIELDS: &'static [Field<Self>] = &[
     Field::whole("neighbours", 1.0, 100_000.0, |s| s.neighbours as f64, |s, x| s.neighbours = x as usize),
     Field::real("k1", 0.0, 100.0, |s| s.k1, |s, x| s.k1 = x),
     Field::real("b", 0.0, 1.0, |s| s.b, |s, x| s.b = x),
@@ -39,6 +40,7 @@ pub(super) const FIELDS: &[Field<ItemKnnSettings>] = &[
     Field::real("norm", 0.0, 2.0, |s| s.norm, |s, x| s.norm = x),
     Field::real("recency", 0.0, 100.0, |s| s.recency, |s, x| s.recency = x),
 ];
+}
 
 pub(super) fn fit(
     histories: &Histories,

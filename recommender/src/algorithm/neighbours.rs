@@ -5,7 +5,7 @@ use std::sync::Arc;
 use rayon::prelude::*;
 
 use super::past::recent;
-use super::{Cause, FitError, Model, Past, Settings, Share, sorted};
+use super::{Cause, FitError, Model, NotAModel, Past, Settings, Share, StoredTensors, Tensors, sorted};
 use crate::factorise::Watch;
 use crate::matrix::Csr;
 
@@ -23,6 +23,13 @@ impl Neighbours {
     pub(super) fn new(settings: Settings, table: Csr, popularity: Vec<f32>) -> Self {
         let recency = settings.recency();
         Self { settings, recency, table: Arc::new(table), popularity: Arc::new(popularity) }
+    }
+
+    /// The model that was stored.
+    pub(super) fn read(settings: Settings, stored: &StoredTensors) -> Result<Self, NotAModel> {
+        let table = stored.sparse("table")?;
+        let popularity = stored.vector("popularity", table.rows())?;
+        Ok(Self::new(settings, table, popularity))
     }
 
     fn weight(&self, weight: f32, age: u32) -> f32 {
@@ -64,6 +71,11 @@ impl Model for Neighbours {
     fn with_recency(&self, recency: f64) -> Box<dyn Model> {
         let settings = self.settings.clone().with_recency(recency);
         Box::new(Self { settings, recency, ..self.clone() })
+    }
+
+    fn store(&self, tensors: &mut Tensors) {
+        tensors.sparse("table", &self.table);
+        tensors.vector("popularity", &self.popularity);
     }
 }
 

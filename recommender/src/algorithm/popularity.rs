@@ -4,14 +4,16 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
-use super::{Cause, Field, FitError, Histories, Model, Past, Settings, Share};
+use super::{Cause, Field, Fields, FitError, Histories, Model, NotAModel, Past, Settings, Share, StoredTensors, Tensors};
 
 /// Popularity has no parameters.
 #[derive(Debug, Clone, Copy, PartialEq, Default, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct PopularitySettings {}
 
-pub(super) const FIELDS: &[Field<PopularitySettings>] = &[];
+impl Fields for PopularitySettings {
+    const FIELDS: &'static [Field<Self>] = &[];
+}
 
 /// People an item, and nothing else.
 #[derive(Debug, Clone)]
@@ -22,6 +24,13 @@ pub struct Popularity {
 pub(super) fn fit(histories: &Histories, _: PopularitySettings) -> Result<Popularity, FitError> {
     let counts = histories.matrix()?.column_counts().into_iter().map(|count| count as f32).collect();
     Ok(Popularity { counts: Arc::new(counts) })
+}
+
+impl Popularity {
+    /// The model that was stored.
+    pub(super) fn read(stored: &StoredTensors) -> Result<Self, NotAModel> {
+        Ok(Self { counts: Arc::new(stored.vector_of_any_length("popularity")?) })
+    }
 }
 
 impl Model for Popularity {
@@ -52,5 +61,9 @@ impl Model for Popularity {
 
     fn with_recency(&self, _: f64) -> Box<dyn Model> {
         Box::new(self.clone())
+    }
+
+    fn store(&self, tensors: &mut Tensors) {
+        tensors.vector("popularity", &self.counts);
     }
 }

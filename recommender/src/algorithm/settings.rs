@@ -6,9 +6,9 @@ use serde::{Deserialize, Serialize};
 
 use super::{
     Algorithm, AlsSettings, BlendSettings, EaseSettings, FitError, ItemKnnSettings, PopularitySettings,
-    TransitionSettings, als, ease, item_knn, popularity, transition,
+    TransitionSettings,
 };
-use crate::taste::{self, TasteSettings};
+use crate::taste::TasteSettings;
 
 /// A parameter that has a name: its range, and how it is read and set.
 pub struct Field<S> {
@@ -72,37 +72,38 @@ pub enum Settings {
     Blend(BlendSettings),
 }
 
-/// Runs `$body` with the settings and the fields of whatever kind `$settings` is.
-macro_rules! with_fields {
-    ($settings:expr, $other:ident => $blend:expr, ($one:ident, $fields:ident) => $body:expr) => {
-        match $settings {
-            Settings::Svd($one) => {
-                let $fields = taste::FIELDS;
-                $body
-            }
-            Settings::Als($one) => {
-                let $fields = als::FIELDS;
-                $body
-            }
-            Settings::Ease($one) => {
-                let $fields = ease::FIELDS;
-                $body
-            }
-            Settings::ItemKnn($one) => {
-                let $fields = item_knn::FIELDS;
-                $body
-            }
-            Settings::Transition($one) => {
-                let $fields = transition::FIELDS;
-                $body
-            }
-            Settings::Popularity($one) => {
-                let $fields = popularity::FIELDS;
-                $body
-            }
-            Settings::Blend($other) => $blend,
-        }
-    };
+/// Settings whose parameters have names.
+pub(crate) trait Fields: Sized + 'static {
+    /// The parameters.
+    const FIELDS: &'static [Field<Self>];
+}
+
+/// Parameters by name, whatever the settings they are of.
+trait Named {
+    fn names(&self) -> Vec<&'static str>;
+    fn read(&self) -> BTreeMap<String, f64>;
+    /// Sets a parameter; `None` where there is none of this name.
+    fn write(&mut self, name: &str, value: f64) -> Option<Result<(), FitError>>;
+    fn check(&self) -> Result<(), FitError>;
+}
+
+impl<S: Fields> Named for S {
+    fn names(&self) -> Vec<&'static str> {
+        S::FIELDS.iter().map(|field| field.name).collect()
+    }
+
+    fn read(&self) -> BTreeMap<String, f64> {
+        S::FIELDS.iter().map(|field| (field.name.to_owned(), (field.get)(self))).collect()
+    }
+
+    fn write(&mut self, name: &str, value: f64) -> Option<Result<(), FitError>> {
+        let field = S::FIELDS.iter().find(|field| field.name == name)?;
+        Some(field.check(value).map(|()| (field.set)(self, value)))
+    }
+
+    fn check(&self) -> Result<(), FitError> {
+        S::FIELDS.iter().try_for_each(|field| field.check((field.get)(self)))
+    }
 }
 
 impl Settings {
@@ -132,11 +133,34 @@ impl Settings {
         }
     }
 
+    /// The settings as parameters by name; none of a blend, which has its parts' only.
+    fn named(&self) -> Result<&dyn Named, &BlendSettings> {
+        match self {
+            Self::Svd(one) => Ok(one),
+            Self::Als(one) => Ok(one),
+            Self::Ease(one) => Ok(one),
+            Self::ItemKnn(one) => Ok(one),
+            Self::Transition(one) => Ok(one),
+            Self::Popularity(one) => Ok(one),
+            Self::Blend(blend) => Err(blend),
+        }
+    }
+
+    fn named_mut(&mut self) -> Option<&mut dyn Named> {
+        match self {
+            Self::Svd(one) => Some(one),
+            Self::Als(one) => Some(one),
+            Self::Ease(one) => Some(one),
+            Self::ItemKnn(one) => Some(one),
+            Self::Transition(one) => Some(one),
+            Self::Popularity(one) => Some(one),
+            Self::Blend(_) => None,
+        }
+    }
+
     /// All parameters by name; those of a blend's parts after the part's place and kind, as in `1-svd.rank`.
     pub fn parameters(&self) -> BTreeMap<String, f64> {
-        with_fields!(self, blend => blend.parameters(), (one, fields) => {
-            fields.iter().map(|field| (field.name.to_owned(), (field.get)(one))).collect()
-        })
+        self.named().map_or_else(BlendSettings::parameters, Named::read)
     }
 
     /// Sets a parameter by name.
@@ -145,15 +169,11 @@ impl Settings {
     /// A name that is not a parameter, a value out of its range; a blend's parameters are chosen, not given.
     pub fn set(&mut self, name: &str, value: f64) -> Result<(), FitError> {
         let algorithm = self.algorithm();
-        let unknown = |known: String| FitError::Unknown { field: name.to_owned(), algorithm, known };
-        with_fields!(self, _blend => Err(unknown("none, its parts are chosen".into())), (one, fields) => {
-            let Some(field) = fields.iter().find(|field| field.name == name) else {
-                let known: Vec<&str> = fields.iter().map(|field| field.name).collect();
-                return Err(unknown(if known.is_empty() { "none".into() } else { known.join(", ") }));
-            };
-            field.check(value)?;
-            (field.set)(one, value);
-            Ok(())
+        let unknown = |known: &str| FitError::Unknown { field: name.to_owned(), algorithm, known: known.into() };
+        let Some(named) = self.named_mut() else { return Err(unknown("none, its parts are chosen")) };
+        named.write(name, value).unwrap_or_else(|| {
+            let known = named.names();
+            Err(unknown(&if known.is_empty() { "none".into() } else { known.join(", ") }))
         })
     }
 
@@ -184,8 +204,6 @@ impl Settings {
     /// # Errors
     /// The first parameter out of range.
     pub fn check(&self) -> Result<(), FitError> {
-        with_fields!(self, blend => blend.check(), (one, fields) => {
-            fields.iter().try_for_each(|field| field.check((field.get)(one)))
-        })
+        self.named().map_or_else(BlendSettings::check, Named::check)
     }
 }

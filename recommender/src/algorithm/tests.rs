@@ -1,7 +1,10 @@
+use proptest::prelude::*;
+
 use super::*;
+use crate::taste::TasteSettings;
 
 /// People who take 0, then 1, then 2; others 3, then 4; nobody took 5.
-fn chains() -> Histories {
+pub(crate) fn chains() -> Histories {
     let chain = |items: &[u32]| -> Vec<Past> {
         (0..).zip(items).map(|(step, &item)| Past { item, weight: 1.0, step }).collect()
     };
@@ -9,7 +12,7 @@ fn chains() -> Histories {
     Histories { people: people.collect(), items: 6 }
 }
 
-fn all() -> Vec<Settings> {
+pub(crate) fn all() -> Vec<Settings> {
     let kinds = [
         Algorithm::Svd,
         Algorithm::Als,
@@ -36,18 +39,69 @@ fn past(items: &[u32]) -> Vec<Past> {
     (0..).zip(items).map(|(step, &item)| Past { item, weight: 1.0, step }).collect()
 }
 
-#[test]
-fn the_shares_of_every_algorithm_sum_to_the_score() {
-    for settings in all() {
-        let model = fit(&settings, &chains(), Watch::idle()).expect("fits");
-        for history in [past(&[0]), past(&[0, 3, 1]), past(&[]), past(&[5, 9, 0])] {
-            let scores = scores(model.as_ref(), &history);
-            for (shares, score) in model.shares(&history, &[0, 1, 2, 3, 4, 5]).iter().zip(&scores) {
-                let sum: f32 = shares.iter().map(|share| share.value).sum();
-                assert!((sum - score).abs() < 1e-4, "{settings:?}: {sum}, not {score}");
-            }
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(64))]
+    #[test]
+    fn the_shares_of_every_algorithm_sum_to_the_score(
+        which in 0..all().len(),
+        history in proptest::collection::vec((0_u32..8, -1.0_f32..3.0, 0_u32..3), 0..20),
+    ) {
+        let settings = &all()[which];
+        let model = fit(settings, &chains(), Watch::idle()).expect("fits");
+        let mut step = 0;
+        let past = history.iter().map(|&(item, weight, pause)| {
+            step += pause;
+            Past { item, weight, step }
+        });
+        let past: Vec<Past> = past.collect();
+        let scores = scores(model.as_ref(), &past);
+        for (shares, &score) in model.shares(&past, &[0, 1, 2, 3, 4, 5]).iter().zip(&scores) {
+            let sum: f64 = shares.iter().map(|share| f64::from(share.value)).sum();
+            let size: f64 = shares.iter().map(|share| f64::from(share.value.abs())).sum();
+            prop_assert!((sum - f64::from(score)).abs() <= 1e-5 * size.max(1e-3), "{settings:?}: {sum}, not {score}");
+            prop_assert!(shares.windows(2).all(|pair| pair[0].value >= pair[1].value));
         }
     }
+}
+
+#[test]
+fn every_model_comes_back_from_its_bytes_bit_for_bit() {
+    for settings in all() {
+        let model = fit(&settings, &chains(), Watch::idle()).expect("fits");
+        let data = to_safetensors(model.as_ref()).expect("written");
+        let back = from_safetensors(&data).expect("read");
+        assert_eq!((back.settings(), back.popularity()), (model.settings(), model.popularity()));
+        assert_eq!(to_safetensors(back.as_ref()).expect("written"), data);
+        for history in [past(&[0]), past(&[0, 3, 1]), past(&[2, 4])] {
+            assert_eq!(scores(back.as_ref(), &history), scores(model.as_ref(), &history), "{settings:?}");
+            assert_eq!(back.shares(&history, &[1, 4]), model.shares(&history, &[1, 4]), "{settings:?}");
+        }
+        for broken in [&data[..0], &data[..20], &data[..data.len() - 1]] {
+            assert!(from_safetensors(broken).is_err());
+        }
+    }
+    let bare = safetensors::serialize(Vec::<(&str, safetensors::tensor::TensorView)>::new(), None);
+    let refused = from_safetensors(&bare.expect("written")).expect_err("no model").to_string();
+    assert!(refused.contains("`model`"), "{refused}");
+}
+
+#[test]
+fn a_model_of_tastes_of_the_first_layout_is_read() {
+    let model = fit(&Settings::of(Algorithm::Svd, 7), &chains(), Watch::idle()).expect("fits");
+    let data = to_safetensors(model.as_ref()).expect("written");
+    let tensors = safetensors::SafeTensors::deserialize(&data).expect("read");
+    let card = |format: &str| {
+        let settings = serde_json::to_string(&TasteSettings { seed: 7, ..TasteSettings::default() });
+        format!("{{\"format\":\"{format}\",\"settings\":{}}}", settings.expect("written"))
+    };
+    let old = |format: &str| {
+        let entries = std::collections::HashMap::from([("taste".to_owned(), card(format))]);
+        safetensors::serialize(tensors.tensors(), Some(entries)).expect("written")
+    };
+    let back = from_safetensors(&old("bespoke.taste.v1")).expect("read");
+    assert_eq!(scores(back.as_ref(), &past(&[0, 3])), scores(model.as_ref(), &past(&[0, 3])));
+    let refused = from_safetensors(&old("bespoke.taste.v0")).expect_err("another layout").to_string();
+    assert!(refused.contains("bespoke.taste.v0") && refused.contains("bespoke.taste.v1"), "{refused}");
 }
 
 #[test]

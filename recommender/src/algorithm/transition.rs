@@ -11,7 +11,7 @@ use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 
 use super::neighbours::{Neighbours, Sums, cut_dense, table};
-use super::{Field, FitError, Histories, Past, Settings};
+use super::{Field, Fields, FitError, Histories, Past, Settings};
 use crate::factorise::Watch;
 use crate::matrix::{Csr, Inverse};
 
@@ -59,7 +59,8 @@ impl Default for TransitionSettings {
     }
 }
 
-pub(super) const FIELDS: &[Field<TransitionSettings>] = &[
+impl Fields for TransitionSettings {
+    const FIELDS: &'static [Field<Self>] = &[
     Field::real("past_decay", 0.0, 100.0, |s| s.past_decay, |s, x| s.past_decay = x),
     Field::real("future_decay", 0.0, 100.0, |s| s.future_decay, |s, x| s.future_decay = x),
     Field::real("shrink", 0.0, 1e9, |s| s.shrink, |s, x| s.shrink = x),
@@ -69,6 +70,7 @@ pub(super) const FIELDS: &[Field<TransitionSettings>] = &[
     Field::whole("neighbours", 1.0, 100_000.0, |s| s.neighbours as f64, |s, x| s.neighbours = x as usize),
     Field::real("recency", 0.0, 100.0, |s| s.recency, |s, x| s.recency = x),
 ];
+}
 
 /// e^(−decay·n) for n = 0, 1, …, while it is worth adding.
 fn damping(decay: f64, most: usize) -> Vec<f64> {

@@ -45,7 +45,8 @@ pub fn select(
     factors: Option<ArrayView2<'_, f32>>,
 ) -> Vec<Place> {
     candidates.sort_unstable_by(|a, b| {
-        b.score.total_cmp(&a.score).then_with(|| a.item.item_id.cmp(&b.item.item_id))
+        let scores = b.score.total_cmp(&a.score).then(b.popularity.total_cmp(&a.popularity));
+        scores.then_with(|| a.item.item_id.cmp(&b.item.item_id))
     });
     let pooled = choice.diversity > 0.0 || choice.explore > 0.0;
     let pool_size = if pooled { (choice.limit * POOL_PER_PLACE).max(LEAST_POOL) } else { usize::MAX };
@@ -126,7 +127,7 @@ mod tests {
             .map(|n| {
                 let categories = vec![if n < 3 { "Tea" } else { "Soap" }.to_owned()];
                 let item = Arc::new(Item { item_id: n.to_string(), categories, ..Item::default() });
-                Candidate { item, score: f64::from(6 - n), column: None }
+                Candidate { item, score: f64::from(6 - n), popularity: 0.0, column: None }
             })
             .collect()
     }

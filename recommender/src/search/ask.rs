@@ -14,7 +14,7 @@ const CELLS: usize = 60_000_000;
 /// One person to be served.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Question {
-    /// What was done before, the oldest first; none of it is an answer.
+    /// What was done before, the oldest first.
     pub past: Vec<Past>,
     /// What was taken next.
     pub wanted: Vec<u32>,
@@ -27,6 +27,8 @@ pub struct Found {
     pub ndcg: f64,
     /// NDCG to the depth of a hundred places.
     pub steady: f64,
+    /// Share of people with a wanted item among the first ten.
+    pub hit_rate: f64,
 }
 
 /// Those who are asked for in a catalogue of `items`.
@@ -36,7 +38,12 @@ pub(super) fn sample(questions: &[Question], items: usize) -> Vec<Question> {
     questions.iter().step_by(stride).cloned().collect()
 }
 
-pub(super) fn ask(model: &dyn Model, questions: &[Question]) -> Found {
+/// What `model` finds of what people took next; `again`: whether what they had before is an answer.
+pub fn measure(model: &dyn Model, questions: &[Question], again: bool) -> Found {
+    ask(model, &sample(questions, model.items()), again)
+}
+
+pub(super) fn ask(model: &dyn Model, questions: &[Question], again: bool) -> Found {
     let known: Vec<bool> = model.popularity().iter().map(|&people| people > 0.0).collect();
     let gains: Vec<Found> = questions
         .par_iter()
@@ -44,7 +51,7 @@ pub(super) fn ask(model: &dyn Model, questions: &[Question]) -> Found {
             || vec![0.0_f32; model.items()],
             |scores, question| {
                 model.score_into(&question.past, scores);
-                close(scores, &known, &question.past);
+                close(scores, &known, if again { &[] } else { &question.past });
                 let places = question.wanted.iter().map(|&item| place(scores, item)).collect::<Vec<_>>();
                 of_places(&places)
             },
@@ -56,7 +63,7 @@ pub(super) fn ask(model: &dyn Model, questions: &[Question]) -> Found {
 pub(super) fn mean(gains: &[Found]) -> Found {
     let count = gains.len().max(1) as f64;
     let mean = |part: fn(&Found) -> f64| gains.iter().map(part).sum::<f64>() / count;
-    Found { ndcg: mean(|x| x.ndcg), steady: mean(|x| x.steady) }
+    Found { ndcg: mean(|x| x.ndcg), steady: mean(|x| x.steady), hit_rate: mean(|x| x.hit_rate) }
 }
 
 /// Takes out of the ranking what is no answer and what the model does not know.
@@ -83,5 +90,10 @@ pub(super) fn of_places(places: &[usize]) -> Found {
         let ideal: f64 = (1..=places.len().min(depth)).map(gain).sum();
         places.iter().filter(|&&place| place <= depth).map(|&place| gain(place)).sum::<f64>() / ideal
     };
-    if places.is_empty() { Found::default() } else { Found { ndcg: to(10), steady: to(DEPTH) } }
+    let hit = places.iter().any(|&place| place <= 10);
+    if places.is_empty() {
+        Found::default()
+    } else {
+        Found { ndcg: to(10), steady: to(DEPTH), hit_rate: f64::from(u8::from(hit)) }
+    }
 }

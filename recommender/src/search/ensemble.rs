@@ -30,7 +30,7 @@ struct Candidates {
 /// The blend of `found` that finds most.
 pub(super) fn select(search: Search, found: &[Chosen]) -> Result<Option<Chosen>, FitError> {
     let people: Vec<Candidates> =
-        search.questions.par_iter().map(|question| candidates(question, found)).collect();
+        search.questions.par_iter().map(|question| candidates(question, found, search.again)).collect();
     let steady = |model: &usize| found[*model].found.steady;
     let Some(first) = (0..found.len()).max_by(|x, y| steady(x).total_cmp(&steady(y))) else {
         return Ok(None);
@@ -53,7 +53,9 @@ pub(super) fn select(search: Search, found: &[Chosen]) -> Result<Option<Chosen>,
     }
     let total: f32 = weights.iter().sum();
     let part = |(chosen, weight): (&Chosen, &f32)| {
-        (*weight > 0.0).then(|| Part { weight: f64::from(weight / total), settings: chosen.settings.clone() })
+        // Rounded to what its text gives back exactly.
+        let weight = (f64::from(weight / total) * 1e6).round() / 1e6;
+        (weight > 0.0).then(|| Part { weight, settings: chosen.settings.clone() })
     };
     let parts: Vec<Part> = found.iter().zip(&weights).filter_map(part).collect();
     let settings = Settings::Blend(BlendSettings { parts });
@@ -63,7 +65,7 @@ pub(super) fn select(search: Search, found: &[Chosen]) -> Result<Option<Chosen>,
     Ok(Some(Chosen { settings, found, model }))
 }
 
-fn candidates(question: &Question, found: &[Chosen]) -> Candidates {
+fn candidates(question: &Question, found: &[Chosen], again: bool) -> Candidates {
     let mut all = Vec::with_capacity(found.len());
     let mut kept = BTreeSet::new();
     for chosen in found {
@@ -75,7 +77,7 @@ fn candidates(question: &Question, found: &[Chosen]) -> Candidates {
             *score *= scale;
         }
         let known: Vec<bool> = model.popularity().iter().map(|&people| people > 0.0).collect();
-        close(&mut scores, &known, &question.past);
+        close(&mut scores, &known, if again { &[] } else { &question.past });
         let ranked = (0_u32..).zip(scores.iter().copied()).filter(|entry| entry.1.is_finite()).collect();
         kept.extend(crate::algorithm::leading(ranked, 2 * DEPTH).into_iter().map(|entry| entry.0));
         all.push(scores);

@@ -13,8 +13,9 @@ use tokio::sync::mpsc;
 use tonic::{Code, Status};
 
 use super::{Recommender, failed, refuse};
+use crate::algorithm::{Algorithm as Kind, FitError};
 use crate::store::Card;
-use crate::train;
+use crate::train::{self, Numbered, Order};
 
 /// Where the progress goes.
 pub(super) type Steps = mpsc::Sender<Result<TrainResponse, Status>>;
@@ -33,6 +34,42 @@ pub(crate) fn wire(card: Card) -> Model {
     }
 }
 
+/// What a request asks for.
+fn order(request: &TrainRequest) -> Result<Order, FitError> {
+    let algorithm = match request.algorithm() {
+        Algorithm::Unspecified | Algorithm::Auto => None,
+        Algorithm::Svd => Some(Kind::Svd),
+        Algorithm::Als => Some(Kind::Als),
+        Algorithm::Ease => Some(Kind::Ease),
+        Algorithm::ItemKnn => Some(Kind::ItemKnn),
+        Algorithm::Transition => Some(Kind::Transition),
+        Algorithm::Popularity => Some(Kind::Popularity),
+        Algorithm::Blend => Some(Kind::Blend),
+    };
+    Order::of(algorithm, request.parameters.clone(), request.seed)
+}
+
+fn told(algorithm: Kind) -> Algorithm {
+    match algorithm {
+        Kind::Svd => Algorithm::Svd,
+        Kind::Als => Algorithm::Als,
+        Kind::Ease => Algorithm::Ease,
+        Kind::ItemKnn => Algorithm::ItemKnn,
+        Kind::Transition => Algorithm::Transition,
+        Kind::Popularity => Algorithm::Popularity,
+        Kind::Blend => Algorithm::Blend,
+    }
+}
+
+fn not_trained(cause: FitError) -> Status {
+    let (code, reason) = match cause {
+        FitError::Cancelled => (Code::Cancelled, "CANCELLED"),
+        FitError::TooManyItems { .. } => (Code::FailedPrecondition, "TOO_MANY_ITEMS"),
+        _ => (Code::FailedPrecondition, "NOT_TRAINED"),
+    };
+    chassis::error::status(code, reason, cause.to_string())
+}
+
 /// Cancels the run when its caller has gone.
 struct Cancel(Arc<AtomicBool>);
 
@@ -48,14 +85,15 @@ impl Recommender {
         let mut found = Violations::new();
         found.known_enum::<Algorithm>("algorithm", request.algorithm, false);
         found.optional_id("request_id", &request.request_id);
-        if let Err((name, why)) = train::settings(&request.parameters, request.seed) {
-            found.add(format!("parameters[{name}]"), "OUT_OF_RANGE", why);
+        if let Err(cause) = order(request) {
+            let (field, reason) = match &cause {
+                FitError::Unknown { field, .. } => (format!("parameters[{field}]"), "UNKNOWN_PARAMETER"),
+                FitError::Setting { field, .. } => (format!("parameters[{field}]"), "OUT_OF_RANGE"),
+                _ => ("parameters".to_owned(), "REFUSED"),
+            };
+            found.add(field, reason, cause.to_string());
         }
-        refuse(found)?;
-        match request.algorithm() {
-            Algorithm::Unspecified | Algorithm::Auto | Algorithm::Svd => Ok(()),
-            other => Err(chassis::error::unimplemented(&format!("{}; SVD is built", other.as_str_name()))),
-        }
+        refuse(found)
     }
 
     pub(crate) async fn fit(&self, request: TrainRequest, steps: &Steps) -> Result<(), Status> {
@@ -68,20 +106,20 @@ impl Recommender {
             let _ = steps.send(Ok(last("trained before for this request_id", card))).await;
             return Ok(());
         }
-        let settings = train::settings(&request.parameters, request.seed)
-            .map_err(|(name, why)| chassis::error::invalid_field(name, "OUT_OF_RANGE", why))?;
-        let deeds = self.store.deeds().await.map_err(failed)?;
-        if deeds.is_empty() {
+        let order = order(&request).map_err(not_trained)?;
+        let mut deeds = Numbered::default();
+        self.store.deeds(&mut deeds).await.map_err(failed)?;
+        if deeds.deeds() == 0 {
             return Err(chassis::error::status(
                 Code::FailedPrecondition,
                 "NO_EVENTS",
                 "there are no events to learn from; import some first",
             ));
         }
-        let serving = self.live.serving().map(|serving| serving.artefact.taste.settings.clone());
+        let serving = self.live.serving().map(|serving| serving.artefact.model.settings());
         let stop = Arc::new(AtomicBool::new(false));
         let cancel = Cancel(stop.clone());
-        let (tell, given) = (steps.clone(), request.parameters.clone());
+        let tell = steps.clone();
         let run = tokio::task::spawn_blocking(move || {
             let seen = stop.clone();
             let progress: train::Progress = Arc::new(move |stage, fraction, message| {
@@ -91,26 +129,25 @@ impl Recommender {
                     seen.store(true, Ordering::Relaxed);
                 }
             });
-            train::run(&deeds, &settings, &given, serving.as_ref(), &progress, &stop)
+            train::run(deeds, &order, serving.as_ref(), &progress, &stop)
         });
         let trained = run.await.map_err(|cause| chassis::error::internal(&cause))?;
-        let trained = trained.map_err(|cause| {
-            chassis::error::status(Code::FailedPrecondition, "NOT_TRAINED", cause.to_string())
-        })?;
+        let trained = trained.map_err(not_trained)?;
         self.learn_people(request.seed, steps).await?;
         drop(cancel);
+        let settings = trained.artefact.model.settings();
         let mut card = Card {
-            model_id: format!("svd-{}", uuid::Uuid::now_v7().simple()),
+            model_id: format!("{}-{}", settings.algorithm(), uuid::Uuid::now_v7().simple()),
             request_id: request.request_id,
-            algorithm: Algorithm::Svd,
-            parameters: train::parameters(&trained.artefact.taste.settings),
+            algorithm: told(settings.algorithm()),
+            parameters: settings.parameters(),
             metrics: trained.metrics(),
             created_at: Utc::now().timestamp(),
             promoted: false,
         };
         let deserves = trained.deserves_promotion();
         self.artefacts
-            .put(&card, &trained.artefact)
+            .put(&card, trained.artefact)
             .await
             .map_err(|cause| chassis::error::internal(&cause))?;
         self.store.add_model(&card).await.map_err(failed)?;

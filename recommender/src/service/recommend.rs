@@ -1,25 +1,28 @@
 //! Goods for one person.
 
-use std::collections::HashSet;
 use std::sync::Arc;
 
 use chrono::Utc;
 use proto::common::v1::{Degradation, DegradationCause};
 use proto::recommender::v1::{
     PredictPreferenceRequest, PredictPreferenceResponse, Reason, RecommendRequest, RecommendResponse,
-    Recommendation, Rules, SimilarItemsRequest, SimilarItemsResponse,
+    Recommendation, SimilarItemsRequest, SimilarItemsResponse,
 };
 use proto::validate::Violations;
 use tonic::{Code, Status};
 
 use super::{Recommender, check, failed, refuse};
-use crate::history::{FOLDED, with_session};
+use crate::algorithm::{BlendSettings, Cause, Settings, Share};
+use crate::fold_in::FoldIn;
+use crate::history::FOLDED;
 use crate::live::{Catalogue, Serving};
-use crate::rank::{Candidate, Choice, Filter, Place, select};
+use crate::rank::{Choice, Place, Shop, select};
 use crate::store::Deed;
 
 /// Reasons of a pick.
 const REASONS: usize = 3;
+/// What proposes where nothing is known of a person.
+const POPULARITY: &str = "popularity";
 
 impl Recommender {
     /// What the person did, with what the request adds, the oldest first.
@@ -61,11 +64,13 @@ impl Recommender {
         }
         let (catalogue, popular, serving) = (self.live.catalogue(), self.live.popular(), self.live.serving());
         let ranked = tokio::task::spawn_blocking(move || {
-            let history = serving.as_ref().map(|serving| folded(&deeds, serving)).unwrap_or_default();
-            let warm = serving.clone().filter(|_| !history.is_empty());
-            let (candidates, filtered_out) = match &warm {
-                Some(serving) => scored(serving, &history, &catalogue, &rules, &purchased),
-                None => known(&popular, &catalogue, &rules, &purchased),
+            let now = Utc::now().timestamp();
+            let shop = Shop { catalogue: &catalogue, rules: &rules, purchased: &purchased, now };
+            let fold_in = serving.as_ref().and_then(|serving| serving.fold_in(&deeds, now));
+            let warm = fold_in.as_ref().zip(serving.as_deref());
+            let (candidates, filtered_out) = match warm {
+                Some((fold_in, serving)) => shop.scored(serving, fold_in.scores()),
+                None => shop.known(&popular),
             };
             let choice = Choice {
                 limit: request.limit as usize,
@@ -74,12 +79,13 @@ impl Recommender {
                 max_per_category: rules.max_per_category as usize,
                 seed: request.seed,
             };
-            let factors = serving.as_ref().map(|serving| serving.artefact.taste.item_factors.view());
+            let factors = serving.as_ref().and_then(|serving| serving.artefact.model.factors());
             let places = select(candidates, choice, factors);
-            let tell = |place| told(place, warm.as_deref(), &history, &catalogue, request.explain);
+            let reasons = if request.explain { reasons(&places, warm, &catalogue) } else { Vec::new() };
+            let sources = warm.map_or_else(|| vec![POPULARITY.to_owned()], |(_, serving)| sources(serving));
             let mut answer = RecommendResponse {
-                recommendations: places.into_iter().map(tell).collect(),
-                model_version: serving.map(|serving| serving.model_id.clone()).unwrap_or_default(),
+                recommendations: told(places, reasons, &sources),
+                model_version: serving.as_ref().map(|serving| serving.model_id.clone()).unwrap_or_default(),
                 filtered_out,
                 seed: request.seed,
                 ..RecommendResponse::default()
@@ -88,7 +94,7 @@ impl Recommender {
                 answer.degradations.push(Degradation {
                     stage: "recommend".into(),
                     cause: DegradationCause::Cold.into(),
-                    served_by: "popularity".into(),
+                    served_by: POPULARITY.into(),
                 });
             }
             answer
@@ -107,19 +113,19 @@ impl Recommender {
             ));
         };
         let catalogue = self.live.catalogue();
-        let picks = serving.artefact.taste.similar(*column, request.limit as usize).into_iter().map(
-            |(item, cosine)| {
-                let item_id = serving.artefact.item_ids[item as usize].clone();
-                Recommendation {
-                    item: catalogue.get(&item_id).map(|item| item.as_ref().clone()),
-                    item_id,
-                    score: f64::from(cosine),
-                    propensity: 1.0,
-                    sources: vec!["svd".into()],
-                    reasons: Vec::new(),
-                }
-            },
-        );
+        let sources = sources(&serving);
+        let alike = serving.artefact.model.similar(*column, request.limit as usize);
+        let picks = alike.into_iter().map(|(item, score)| {
+            let item_id = serving.artefact.item_ids[item as usize].clone();
+            Recommendation {
+                item: catalogue.get(&item_id).map(|item| item.as_ref().clone()),
+                item_id,
+                score: f64::from(score),
+                propensity: 1.0,
+                sources: sources.clone(),
+                reasons: Vec::new(),
+            }
+        });
         Ok(SimilarItemsResponse { recommendations: picks.collect(), model_version: serving.model_id.clone() })
     }
 
@@ -143,12 +149,11 @@ impl Recommender {
         refuse(found)?;
         let deeds = self.deeds(&request.user_id, "", &RecommendRequest::default()).await?;
         let scored = tokio::task::spawn_blocking(move || {
-            let taste = &serving.artefact.taste;
-            let mut scores = vec![0.0; taste.items()];
-            taste.score_into(&taste.fold(&folded(&deeds, &serving)), &mut scores);
+            let fold_in = serving.fold_in(&deeds, Utc::now().timestamp());
+            let score = |column: u32| fold_in.as_ref().map_or(0.0, |known| known.scores()[column as usize]);
             let wanted = request.item_ids.iter().filter_map(|id| serving.columns.get(id));
             PredictPreferenceResponse {
-                scores: wanted.map(|column| f64::from(scores[*column as usize])).collect(),
+                scores: wanted.map(|column| f64::from(score(*column))).collect(),
                 model_version: serving.model_id.clone(),
             }
         });
@@ -166,100 +171,49 @@ impl Recommender {
     }
 }
 
-/// What the model makes of a person's deeds.
-fn folded(deeds: &[Deed], serving: &Serving) -> Vec<(u32, f32)> {
-    with_session(deeds, &serving.columns, &serving.artefact.taste, Utc::now().timestamp())
-}
-
-/// Every item the model knows and the rules let through, by the model's score.
-fn scored(
-    serving: &Serving,
-    history: &[(u32, f32)],
-    catalogue: &Catalogue,
-    rules: &Rules,
-    purchased: &[String],
-) -> (Vec<Candidate>, u64) {
-    let taste = &serving.artefact.taste;
-    let mut scores = vec![0.0_f32; taste.items()];
-    taste.score_into(&taste.fold(history), &mut scores);
-    let filter = Filter::new(rules, purchased, Utc::now().timestamp());
-    let (mut candidates, mut filtered_out) = (Vec::with_capacity(scores.len()), 0);
-    for (column, (id, score)) in (0_u32..).zip(serving.artefact.item_ids.iter().zip(&scores)) {
-        let Some(item) = catalogue.get(id) else { continue };
-        if filter.allows(item) {
-            candidates.push(Candidate { item: item.clone(), score: f64::from(*score), column: Some(column) });
-        } else {
-            filtered_out += 1;
+/// What proposed a pick of this model.
+fn sources(serving: &Serving) -> Vec<String> {
+    match serving.artefact.model.settings() {
+        Settings::Blend(BlendSettings { parts }) => {
+            parts.iter().map(|part| part.settings.algorithm().to_string()).collect()
         }
-    }
-    (candidates, filtered_out)
-}
-
-/// Every item the rules let through, by popularity; items nobody has taken yet come last.
-fn known(
-    popular: &[(String, f64)],
-    catalogue: &Catalogue,
-    rules: &Rules,
-    purchased: &[String],
-) -> (Vec<Candidate>, u64) {
-    let filter = Filter::new(rules, purchased, Utc::now().timestamp());
-    let (mut candidates, mut filtered_out) = (Vec::new(), 0);
-    let taken: HashSet<&str> = popular.iter().map(|(id, _)| id.as_str()).collect();
-    let first = popular.iter().filter_map(|(id, share)| Some((catalogue.get(id)?, *share)));
-    let rest = catalogue.iter().filter(|item| !taken.contains(item.item_id.as_str())).map(|item| (item, 0.0));
-    for (item, score) in first.chain(rest) {
-        if filter.allows(item) {
-            candidates.push(Candidate { item: item.clone(), score, column: None });
-        } else {
-            filtered_out += 1;
-        }
-    }
-    (candidates, filtered_out)
-}
-
-fn told(
-    place: Place,
-    warm: Option<&Serving>,
-    history: &[(u32, f32)],
-    catalogue: &Catalogue,
-    explain: bool,
-) -> Recommendation {
-    let Place { candidate, propensity } = place;
-    let reasons = match (warm, candidate.column) {
-        _ if !explain => Vec::new(),
-        (Some(serving), Some(column)) => because(serving, history, column, candidate.score, catalogue),
-        _ => vec![Reason { feature: "popularity".into(), weight: 1.0, ..Reason::default() }],
-    };
-    Recommendation {
-        item_id: candidate.item.item_id.clone(),
-        score: candidate.score,
-        propensity,
-        sources: vec![if warm.is_some() { "svd" } else { "popularity" }.into()],
-        reasons,
-        item: Some(candidate.item.as_ref().clone()),
+        one => vec![one.algorithm().to_string()],
     }
 }
 
-/// The past items that carried most of the score, with their share of it; the item itself where it was had before.
-fn because(
-    serving: &Serving,
-    history: &[(u32, f32)],
-    item: u32,
-    score: f64,
-    catalogue: &Catalogue,
-) -> Vec<Reason> {
-    let parts = serving.artefact.taste.contributions(history, item).into_iter();
-    let parts = parts.filter(|(_, part)| *part > 0.0).take(REASONS);
-    parts
-        .map(|(past, part)| {
-            let id = serving.artefact.item_ids[past as usize].clone();
-            let weight = if score > 0.0 { f64::from(part) / score } else { 0.0 };
+/// What carried each pick: the past items with the largest shares of its score, or what is popular.
+fn reasons(places: &[Place], warm: Option<(&FoldIn, &Serving)>, catalogue: &Catalogue) -> Vec<Vec<Reason>> {
+    let popular = |weight: f64| Reason { feature: POPULARITY.into(), weight, ..Reason::default() };
+    let Some((fold_in, serving)) = warm else { return vec![vec![popular(1.0)]; places.len()] };
+    let columns: Vec<u32> = places.iter().filter_map(|place| place.candidate.column).collect();
+    let because = |(place, shares): (&Place, Vec<Share>)| {
+        let positive = shares.into_iter().filter(|share| share.value > 0.0).take(REASONS);
+        let score = place.candidate.score;
+        let told = positive.map(|share| {
+            let weight = if score > 0.0 { f64::from(share.value) / score } else { 0.0 };
+            let Cause::Item(past) = share.cause else { return popular(weight) };
+            let id = &serving.artefact.item_ids[past as usize];
             Reason {
-                because_title: catalogue.title(&id).to_owned(),
-                because_item_id: id,
+                because_item_id: id.clone(),
+                because_title: catalogue.title(id).to_owned(),
                 feature: String::new(),
                 weight,
             }
-        })
-        .collect()
+        });
+        told.collect()
+    };
+    places.iter().zip(fold_in.shares(&columns)).map(because).collect()
+}
+
+fn told(places: Vec<Place>, reasons: Vec<Vec<Reason>>, sources: &[String]) -> Vec<Recommendation> {
+    let reasons = reasons.into_iter().chain(std::iter::repeat_with(Vec::new));
+    let told = |(Place { candidate, propensity }, reasons): (Place, Vec<Reason>)| Recommendation {
+        item_id: candidate.item.item_id.clone(),
+        score: candidate.score,
+        propensity,
+        sources: sources.to_vec(),
+        reasons,
+        item: Some(candidate.item.as_ref().clone()),
+    };
+    places.into_iter().zip(reasons).map(told).collect()
 }

@@ -19,6 +19,9 @@ use tracing::Instrument as _;
 
 use super::Recommender;
 
+/// Messages that wait for a caller who reads slowly; more than a search tells.
+const STEPS: usize = 1024;
+
 #[tonic::async_trait]
 impl RecommenderService for Recommender {
     type TrainStream = Pin<Box<dyn Stream<Item = Result<TrainResponse, Status>> + Send>>;
@@ -89,7 +92,7 @@ impl RecommenderService for Recommender {
     async fn train(&self, request: Request<TrainRequest>) -> Result<Response<Self::TrainStream>, Status> {
         let request = request.into_inner();
         Self::check_training(&request)?;
-        let (steps, told) = mpsc::channel(64);
+        let (steps, told) = mpsc::channel(STEPS);
         let service = self.clone();
         let work = async move {
             if let Err(status) = service.fit(request, &steps).await {

@@ -1,3 +1,4 @@
+use futures::TryStreamExt as _;
 use prost::Message as _;
 use proto::common::v1::{Event, EventKind};
 use sea_orm::sea_query::{Expr, ExprTrait as _, OnConflict};
@@ -83,18 +84,20 @@ impl Store {
         Ok(rows.into_iter().rev().map(deed).collect())
     }
 
-    /// All deeds with an item, in order of time.
-    pub async fn deeds(&self) -> Result<Vec<Deed>, Error> {
-        let rows: Vec<Columns> = Entity::find()
+    /// Gives all deeds with an item to `all`, streamed in order of time: the rows are never held twice.
+    pub async fn deeds(&self, all: &mut impl Extend<Deed>) -> Result<(), Error> {
+        let rows = Entity::find()
             .select_only()
             .columns([Column::Person, Column::Visitor, Column::Kind, Column::ItemId, Column::OccurredAt])
             .filter(Column::ItemId.ne(""))
             .order_by_asc(Column::OccurredAt)
             .order_by_asc(Column::EventId)
-            .into_tuple()
-            .all(&self.db)
-            .await?;
-        Ok(rows.into_iter().map(deed).collect())
+            .into_tuple::<Columns>();
+        let mut rows = rows.stream(&self.db).await?;
+        while let Some(row) = rows.try_next().await? {
+            all.extend([deed(row)]);
+        }
+        Ok(())
     }
 
     /// Items any of `people` has bought.

@@ -2,8 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::TasteError;
-use crate::algorithm::Field;
+use crate::algorithm::{Field, Fields};
 
 /// Parameters of a fit; `recommender evaluate` chooses them on validation items.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -19,7 +18,7 @@ pub struct TasteSettings {
     pub ridge: f64,
     /// Whether an item's score is divided by one minus its leverage, the part it would predict of itself.
     pub leverage: bool,
-    /// β: an entry `n` distinct items older than the newest weighs (1 + β·n)⁻ᵖ, or e^(−β·n) with p = 0.
+    /// β: an entry `n` visits before the newest weighs (1 + β·n)⁻ᵖ, or e^(−β·n) with p = 0.
     pub recency: f64,
     /// p of the damping: the larger, the lighter the tail; 0 for the exponential.
     pub tail: f64,
@@ -27,15 +26,16 @@ pub struct TasteSettings {
     pub seed: u64,
 }
 
-/// The parameters that have a name.
-pub(crate) const FIELDS: &[Field<TasteSettings>] = &[
+impl Fields for TasteSettings {
+    const FIELDS: &'static [Field<Self>] = &[
     Field::whole("rank", 1.0, 1024.0, |s| s.rank as f64, |s, x| s.rank = x as usize),
     Field::real("item_scale", -2.0, 2.0, |s| s.item_scale, |s, x| s.item_scale = x),
     Field::real("popular", -2.0, 2.0, |s| s.popular, |s, x| s.popular = x),
     Field::real("ridge", 0.0, 1e9, |s| s.ridge, |s, x| s.ridge = x),
     Field::real("recency", 0.0, 100.0, |s| s.recency, |s, x| s.recency = x),
     Field::real("tail", 0.0, 100.0, |s| s.tail, |s, x| s.tail = x),
-];
+    ];
+}
 
 impl Default for TasteSettings {
     fn default() -> Self {
@@ -53,31 +53,9 @@ impl Default for TasteSettings {
 }
 
 impl TasteSettings {
-    /// Refuses what no fit can be made with, naming the setting.
-    ///
-    /// # Errors
-    /// The first setting out of range.
-    pub fn check(&self) -> Result<(), TasteError> {
-        let refuse = |field, value, range| Err(TasteError::Setting { field, value, range });
-        if self.rank == 0 {
-            return refuse("rank", 0.0, "1 and above");
-        }
-        for (field, value) in [("item_scale", self.item_scale), ("popular", self.popular)] {
-            if !(-2.0..=2.0).contains(&value) {
-                return refuse(field, value, "-2 to 2");
-            }
-        }
-        for (field, value) in [("ridge", self.ridge), ("recency", self.recency), ("tail", self.tail)] {
-            if !(value.is_finite() && value >= 0.0) {
-                return refuse(field, value, "0 and above");
-            }
-        }
-        Ok(())
-    }
-
-    /// What an entry `age` distinct items older than the newest weighs, 0 to 1.
-    pub fn damping(&self, age: usize) -> f32 {
-        let x = self.recency * age as f64;
+    /// What an entry of `age` visits before the newest weighs, 0 to 1.
+    pub fn damping(&self, age: u32) -> f32 {
+        let x = self.recency * f64::from(age);
         let weight = if self.tail > 0.0 { (1.0 + x).powf(-self.tail) } else { (-x).exp() };
         weight as f32
     }

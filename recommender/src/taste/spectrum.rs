@@ -2,27 +2,13 @@
 
 use ndarray::{Array2, Axis, s};
 
-use super::history::damped;
-use super::{Interaction, Taste, TasteError, TasteSettings};
+use super::{Taste, TasteSettings};
+use crate::algorithm::{self, FitError};
 use crate::factorise::{Road, Settings, Watch, truncated_svd};
-use crate::matrix::{Csr, Panels};
+use crate::matrix::Csr;
 
 /// Below this share of the largest a singular value is rounding error, and its direction says nothing.
 const NOISE: f32 = 1e-4;
-
-/// The people × items matrix: log₂(1 + the sum of a pair's weights); pairs that sum to nothing are left out.
-///
-/// # Errors
-/// An interaction outside the shape or with a weight that is not finite.
-pub fn matrix_of(interactions: &[Interaction], users: usize, items: usize) -> Result<Csr, TasteError> {
-    let entries = interactions.iter().map(|x| (x.user as usize, x.item as usize, x.weight));
-    let sums = Csr::from_triplets(users, items, entries)?;
-    let kept = (0..users).flat_map(|user| {
-        let positive = sums.row(user).filter(|&(_, sum)| sum > 0.0);
-        positive.map(move |(item, sum)| (user, item, damped(sum)))
-    });
-    Ok(Csr::from_triplets(users, items, kept)?)
-}
 
 /// Leading right singular vectors and values of X·D⁻ˢ.
 #[derive(Debug, Clone)]
@@ -43,8 +29,8 @@ impl Spectrum {
     ///
     /// # Errors
     /// A setting out of range, an empty matrix, values that overflow, or cancellation.
-    pub fn of(matrix: &Csr, settings: &TasteSettings, watch: Watch) -> Result<Self, TasteError> {
-        settings.check()?;
+    pub fn of(matrix: &Csr, settings: &TasteSettings, watch: Watch) -> Result<Self, FitError> {
+        algorithm::Settings::Svd(settings.clone()).check()?;
         let mut squares = vec![0.0_f32; matrix.cols()];
         for (item, value) in (0..matrix.rows()).flat_map(|user| matrix.row(user)) {
             squares[item] += value * value;
@@ -71,12 +57,12 @@ impl Spectrum {
     ///
     /// # Errors
     /// A setting out of range or not the spectrum's.
-    pub fn taste(&self, settings: &TasteSettings) -> Result<Taste, TasteError> {
-        settings.check()?;
+    pub fn taste(&self, settings: &TasteSettings) -> Result<Taste, FitError> {
+        algorithm::Settings::Svd(settings.clone()).check()?;
         let ours = TasteSettings { item_scale: self.item_scale, seed: self.seed, ..settings.clone() };
         if ours != *settings {
-            let value = settings.item_scale;
-            return Err(TasteError::Setting { field: "item_scale", value, range: "those of the spectrum" });
+            let (field, value) = ("item_scale".to_owned(), settings.item_scale);
+            return Err(FitError::Setting { field, value, range: "those of the spectrum".into() });
         }
         let rank = settings.rank.min(self.singular_values.len());
         let singular_values = self.singular_values[..rank].to_vec();
@@ -104,20 +90,6 @@ impl Spectrum {
             input,
             output,
         ))
-    }
-}
-
-impl Taste {
-    pub(super) fn assemble(
-        settings: TasteSettings,
-        item_factors: Array2<f32>,
-        popularity: Vec<f32>,
-        singular_values: Vec<f32>,
-        input: Vec<f32>,
-        output: Vec<f32>,
-    ) -> Self {
-        let panels = Panels::new(&item_factors, &output);
-        Self { settings, item_factors, popularity, singular_values, input, output, panels }
     }
 }
 

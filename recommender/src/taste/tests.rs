@@ -1,38 +1,28 @@
 use super::*;
-use proptest::prelude::*;
+use crate::factorise::Watch;
+use crate::matrix::MatrixError;
 
-fn took(pairs: &[(u32, u32)]) -> Vec<Interaction> {
-    let event = |(at, &(user, item))| Interaction { user, item, weight: 1.0, at: at as i64 };
-    pairs.iter().enumerate().map(event).collect()
+fn past(items: &[(u32, f32)]) -> Vec<Past> {
+    (0..).zip(items).map(|(step, &(item, weight))| Past { item, weight, step }).collect()
+}
+
+fn took(people: &[&[u32]], items: usize) -> Histories {
+    let one = |taken: &&[u32]| past(&taken.iter().map(|&item| (item, 1.0)).collect::<Vec<_>>());
+    Histories { people: people.iter().map(one).collect(), items }
 }
 
 /// Two groups of people with disjoint tastes: items 0 to 2 and items 3 to 5; nobody took item 6.
-fn two_groups() -> Vec<Interaction> {
-    took(&[
-        (0, 0),
-        (0, 1),
-        (0, 2),
-        (1, 0),
-        (1, 1),
-        (2, 1),
-        (2, 2),
-        (3, 3),
-        (3, 4),
-        (3, 5),
-        (4, 3),
-        (4, 5),
-        (5, 4),
-        (5, 5),
-    ])
+fn two_groups() -> Histories {
+    took(&[&[0, 1, 2], &[0, 1], &[1, 2], &[3, 4, 5], &[3, 5], &[4, 5]], 7)
 }
 
 fn fitted(settings: &TasteSettings) -> Taste {
-    Taste::fit(&two_groups(), 6, 7, settings, &|_, _| {}).unwrap()
+    Taste::of(&two_groups(), settings, Watch::idle()).unwrap()
 }
 
 fn scores(taste: &Taste, history: &[(u32, f32)]) -> Vec<f32> {
     let mut out = vec![f32::NAN; taste.items()];
-    taste.score_into(&taste.fold(history), &mut out);
+    taste.score_into(&past(history), &mut out);
     out
 }
 
@@ -81,8 +71,7 @@ fn ridge_and_leverage_of_a_full_rank_model_are_ease() {
         recency: 0.0,
         ..TasteSettings::default()
     };
-    let events = took(&[(0, 0), (0, 1), (1, 0), (1, 1), (2, 0)]);
-    let taste = Taste::fit(&events, 3, 2, &settings, &|_, _| {}).unwrap();
+    let taste = Taste::of(&took(&[&[0, 1], &[0, 1], &[0]], 2), &settings, Watch::idle()).unwrap();
     let (from_a, from_b) = (scores(&taste, &[(0, 1.0)])[1], scores(&taste, &[(1, 1.0)])[0]);
     assert!((from_a - 2.0 / 5.5).abs() < 1e-5, "{from_a}");
     assert!((from_b - 2.0 / 4.5).abs() < 1e-5, "{from_b}");
@@ -91,56 +80,26 @@ fn ridge_and_leverage_of_a_full_rank_model_are_ease() {
 #[test]
 fn a_newer_item_weighs_more_and_a_repeat_is_as_new_as_its_last() {
     let taste = fitted(&TasteSettings { recency: 0.5, ..TasteSettings::default() });
-    let shares = taste.contributions(&[(0, 1.0), (3, 1.0)], 1);
-    assert_eq!(shares[0].0, 0);
-    let alone = taste.contributions(&[(0, 1.0)], 1)[0].1;
-    assert!((shares[0].1 - alone * (-0.5_f32).exp()).abs() < 1e-6);
-    let again = taste.contributions(&[(0, 1.0), (3, 1.0), (0, 2.0)], 1);
-    assert!((again[0].1 - alone * 2.0).abs() < 1e-6, "1 + 2 events count log2(4) = 2, undamped");
-}
-
-#[test]
-fn a_model_comes_back_from_its_bytes_and_others_are_refused() {
-    let taste = fitted(&TasteSettings::default());
-    let data = taste.to_safetensors().unwrap();
-    assert_eq!(Taste::from_safetensors(&data).unwrap(), taste);
-    assert_eq!(taste.to_safetensors().unwrap(), data);
-    for broken in [&data[..0], &data[..20], &data[..data.len() - 1]] {
-        assert!(matches!(Taste::from_safetensors(broken), Err(TasteError::Artefact(_))));
-    }
-    let bare = safetensors::serialize(Vec::<(&str, safetensors::tensor::TensorView)>::new(), None).unwrap();
-    assert!(matches!(Taste::from_safetensors(&bare), Err(TasteError::Artefact(_))));
+    let shares = |history: &[(u32, f32)]| taste.shares(&past(history), &[1]).remove(0);
+    let two = shares(&[(0, 1.0), (3, 1.0)]);
+    assert_eq!(two[0].cause, Cause::Item(0));
+    let alone = shares(&[(0, 1.0)])[0].value;
+    assert!((two[0].value - alone * (-0.5_f32).exp()).abs() < 1e-6);
+    let again = shares(&[(0, 1.0), (3, 1.0), (0, 2.0)]);
+    assert!((again[0].value - alone * 2.0).abs() < 1e-6, "1 + 2 events count log2(4) = 2, undamped");
 }
 
 #[test]
 fn what_cannot_be_fitted_is_refused() {
-    let fit =
-        |events: &[Interaction], settings: &TasteSettings| Taste::fit(events, 6, 7, settings, &|_, _| {});
+    let fit = |histories: &Histories, settings: &TasteSettings| Taste::of(histories, settings, Watch::idle());
     let plain = TasteSettings::default();
-    assert!(matches!(fit(&[], &plain), Err(TasteError::Svd(SvdError::Empty { .. }))));
-    assert!(matches!(fit(&took(&[(6, 0)]), &plain), Err(TasteError::Matrix(MatrixError::Outside { .. }))));
-    let nan = [Interaction { user: 0, item: 0, weight: f32::NAN, at: 0 }];
-    assert!(matches!(fit(&nan, &plain), Err(TasteError::Matrix(MatrixError::NotFinite { .. }))));
-    let refused = fit(&two_groups(), &TasteSettings { rank: 0, ..plain.clone() });
-    assert!(matches!(refused, Err(TasteError::Setting { field: "rank", .. })));
-    let refused = fit(&two_groups(), &TasteSettings { recency: f64::NAN, ..plain });
-    assert!(matches!(refused, Err(TasteError::Setting { field: "recency", .. })));
-}
-
-proptest! {
-    #[test]
-    fn the_contributions_sum_to_the_score(
-        history in proptest::collection::vec((0u32..9, -1.0f32..3.0), 0..20),
-        recency in 0.0f64..1.0,
-        tail in 0.0f64..2.0,
-    ) {
-        let taste = fitted(&TasteSettings { recency, tail, ..TasteSettings::default() });
-        let out = scores(&taste, &history);
-        for item in 0..7u32 {
-            let shares = taste.contributions(&history, item);
-            let sum: f32 = shares.iter().map(|x| x.1).sum();
-            prop_assert!((sum - out[item as usize]).abs() < 1e-4, "{sum} and {}", out[item as usize]);
-            prop_assert!(shares.windows(2).all(|pair| pair[0].1 >= pair[1].1));
-        }
-    }
+    assert!(matches!(fit(&took(&[], 7), &plain), Err(FitError::TooLittle { .. })));
+    let outside = fit(&took(&[&[7]], 7), &plain);
+    assert!(matches!(outside, Err(FitError::Matrix(MatrixError::Outside { .. }))));
+    let refused = |settings: &TasteSettings| match fit(&two_groups(), settings) {
+        Err(FitError::Setting { field, .. }) => field,
+        other => panic!("{other:?}"),
+    };
+    assert_eq!(refused(&TasteSettings { rank: 0, ..plain.clone() }), "rank");
+    assert_eq!(refused(&TasteSettings { recency: f64::NAN, ..plain }), "recency");
 }

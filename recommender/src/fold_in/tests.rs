@@ -1,0 +1,64 @@
+use proptest::prelude::*;
+
+use super::*;
+use crate::algorithm::tests::{all, chains};
+use crate::algorithm::{Algorithm, Settings, fit};
+use crate::factorise::Watch;
+
+fn deed(kind: EventKind, item: u32, at: i64) -> Deed {
+    Deed { person: "p".into(), kind, item_id: item.to_string(), at }
+}
+
+fn columns() -> HashMap<String, u32> {
+    (0..6_u32).map(|item| (item.to_string(), item)).collect()
+}
+
+#[test]
+fn one_click_is_felt_after_a_long_past_and_forgotten_after_the_session() {
+    for settings in all().into_iter().filter(|settings| settings.algorithm() != Algorithm::Popularity) {
+        let model = fit(&settings, &chains(), Watch::idle()).expect("fits");
+        let mut deeds: Vec<Deed> =
+            (0..200).map(|n| deed(EventKind::Purchase, n % 3, i64::from(n) * 10)).collect();
+        deeds.push(deed(EventKind::Click, 3, 3_000));
+        let share = |now: i64| {
+            let felt = FoldIn::of(model.as_ref(), &columns(), &deeds, now).expect("known");
+            felt.scores()[4] / felt.scores().iter().copied().fold(0.0, f32::max)
+        };
+        let (now, later) = (share(3_010), share(3_000 + PAUSE));
+        assert!(now > 0.2 && later < now, "{settings:?}: {now}, then {later}");
+    }
+}
+
+#[test]
+fn what_tells_nothing_is_nobody() {
+    let model = fit(&Settings::of(Algorithm::Transition, 1), &chains(), Watch::idle()).expect("fits");
+    let of = |deeds: &[Deed]| FoldIn::of(model.as_ref(), &columns(), deeds, 100).is_none();
+    assert!(of(&[]));
+    assert!(of(&[deed(EventKind::Impression, 0, 1), deed(EventKind::Purchase, 77, 1)]));
+    assert!(of(&[deed(EventKind::Purchase, 5, 1)]), "nobody took item 5: the model says nothing of it");
+    assert!(!of(&[deed(EventKind::Click, 0, 90)]), "a session alone");
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(64))]
+    #[test]
+    fn the_shares_sum_to_the_score_with_a_session_as_well(
+        which in 0..all().len(),
+        past in proptest::collection::vec((0_u32..7, 0_i64..90_000, 0_usize..5), 0..12),
+        session in proptest::collection::vec((0_u32..7, 99_000_i64..100_000), 0..4),
+    ) {
+        const KINDS: [EventKind; 5] =
+            [EventKind::Purchase, EventKind::Click, EventKind::View, EventKind::Dislike, EventKind::Cart];
+        let model = fit(&all()[which], &chains(), Watch::idle()).expect("fits");
+        let mut deeds: Vec<Deed> = past.iter().map(|&(item, at, kind)| deed(KINDS[kind], item, at)).collect();
+        deeds.extend(session.iter().map(|&(item, at)| deed(EventKind::Click, item, at)));
+        deeds.sort_by_key(|deed| deed.at);
+        if let Some(felt) = FoldIn::of(model.as_ref(), &columns(), &deeds, 100_000) {
+            for (shares, &score) in felt.shares(&[0, 1, 2, 3, 4, 5]).iter().zip(felt.scores()) {
+                let sum: f64 = shares.iter().map(|share| f64::from(share.value)).sum();
+                let size: f64 = shares.iter().map(|share| f64::from(share.value.abs())).sum();
+                prop_assert!((sum - f64::from(score)).abs() <= 1e-5 * size.max(1e-3), "{sum}, not {score}");
+            }
+        }
+    }
+}

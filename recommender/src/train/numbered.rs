@@ -1,0 +1,66 @@
+//! Deeds by number: people's and items' names are kept once, however many rows they are in.
+
+use std::collections::HashMap;
+
+use crate::algorithm::{Histories, Past};
+use crate::history::{Dated, visits, weight};
+use crate::store::Deed;
+
+/// Everybody's deeds, as they come from the database in order of time.
+#[derive(Debug, Default)]
+pub struct Numbered {
+    numbers: HashMap<String, u32>,
+    columns: HashMap<String, u32>,
+    /// One list a person, the oldest first.
+    people: Vec<Vec<Dated>>,
+    item_ids: Vec<String>,
+}
+
+impl Numbered {
+    /// Takes one deed more; it must not be older than the last. A deed that tells nothing is left out.
+    pub fn add(&mut self, deed: Deed) {
+        let weight = weight(deed.kind);
+        if weight == 0.0 {
+            return;
+        }
+        let next = self.people.len() as u32;
+        let person = *self.numbers.entry(deed.person).or_insert(next);
+        if person == next {
+            self.people.push(Vec::new());
+        }
+        let item = self.columns.get(&deed.item_id).copied().unwrap_or_else(|| {
+            let next = self.item_ids.len() as u32;
+            self.item_ids.push(deed.item_id.clone());
+            self.columns.insert(deed.item_id, next);
+            next
+        });
+        self.people[person as usize].push(Dated { item, weight, at: deed.at });
+    }
+
+    /// Deeds that tell something.
+    pub fn deeds(&self) -> usize {
+        self.people.iter().map(Vec::len).sum()
+    }
+
+    /// Each person's deeds.
+    pub fn people(&self) -> &[Vec<Dated>] {
+        &self.people
+    }
+
+    /// Number of different items.
+    pub fn items(&self) -> usize {
+        self.item_ids.len()
+    }
+
+    /// All of it as models learn from it, and the item of each column.
+    pub fn into_histories(self) -> (Histories, Vec<String>) {
+        let people: Vec<Vec<Past>> = self.people.into_iter().map(|deeds| visits(&deeds)).collect();
+        (Histories { people, items: self.item_ids.len() }, self.item_ids)
+    }
+}
+
+impl Extend<Deed> for Numbered {
+    fn extend<T: IntoIterator<Item = Deed>>(&mut self, deeds: T) {
+        deeds.into_iter().for_each(|deed| self.add(deed));
+    }
+}
