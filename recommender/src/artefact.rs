@@ -8,8 +8,8 @@ use object_store::local::LocalFileSystem;
 use object_store::path::Path;
 use object_store::{ObjectStore, ObjectStoreExt as _};
 
-use crate::store::Card;
 use crate::algorithm::{Model, from_safetensors, to_safetensors};
+use crate::store::Card;
 
 /// A model and the items its columns stand for.
 #[derive(Debug)]

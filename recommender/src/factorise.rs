@@ -8,11 +8,13 @@ mod als;
 mod dense;
 mod krylov;
 mod lobpcg;
+mod loss;
 mod output;
 
 use ndarray::Array2;
 
 pub use als::{AlsFactors, AlsPlan, alternating_least_squares};
+pub use loss::als_loss;
 
 use crate::matrix::Csr;
 

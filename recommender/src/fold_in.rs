@@ -29,7 +29,12 @@ impl<'a> FoldIn<'a> {
     /// What the model does not know is left out; `None` where nothing is left, or what is left tells nothing.
     ///
     /// A purchase ends a need instead of showing one, so it is past at once.
-    pub fn of(model: &'a dyn Model, columns: &HashMap<String, u32>, deeds: &[Deed], now: i64) -> Option<Self> {
+    pub fn of(
+        model: &'a dyn Model,
+        columns: &HashMap<String, u32>,
+        deeds: &[Deed],
+        now: i64,
+    ) -> Option<Self> {
         let (mut past, mut session) = (Vec::new(), Vec::new());
         for deed in deeds {
             let (Some(&item), weight) = (columns.get(&deed.item_id), weight(deed.kind)) else { continue };

@@ -59,11 +59,9 @@ mod tests {
     fn a_long_pause_begins_another_visit() {
         let deed = |item, at| Dated { item, weight: 1.0, at };
         let visits = visits(&[deed(0, 100), deed(1, 100), deed(2, 100 + PAUSE - 1), deed(0, 99 + 3 * PAUSE)]);
-        assert_eq!(visits.iter().map(|past| (past.item, past.step)).collect::<Vec<_>>(), [
-            (0, 0),
-            (1, 0),
-            (2, 0),
-            (0, 1)
-        ]);
+        assert_eq!(
+            visits.iter().map(|past| (past.item, past.step)).collect::<Vec<_>>(),
+            [(0, 0), (1, 0), (2, 0), (0, 1)]
+        );
     }
 }

@@ -1,4 +1,4 @@
-//! `recommender serve | migrate | train | evaluate | factorise | intent | lifetime`.
+//! `recommender serve | migrate | train | evaluate | factorise | als | nearest | intent | lifetime`.
 
 fn main() -> anyhow::Result<()> {
     recommender::program::main()

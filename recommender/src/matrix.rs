@@ -4,14 +4,17 @@
 //! a non-zero, and makes both products the same streaming kernel.
 
 mod cholesky;
+mod compact;
 pub mod file;
 mod kernel;
 mod panels;
+mod top;
 
 use ndarray::{Array2, ArrayView2};
 use rayon::prelude::*;
 
 pub use cholesky::Inverse;
+pub use compact::Compact;
 pub use panels::Panels;
 
 /// A sparse matrix in compressed rows; columns ascend within a row and none repeats.
@@ -165,8 +168,13 @@ impl Csr {
             let row = &columns[row[0]..row[1]];
             row.is_sorted_by(|x, y| x < y) && row.last().is_none_or(|&last| (last as usize) < cols)
         };
-        (whole && starts.windows(2).all(ordered))
-            .then(|| Self { rows: starts.len() - 1, cols, starts, columns, values })
+        (whole && starts.windows(2).all(ordered)).then(|| Self {
+            rows: starts.len() - 1,
+            cols,
+            starts,
+            columns,
+            values,
+        })
     }
 
     /// The start of each row and the end, the columns, the values.

@@ -1,4 +1,4 @@
-//! `recommender serve | migrate | train | evaluate | factorise | intent | lifetime`.
+//! `recommender serve | migrate | train | evaluate | factorise | als | nearest | intent | lifetime`.
 //!
 //! Here and not in `main.rs`: what awaits a service is compiled with it, once.
 
@@ -20,6 +20,10 @@ enum Command {
     Evaluate(tools::EvaluateArgs),
     /// Factorise a sparse matrix.
     Factorise(tools::FactoriseArgs),
+    /// Factorise implicit feedback by alternating least squares.
+    Als(tools::AlsArgs),
+    /// Find the rows with the largest inner products.
+    Nearest(tools::NearestArgs),
     /// Choose, fit and measure a model of who will buy on a file of sessions.
     Intent(tools::IntentArgs),
     /// Tell what customers will bring from a file of orders or of summaries.
@@ -46,6 +50,8 @@ pub async fn main() -> anyhow::Result<()> {
         Command::Train(flags) => crate::train_once(&load("recommender", &flags)?).await.map(drop),
         Command::Evaluate(tool) => tokio::task::block_in_place(|| tool.run()),
         Command::Factorise(tool) => tokio::task::block_in_place(|| tool.run()),
+        Command::Als(tool) => tokio::task::block_in_place(|| tool.run()),
+        Command::Nearest(tool) => tokio::task::block_in_place(|| tool.run()),
         Command::Intent(tool) => tokio::task::block_in_place(|| tool.run()),
         Command::Lifetime(tool) => tokio::task::block_in_place(|| tool.run()),
     }

@@ -1,14 +1,18 @@
 //! Batch tools of the command line that need no server.
 
+mod als;
 mod evaluate;
 mod factorise;
 mod intent;
 mod lifetime;
+mod nearest;
 
+pub use als::AlsArgs;
 pub use evaluate::EvaluateArgs;
 pub use factorise::FactoriseArgs;
 pub use intent::IntentArgs;
 pub use lifetime::LifetimeArgs;
+pub use nearest::NearestArgs;
 
 use std::io::Write;
 
@@ -30,4 +34,11 @@ fn bar(name: &'static str) -> anyhow::Result<ProgressBar> {
 /// Moves the bar to a share from 0 to 1.
 fn advance(bar: &ProgressBar, share: f64) {
     bar.set_position((share * 1000.0) as u64);
+}
+
+/// The most memory this process ever held, where the system tells (Linux).
+fn peak_bytes() -> Option<u64> {
+    let status = std::fs::read_to_string("/proc/self/status").ok()?;
+    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"))?;
+    Some(line.trim().strip_suffix("kB")?.trim().parse::<u64>().ok()? * 1024)
 }

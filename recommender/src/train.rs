@@ -158,7 +158,10 @@ impl Run<'_> {
         let algorithm = order.algorithm.unwrap_or(Algorithm::Svd);
         if algorithm == Algorithm::Blend {
             let what = "nobody with events on two days".to_owned();
-            return Err(FitError::TooLittle { what, needed: "the weights of a blend are chosen on their last day" });
+            return Err(FitError::TooLittle {
+                what,
+                needed: "the weights of a blend are chosen on their last day",
+            });
         }
         let why = format!("nobody has events on two days to choose on: the defaults of {algorithm}");
         (self.progress)("search", SEARCHED, why);

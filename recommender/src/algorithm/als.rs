@@ -8,7 +8,10 @@ use ndarray::{Array1, Array2, ArrayView2};
 use serde::{Deserialize, Serialize};
 
 use super::past::recent;
-use super::{Cause, Field, Fields, FitError, Histories, Model, NotAModel, Past, Settings, Share, StoredTensors, Tensors, leading, sorted};
+use super::{
+    Cause, Field, Fields, FitError, Histories, Model, NotAModel, Past, Settings, Share, StoredTensors,
+    Tensors, leading, sorted,
+};
 use crate::factorise::{AlsPlan, Watch, alternating_least_squares};
 use crate::matrix::{Panels, cosines};
 
@@ -38,12 +41,12 @@ impl Default for AlsSettings {
 
 impl Fields for AlsSettings {
     const FIELDS: &'static [Field<Self>] = &[
-    Field::whole("rank", 1.0, 1024.0, |s| s.rank as f64, |s, x| s.rank = x as usize),
-    Field::real("alpha", 0.0, 1e6, |s| s.alpha, |s, x| s.alpha = x),
-    Field::real("ridge", 1e-6, 1e9, |s| s.ridge, |s, x| s.ridge = x),
-    Field::whole("iterations", 1.0, 1000.0, |s| s.iterations as f64, |s, x| s.iterations = x as usize),
-    Field::real("recency", 0.0, 100.0, |s| s.recency, |s, x| s.recency = x),
-];
+        Field::whole("rank", 1.0, 1024.0, |s| s.rank as f64, |s, x| s.rank = x as usize),
+        Field::real("alpha", 0.0, 1e6, |s| s.alpha, |s, x| s.alpha = x),
+        Field::real("ridge", 1e-6, 1e9, |s| s.ridge, |s, x| s.ridge = x),
+        Field::whole("iterations", 1.0, 1000.0, |s| s.iterations as f64, |s, x| s.iterations = x as usize),
+        Field::real("recency", 0.0, 100.0, |s| s.recency, |s, x| s.recency = x),
+    ];
 }
 
 /// A fitted model: the items' side only; people are solved for when they come.

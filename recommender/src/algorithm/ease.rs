@@ -31,10 +31,10 @@ impl Default for EaseSettings {
 
 impl Fields for EaseSettings {
     const FIELDS: &'static [Field<Self>] = &[
-    Field::real("ridge", 1e-3, 1e9, |s| s.ridge, |s, x| s.ridge = x),
-    Field::whole("neighbours", 1.0, 100_000.0, |s| s.neighbours as f64, |s, x| s.neighbours = x as usize),
-    Field::real("recency", 0.0, 100.0, |s| s.recency, |s, x| s.recency = x),
-];
+        Field::real("ridge", 1e-3, 1e9, |s| s.ridge, |s, x| s.ridge = x),
+        Field::whole("neighbours", 1.0, 100_000.0, |s| s.neighbours as f64, |s, x| s.neighbours = x as usize),
+        Field::real("recency", 0.0, 100.0, |s| s.recency, |s, x| s.recency = x),
+    ];
 }
 
 pub(super) fn fit(

@@ -33,13 +33,13 @@ impl Default for ItemKnnSettings {
 
 impl Fields for ItemKnnSettings {
     const FIELDS: &'static [Field<Self>] = &[
-    Field::whole("neighbours", 1.0, 100_000.0, |s| s.neighbours as f64, |s, x| s.neighbours = x as usize),
-    Field::real("k1", 0.0, 100.0, |s| s.k1, |s, x| s.k1 = x),
-    Field::real("b", 0.0, 1.0, |s| s.b, |s, x| s.b = x),
-    Field::real("past_norm", 0.0, 2.0, |s| s.past_norm, |s, x| s.past_norm = x),
-    Field::real("norm", 0.0, 2.0, |s| s.norm, |s, x| s.norm = x),
-    Field::real("recency", 0.0, 100.0, |s| s.recency, |s, x| s.recency = x),
-];
+        Field::whole("neighbours", 1.0, 100_000.0, |s| s.neighbours as f64, |s, x| s.neighbours = x as usize),
+        Field::real("k1", 0.0, 100.0, |s| s.k1, |s, x| s.k1 = x),
+        Field::real("b", 0.0, 1.0, |s| s.b, |s, x| s.b = x),
+        Field::real("past_norm", 0.0, 2.0, |s| s.past_norm, |s, x| s.past_norm = x),
+        Field::real("norm", 0.0, 2.0, |s| s.norm, |s, x| s.norm = x),
+        Field::real("recency", 0.0, 100.0, |s| s.recency, |s, x| s.recency = x),
+    ];
 }
 
 pub(super) fn fit(

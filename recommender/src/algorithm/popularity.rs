@@ -4,7 +4,10 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
-use super::{Cause, Field, Fields, FitError, Histories, Model, NotAModel, Past, Settings, Share, StoredTensors, Tensors};
+use super::{
+    Cause, Field, Fields, FitError, Histories, Model, NotAModel, Past, Settings, Share, StoredTensors,
+    Tensors,
+};
 
 /// Popularity has no parameters.
 #[derive(Debug, Clone, Copy, PartialEq, Default, Serialize, Deserialize)]

@@ -169,7 +169,8 @@ impl Settings {
     /// A name that is not a parameter, a value out of its range; a blend's parameters are chosen, not given.
     pub fn set(&mut self, name: &str, value: f64) -> Result<(), FitError> {
         let algorithm = self.algorithm();
-        let unknown = |known: &str| FitError::Unknown { field: name.to_owned(), algorithm, known: known.into() };
+        let unknown =
+            |known: &str| FitError::Unknown { field: name.to_owned(), algorithm, known: known.into() };
         let Some(named) = self.named_mut() else { return Err(unknown("none, its parts are chosen")) };
         named.write(name, value).unwrap_or_else(|| {
             let known = named.names();

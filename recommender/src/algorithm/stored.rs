@@ -150,9 +150,8 @@ impl StoredTensors<'_> {
             Settings::Popularity(_) => Box::new(Popularity::read(self)?),
             Settings::Blend(settings) => {
                 let parts = settings.parts.into_iter().enumerate();
-                let parts = parts.map(|(place, part)| {
-                    Ok((part.weight, self.part(place).model(part.settings)?))
-                });
+                let parts =
+                    parts.map(|(place, part)| Ok((part.weight, self.part(place).model(part.settings)?)));
                 Box::new(Blend::read(parts.collect::<Result<_, NotAModel>>()?)?)
             }
             table @ (Settings::Ease(_) | Settings::ItemKnn(_) | Settings::Transition(_)) => {
@@ -176,9 +175,10 @@ pub fn to_safetensors(model: &dyn Model) -> Result<Vec<u8>, NotAModel> {
     let settings = serde_json::to_string(&model.settings()).map_err(refused)?;
     let mut tensors = Tensors::default();
     model.store(&mut tensors);
-    let views = tensors.all.iter().map(|(name, dtype, shape, data)| {
-        Ok((name.as_str(), TensorView::new(*dtype, shape.clone(), data)?))
-    });
+    let views = tensors
+        .all
+        .iter()
+        .map(|(name, dtype, shape, data)| Ok((name.as_str(), TensorView::new(*dtype, shape.clone(), data)?)));
     let views = views.collect::<Result<Vec<_>, safetensors::SafeTensorError>>().map_err(refused)?;
     // One entry: a map of more would be written in an order that changes from run to run.
     let card = format!("{{\"format\":\"{FORMAT}\",\"settings\":{settings}}}");

@@ -61,15 +61,15 @@ impl Default for TransitionSettings {
 
 impl Fields for TransitionSettings {
     const FIELDS: &'static [Field<Self>] = &[
-    Field::real("past_decay", 0.0, 100.0, |s| s.past_decay, |s, x| s.past_decay = x),
-    Field::real("future_decay", 0.0, 100.0, |s| s.future_decay, |s, x| s.future_decay = x),
-    Field::real("shrink", 0.0, 1e9, |s| s.shrink, |s, x| s.shrink = x),
-    Field::real("popular", -2.0, 2.0, |s| s.popular, |s, x| s.popular = x),
-    Field::whole("joint", 0.0, 1.0, |s| f64::from(u8::from(s.joint)), |s, x| s.joint = x > 0.0),
-    Field::real("ridge", 1e-3, 1e9, |s| s.ridge, |s, x| s.ridge = x),
-    Field::whole("neighbours", 1.0, 100_000.0, |s| s.neighbours as f64, |s, x| s.neighbours = x as usize),
-    Field::real("recency", 0.0, 100.0, |s| s.recency, |s, x| s.recency = x),
-];
+        Field::real("past_decay", 0.0, 100.0, |s| s.past_decay, |s, x| s.past_decay = x),
+        Field::real("future_decay", 0.0, 100.0, |s| s.future_decay, |s, x| s.future_decay = x),
+        Field::real("shrink", 0.0, 1e9, |s| s.shrink, |s, x| s.shrink = x),
+        Field::real("popular", -2.0, 2.0, |s| s.popular, |s, x| s.popular = x),
+        Field::whole("joint", 0.0, 1.0, |s| f64::from(u8::from(s.joint)), |s, x| s.joint = x > 0.0),
+        Field::real("ridge", 1e-3, 1e9, |s| s.ridge, |s, x| s.ridge = x),
+        Field::whole("neighbours", 1.0, 100_000.0, |s| s.neighbours as f64, |s, x| s.neighbours = x as usize),
+        Field::real("recency", 0.0, 100.0, |s| s.recency, |s, x| s.recency = x),
+    ];
 }
 
 /// e^(−decay·n) for n = 0, 1, …, while it is worth adding.

@@ -28,12 +28,12 @@ pub struct TasteSettings {
 
 impl Fields for TasteSettings {
     const FIELDS: &'static [Field<Self>] = &[
-    Field::whole("rank", 1.0, 1024.0, |s| s.rank as f64, |s, x| s.rank = x as usize),
-    Field::real("item_scale", -2.0, 2.0, |s| s.item_scale, |s, x| s.item_scale = x),
-    Field::real("popular", -2.0, 2.0, |s| s.popular, |s, x| s.popular = x),
-    Field::real("ridge", 0.0, 1e9, |s| s.ridge, |s, x| s.ridge = x),
-    Field::real("recency", 0.0, 100.0, |s| s.recency, |s, x| s.recency = x),
-    Field::real("tail", 0.0, 100.0, |s| s.tail, |s, x| s.tail = x),
+        Field::whole("rank", 1.0, 1024.0, |s| s.rank as f64, |s, x| s.rank = x as usize),
+        Field::real("item_scale", -2.0, 2.0, |s| s.item_scale, |s, x| s.item_scale = x),
+        Field::real("popular", -2.0, 2.0, |s| s.popular, |s, x| s.popular = x),
+        Field::real("ridge", 0.0, 1e9, |s| s.ridge, |s, x| s.ridge = x),
+        Field::real("recency", 0.0, 100.0, |s| s.recency, |s, x| s.recency = x),
+        Field::real("tail", 0.0, 100.0, |s| s.tail, |s, x| s.tail = x),
     ];
 }
 

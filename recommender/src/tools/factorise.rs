@@ -6,7 +6,7 @@ use std::time::Instant;
 use anyhow::Context;
 use clap::Args;
 
-use super::{advance, bar, print};
+use super::{advance, bar, peak_bytes, print};
 use crate::factorise::{Road, Settings, Watch, truncated_svd};
 use crate::matrix::file;
 
@@ -72,11 +72,4 @@ impl FactoriseArgs {
             .enumerate()
             .try_for_each(|(place, value)| print(&format!("{:>5}  {value}", place + 1)))
     }
-}
-
-/// The most memory this process ever held, where the system tells (Linux).
-fn peak_bytes() -> Option<u64> {
-    let status = std::fs::read_to_string("/proc/self/status").ok()?;
-    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"))?;
-    Some(line.trim().strip_suffix("kB")?.trim().parse::<u64>().ok()? * 1024)
 }
