@@ -8,6 +8,8 @@ use chassis::server::ServerConfig;
 use chassis::telemetry::TelemetryConfig;
 use serde::{Deserialize, Serialize};
 
+use crate::signals::Signals;
+
 /// All settings of the recommender.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
@@ -22,6 +24,8 @@ pub struct Config {
     pub store: StoreConfig,
     /// The object store of models.
     pub models: ModelsConfig,
+    /// How much events tell of a taste.
+    pub events: Signals,
 }
 
 impl Default for Config {
@@ -32,6 +36,7 @@ impl Default for Config {
             privacy: PrivacyConfig::default(),
             store: StoreConfig::default(),
             models: ModelsConfig::default(),
+            events: Signals::default(),
         }
     }
 }
@@ -77,6 +82,7 @@ impl Validate for Config {
             "store.url",
             "must begin with sqlite: or postgres:",
         );
+        self.events.validate(problems);
         problems.require(self.models.watch_ms >= 50, "models.watch_ms", "must be at least 50");
     }
 }

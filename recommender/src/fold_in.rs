@@ -8,7 +8,8 @@ use std::collections::HashMap;
 use proto::common::v1::EventKind;
 
 use crate::algorithm::{Model, Past, Share, merged};
-use crate::history::{Dated, PAUSE, visits, weight};
+use crate::history::{Dated, PAUSE, visits};
+use crate::signals::Signals;
 use crate::store::Deed;
 
 /// How far the session lifts its best item, as a share of the best score that all the past gives.
@@ -33,16 +34,20 @@ impl<'a> FoldIn<'a> {
         model: &'a dyn Model,
         columns: &HashMap<String, u32>,
         deeds: &[Deed],
+        signals: &Signals,
         now: i64,
     ) -> Option<Self> {
         let (mut past, mut session) = (Vec::new(), Vec::new());
         for deed in deeds {
-            let (Some(&item), weight) = (columns.get(&deed.item_id), weight(deed.kind)) else { continue };
-            if weight == 0.0 {
-                continue;
+            let Some(&item) = columns.get(&deed.item_id) else { continue };
+            let (kind, at) = (deed.kind, deed.at);
+            let weight = signals.weight(kind) * signals.faded(now - at);
+            let present = at > now - PAUSE && kind != EventKind::Purchase && weight > 0.0;
+            let part = if present { &mut session } else { &mut past };
+            let dated = Dated { item, weight, at, kind };
+            if weight != 0.0 && !signals.repeats(part, &dated) {
+                part.push(dated);
             }
-            let present = deed.at > now - PAUSE && deed.kind != EventKind::Purchase && weight > 0.0;
-            if present { &mut session } else { &mut past }.push(Dated { item, weight, at: deed.at });
         }
         if past.is_empty() {
             past = std::mem::take(&mut session);

@@ -9,26 +9,6 @@ pub const FOLDED: u64 = 1000;
 /// Seconds without a deed after which the next one begins another visit.
 pub const PAUSE: i64 = 30 * 60;
 
-/// How much a deed tells, in purchases; 0 tells nothing.
-pub fn weight(kind: EventKind) -> f32 {
-    match kind {
-        EventKind::Purchase => 1.0,
-        EventKind::Cart => 0.7,
-        EventKind::Favourite | EventKind::Share => 0.6,
-        EventKind::Rating => 0.5,
-        EventKind::Click => 0.4,
-        EventKind::View => 0.2,
-        EventKind::Dislike => -1.0,
-        EventKind::Unspecified
-        | EventKind::Impression
-        | EventKind::Unsubscribe
-        | EventKind::Survey
-        | EventKind::OfferShown
-        | EventKind::OfferWithheld
-        | EventKind::OfferRedeemed => 0.0,
-    }
-}
-
 /// A deed as models read it, and when it was done.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Dated {
@@ -38,12 +18,14 @@ pub struct Dated {
     pub weight: f32,
     /// Seconds since 1970.
     pub at: i64,
+    /// What was done.
+    pub kind: EventKind,
 }
 
 /// One person's deeds, the oldest first, as visits: what is done without a long pause is done together.
 pub fn visits(deeds: &[Dated]) -> Vec<Past> {
     let (mut step, mut last) = (0, deeds.first().map_or(0, |deed| deed.at));
-    let visit = |&Dated { item, weight, at }: &Dated| {
+    let visit = |&Dated { item, weight, at, .. }: &Dated| {
         step += u32::from(at - last >= PAUSE);
         last = at;
         Past { item, weight, step }
@@ -57,7 +39,7 @@ mod tests {
 
     #[test]
     fn a_long_pause_begins_another_visit() {
-        let deed = |item, at| Dated { item, weight: 1.0, at };
+        let deed = |item, at| Dated { item, weight: 1.0, at, kind: EventKind::Purchase };
         let visits = visits(&[deed(0, 100), deed(1, 100), deed(2, 100 + PAUSE - 1), deed(0, 99 + 3 * PAUSE)]);
         assert_eq!(
             visits.iter().map(|past| (past.item, past.step)).collect::<Vec<_>>(),

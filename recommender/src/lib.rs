@@ -18,6 +18,7 @@ pub mod rank;
 pub mod search;
 pub mod segment;
 pub mod service;
+pub mod signals;
 pub mod store;
 pub mod taste;
 pub mod tools;
@@ -41,7 +42,8 @@ async fn open(config: &Config) -> anyhow::Result<(service::Recommender, live::Li
     let artefacts = artefact::Artefacts::open(&config.models.folder).context("models.folder")?;
     let live = live::Live::load(store.clone(), artefacts.clone()).await?;
     let names = Pseudonymiser::new(&config.privacy);
-    Ok((service::Recommender::new(store, artefacts, live.clone(), names), live))
+    let signals = config.events.clone();
+    Ok((service::Recommender::new(store, artefacts, live.clone(), names, signals), live))
 }
 
 /// Serves on `listener` until `shutdown`.

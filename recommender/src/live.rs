@@ -15,6 +15,7 @@ use tokio_util::sync::CancellationToken;
 use crate::artefact::{Artefact, Artefacts};
 use crate::fold_in::FoldIn;
 use crate::people::People;
+use crate::signals::Signals;
 use crate::store::{Deed, Store};
 
 /// Looks between two countings of what is popular.
@@ -57,8 +58,8 @@ pub struct Serving {
 
 impl Serving {
     /// A person's `deeds`, the oldest first, folded into the model; `None` where they tell it nothing.
-    pub fn fold_in(&self, deeds: &[Deed], now: i64) -> Option<FoldIn<'_>> {
-        FoldIn::of(self.artefact.model.as_ref(), &self.columns, deeds, now)
+    pub fn fold_in(&self, deeds: &[Deed], signals: &Signals, now: i64) -> Option<FoldIn<'_>> {
+        FoldIn::of(self.artefact.model.as_ref(), &self.columns, deeds, signals, now)
     }
 }
 

@@ -5,8 +5,8 @@ use std::collections::{BTreeMap, HashSet};
 use proto::common::v1::{Channel, Event, EventKind, Money};
 use proto::recommender::v1::{Affinity, Profile};
 
-use crate::history::weight;
 use crate::live::Catalogue;
+use crate::signals::Signals;
 
 /// Leanings of one kind that are told.
 const AFFINITIES: usize = 10;
@@ -16,7 +16,7 @@ const HOURS: usize = 3;
 const DAY: f64 = 86_400.0;
 
 /// The profile of a person with these `events`, the oldest first, at `now` (seconds since 1970).
-pub fn of(events: &[Event], catalogue: &Catalogue, now: i64) -> Profile {
+pub fn of(events: &[Event], catalogue: &Catalogue, signals: &Signals, now: i64) -> Profile {
     let at = |event: &Event| event.occurred_at.as_ref().map_or(0, |at| at.seconds);
     let purchases = || events.iter().filter(|event| event.kind() == EventKind::Purchase);
     let orders: HashSet<&str> =
@@ -38,11 +38,11 @@ pub fn of(events: &[Event], catalogue: &Catalogue, now: i64) -> Profile {
             recent.push(event.item_id.clone());
         }
     }
-    let bands = price_bands(events, catalogue);
+    let bands = price_bands(events, catalogue, signals);
     let band = bands.iter().max_by(|a, b| a.1.total_cmp(b.1)).map(|(band, _)| (*band).to_owned());
     let mut affinities =
-        leanings("category", events, |item| catalogue.get(item).map(|item| item.categories.clone()));
-    affinities.extend(leanings("brand", events, |item| {
+        leanings("category", events, signals, |item| catalogue.get(item).map(|item| item.categories.clone()));
+    affinities.extend(leanings("brand", events, signals, |item| {
         catalogue.get(item).filter(|item| !item.brand.is_empty()).map(|item| vec![item.brand.clone()])
     }));
     affinities.extend(shares(
@@ -73,11 +73,16 @@ fn monetary(events: &[Event]) -> Option<Money> {
     Some(Money { currency_code: currency.to_owned(), minor_units })
 }
 
-fn leanings(kind: &str, events: &[Event], of: impl Fn(&str) -> Option<Vec<String>>) -> Vec<Affinity> {
+fn leanings(
+    kind: &str,
+    events: &[Event],
+    signals: &Signals,
+    of: impl Fn(&str) -> Option<Vec<String>>,
+) -> Vec<Affinity> {
     let mut weights: BTreeMap<String, f64> = BTreeMap::new();
     for event in events {
         for value in of(&event.item_id).unwrap_or_default() {
-            *weights.entry(value).or_default() += f64::from(weight(event.kind()));
+            *weights.entry(value).or_default() += f64::from(signals.weight(event.kind()));
         }
     }
     shares(kind, weights)
@@ -96,7 +101,7 @@ fn shares(kind: &str, weights: BTreeMap<String, f64>) -> Vec<Affinity> {
 }
 
 /// Weight of the person's events in each third of the catalogue's prices.
-fn price_bands(events: &[Event], catalogue: &Catalogue) -> BTreeMap<&'static str, f64> {
+fn price_bands(events: &[Event], catalogue: &Catalogue, signals: &Signals) -> BTreeMap<&'static str, f64> {
     let mut prices: Vec<i64> =
         catalogue.iter().filter_map(|item| Some(item.price.as_ref()?.minor_units)).collect();
     prices.sort_unstable();
@@ -114,7 +119,7 @@ fn price_bands(events: &[Event], catalogue: &Catalogue) -> BTreeMap<&'static str
         } else {
             "high"
         };
-        *bands.entry(band).or_insert(0.0) += f64::from(weight(event.kind()));
+        *bands.entry(band).or_insert(0.0) += f64::from(signals.weight(event.kind()));
     }
     bands
 }

@@ -18,6 +18,7 @@ use tonic::Status;
 
 use crate::artefact::Artefacts;
 use crate::live::Live;
+use crate::signals::Signals;
 use crate::store::{self, Store};
 
 /// The recommender over gRPC; cheap to clone.
@@ -27,14 +28,23 @@ pub struct Recommender {
     artefacts: Artefacts,
     live: Live,
     names: Arc<Pseudonymiser>,
+    /// How much events tell.
+    signals: Arc<Signals>,
     /// One training run at a time.
     training: Arc<Semaphore>,
 }
 
 impl Recommender {
     /// The service over its database, its object store and what it holds in memory.
-    pub fn new(store: Store, artefacts: Artefacts, live: Live, names: Pseudonymiser) -> Self {
-        Self { store, artefacts, live, names: Arc::new(names), training: Arc::new(Semaphore::new(1)) }
+    pub fn new(
+        store: Store,
+        artefacts: Artefacts,
+        live: Live,
+        names: Pseudonymiser,
+        signals: Signals,
+    ) -> Self {
+        let (names, signals) = (Arc::new(names), Arc::new(signals));
+        Self { store, artefacts, live, names, signals, training: Arc::new(Semaphore::new(1)) }
     }
 }
 

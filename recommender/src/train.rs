@@ -69,12 +69,13 @@ impl Trained {
 /// # Errors
 /// A parameter out of range, too little to learn from, a catalogue too large, or cancellation.
 pub fn run(
-    deeds: Numbered,
+    mut deeds: Numbered,
     order: &Order,
     serving: Option<&Settings>,
     progress: &Progress,
     cancelled: &AtomicBool,
 ) -> Result<Trained, FitError> {
+    deeds.settle();
     let (count, people, items) = (deeds.deeds(), deeds.people().len(), deeds.items());
     let run = Run { progress, cancelled: &|| cancelled.load(Ordering::Relaxed) };
     (run.progress)("read", READ, format!("{count} deeds of {people} people with {items} items"));

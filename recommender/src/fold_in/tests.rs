@@ -21,7 +21,8 @@ fn one_click_is_felt_after_a_long_past_and_forgotten_after_the_session() {
             (0..200).map(|n| deed(EventKind::Purchase, n % 3, i64::from(n) * 10)).collect();
         deeds.push(deed(EventKind::Click, 3, 3_000));
         let share = |now: i64| {
-            let felt = FoldIn::of(model.as_ref(), &columns(), &deeds, now).expect("known");
+            let felt =
+                FoldIn::of(model.as_ref(), &columns(), &deeds, &Signals::default(), now).expect("known");
             felt.scores()[4] / felt.scores().iter().copied().fold(0.0, f32::max)
         };
         let (now, later) = (share(3_010), share(3_000 + PAUSE));
@@ -32,7 +33,8 @@ fn one_click_is_felt_after_a_long_past_and_forgotten_after_the_session() {
 #[test]
 fn what_tells_nothing_is_nobody() {
     let model = fit(&Settings::of(Algorithm::Transition, 1), &chains(), Watch::idle()).expect("fits");
-    let of = |deeds: &[Deed]| FoldIn::of(model.as_ref(), &columns(), deeds, 100).is_none();
+    let of =
+        |deeds: &[Deed]| FoldIn::of(model.as_ref(), &columns(), deeds, &Signals::default(), 100).is_none();
     assert!(of(&[]));
     assert!(of(&[deed(EventKind::Impression, 0, 1), deed(EventKind::Purchase, 77, 1)]));
     assert!(of(&[deed(EventKind::Purchase, 5, 1)]), "nobody took item 5: the model says nothing of it");
@@ -53,7 +55,7 @@ proptest! {
         let mut deeds: Vec<Deed> = past.iter().map(|&(item, at, kind)| deed(KINDS[kind], item, at)).collect();
         deeds.extend(session.iter().map(|&(item, at)| deed(EventKind::Click, item, at)));
         deeds.sort_by_key(|deed| deed.at);
-        if let Some(felt) = FoldIn::of(model.as_ref(), &columns(), &deeds, 100_000) {
+        if let Some(felt) = FoldIn::of(model.as_ref(), &columns(), &deeds, &Signals::default(), 100_000) {
             for (shares, &score) in felt.shares(&[0, 1, 2, 3, 4, 5]).iter().zip(felt.scores()) {
                 let sum: f64 = shares.iter().map(|share| f64::from(share.value)).sum();
                 let size: f64 = shares.iter().map(|share| f64::from(share.value.abs())).sum();

@@ -31,7 +31,7 @@ const TOKEN: &str = "segments-after-";
 impl Recommender {
     /// Learns of people from all that is stored and lets it serve. Ends with the run whose `steps` nobody hears any more.
     pub(super) async fn learn_people(&self, seed: u64, steps: &Steps) -> Result<(), Status> {
-        let (past, items) = self.store.everyone().await.map_err(failed)?;
+        let (past, items) = self.store.everyone(&self.signals).await.map_err(failed)?;
         let version = format!("people-{}", uuid::Uuid::now_v7().simple());
         let (tell, done) = (steps.clone(), Arc::new(std::sync::atomic::AtomicU32::new(0)));
         let gone = Arc::new(AtomicBool::new(false));

@@ -107,7 +107,7 @@ impl Recommender {
             return Ok(());
         }
         let order = order(&request).map_err(not_trained)?;
-        let mut deeds = Numbered::default();
+        let mut deeds = Numbered::new(self.signals.as_ref().clone());
         self.store.deeds(&mut deeds).await.map_err(failed)?;
         if deeds.deeds() == 0 {
             return Err(chassis::error::status(

@@ -63,10 +63,11 @@ impl Recommender {
             purchased = self.store.purchased(&people).await.map_err(failed)?;
         }
         let (catalogue, popular, serving) = (self.live.catalogue(), self.live.popular(), self.live.serving());
+        let signals = self.signals.clone();
         let ranked = tokio::task::spawn_blocking(move || {
             let now = Utc::now().timestamp();
             let shop = Shop { catalogue: &catalogue, rules: &rules, purchased: &purchased, now };
-            let fold_in = serving.as_ref().and_then(|serving| serving.fold_in(&deeds, now));
+            let fold_in = serving.as_ref().and_then(|serving| serving.fold_in(&deeds, &signals, now));
             let warm = fold_in.as_ref().zip(serving.as_deref());
             let (candidates, filtered_out) = match warm {
                 Some((fold_in, serving)) => shop.scored(serving, fold_in.scores()),
@@ -148,8 +149,9 @@ impl Recommender {
         }
         refuse(found)?;
         let deeds = self.deeds(&request.user_id, "", &RecommendRequest::default()).await?;
+        let signals = self.signals.clone();
         let scored = tokio::task::spawn_blocking(move || {
-            let fold_in = serving.fold_in(&deeds, Utc::now().timestamp());
+            let fold_in = serving.fold_in(&deeds, &signals, Utc::now().timestamp());
             let score = |column: u32| fold_in.as_ref().map_or(0.0, |known| known.scores()[column as usize]);
             let wanted = request.item_ids.iter().filter_map(|id| serving.columns.get(id));
             PredictPreferenceResponse {

@@ -7,9 +7,9 @@ use sea_orm::{ActiveValue::Set, EntityTrait as _, QueryOrder as _, QuerySelect a
 
 use super::entity::{event, people};
 use super::{Error, Store};
-use crate::history::weight;
 use crate::intent::person::Act;
 use crate::people::Person;
+use crate::signals::Signals;
 
 /// What is known of a version of what was learnt of people.
 #[derive(Debug, Clone, PartialEq)]
@@ -36,7 +36,7 @@ pub(crate) fn act(event: &Event) -> Act {
 
 impl Store {
     /// Everyone's past, streamed: no two copies of the rows are ever held. And the names of the items in it.
-    pub async fn everyone(&self) -> Result<(Vec<Person>, Vec<String>), Error> {
+    pub async fn everyone(&self, signals: &Signals) -> Result<(Vec<Person>, Vec<String>), Error> {
         use event::Column;
         let mut rows = event::Entity::find()
             .select_only()
@@ -63,7 +63,7 @@ impl Store {
             };
             let past = people.entry(if person.is_empty() { visitor } else { person }).or_default();
             past.acts.push(act);
-            if weight(kind) > 0.0 && !item.is_empty() {
+            if signals.weight(kind) > 0.0 && !item.is_empty() {
                 let next = items.len() as u32;
                 past.items.push(*items.entry(item).or_insert(next));
             }

@@ -51,9 +51,10 @@ pub(super) fn split(people: &[Vec<Dated>], items: usize) -> Split {
 mod tests {
     use super::*;
     use crate::algorithm::Past;
+    use proto::common::v1::EventKind;
 
     fn deed(item: u32, day: i64) -> Dated {
-        Dated { item, weight: 1.0, at: day * DAY }
+        Dated { item, weight: 1.0, at: day * DAY, kind: EventKind::Purchase }
     }
 
     #[test]

@@ -3,12 +3,14 @@
 use std::collections::HashMap;
 
 use crate::algorithm::{Histories, Past};
-use crate::history::{Dated, visits, weight};
+use crate::history::{Dated, visits};
+use crate::signals::Signals;
 use crate::store::Deed;
 
 /// Everybody's deeds, as they come from the database in order of time.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct Numbered {
+    signals: Signals,
     numbers: HashMap<String, u32>,
     columns: HashMap<String, u32>,
     /// One list a person, the oldest first.
@@ -17,9 +19,16 @@ pub struct Numbered {
 }
 
 impl Numbered {
-    /// Takes one deed more; it must not be older than the last. A deed that tells nothing is left out.
+    /// Nobody's deeds yet.
+    pub fn new(signals: Signals) -> Self {
+        let (numbers, columns) = (HashMap::new(), HashMap::new());
+        Self { signals, numbers, columns, people: Vec::new(), item_ids: Vec::new() }
+    }
+
+    /// Takes one deed more; it must not be older than the last. A deed that tells nothing is left out, and one that
+    /// says the same once more.
     pub fn add(&mut self, deed: Deed) {
-        let weight = weight(deed.kind);
+        let weight = self.signals.weight(deed.kind);
         if weight == 0.0 {
             return;
         }
@@ -34,7 +43,22 @@ impl Numbered {
             self.columns.insert(deed.item_id, next);
             next
         });
-        self.people[person as usize].push(Dated { item, weight, at: deed.at });
+        let deed = Dated { item, weight, at: deed.at, kind: deed.kind };
+        let past = &mut self.people[person as usize];
+        if !self.signals.repeats(past, &deed) {
+            past.push(deed);
+        }
+    }
+
+    /// All there is has been taken: what machines did is left out, and the older a deed the less it tells.
+    pub fn settle(&mut self) {
+        let newest = self.people.iter().filter_map(|deeds| deeds.last()).map(|deed| deed.at).max();
+        for deeds in &mut self.people {
+            *deeds = self.signals.by_people(deeds);
+            for deed in deeds {
+                deed.weight *= self.signals.faded(newest.unwrap_or(deed.at) - deed.at);
+            }
+        }
     }
 
     /// Deeds that tell something.

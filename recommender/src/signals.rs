@@ -1,0 +1,173 @@
+//! How much events tell of a taste: by kind and by age; and what no person does.
+
+use chassis::config::Problems;
+use proto::common::v1::EventKind;
+use serde::{Deserialize, Serialize};
+
+use crate::history::{Dated, PAUSE};
+
+const DAY: f64 = 86_400.0;
+const MINUTE: i64 = 60;
+
+/// What an event of each kind tells, in purchases, and how events are read; a weight of 0 tells nothing, one below 0
+/// speaks against the item.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Signals {
+    /// A purchase.
+    pub purchase: f32,
+    /// Put into the cart.
+    pub cart: f32,
+    /// Made a favourite.
+    pub favourite: f32,
+    /// Shared.
+    pub share: f32,
+    /// Rated.
+    pub rating: f32,
+    /// Clicked on.
+    pub click: f32,
+    /// Looked at.
+    pub view: f32,
+    /// Disliked.
+    pub dislike: f32,
+    /// Days after which an event tells half as much; 0: events do not fade.
+    pub half_life_days: f64,
+    /// Seconds within which a person's same deed with the same item is one: a double click, a page loaded again.
+    pub repeat_seconds: i64,
+    /// Deeds a minute, purchases aside, above which a visit is a machine's and is not learnt from; 0: no bound.
+    pub burst_per_minute: usize,
+}
+
+impl Default for Signals {
+    fn default() -> Self {
+        Self {
+            purchase: 1.0,
+            cart: 0.7,
+            favourite: 0.6,
+            share: 0.6,
+            rating: 0.5,
+            click: 0.4,
+            view: 0.2,
+            dislike: -1.0,
+            half_life_days: 0.0,
+            repeat_seconds: 2,
+            burst_per_minute: 120,
+        }
+    }
+}
+
+impl Signals {
+    /// How much an event of this kind tells.
+    pub fn weight(&self, kind: EventKind) -> f32 {
+        match kind {
+            EventKind::Purchase => self.purchase,
+            EventKind::Cart => self.cart,
+            EventKind::Favourite => self.favourite,
+            EventKind::Share => self.share,
+            EventKind::Rating => self.rating,
+            EventKind::Click => self.click,
+            EventKind::View => self.view,
+            EventKind::Dislike => self.dislike,
+            EventKind::Unspecified
+            | EventKind::Impression
+            | EventKind::Unsubscribe
+            | EventKind::Survey
+            | EventKind::OfferShown
+            | EventKind::OfferWithheld
+            | EventKind::OfferRedeemed => 0.0,
+        }
+    }
+
+    /// What is left of a weight after `seconds`, as a share.
+    pub fn faded(&self, seconds: i64) -> f32 {
+        if self.half_life_days > 0.0 {
+            (-(seconds.max(0) as f64) / (self.half_life_days * DAY)).exp2() as f32
+        } else {
+            1.0
+        }
+    }
+
+    /// Whether `deed` says once more what the last of a person's `deeds` said.
+    pub fn repeats(&self, deeds: &[Dated], deed: &Dated) -> bool {
+        let near = deeds.iter().rev().take_while(|one| deed.at - one.at < self.repeat_seconds);
+        let mut same = near.filter(|one| (one.item, one.kind) == (deed.item, deed.kind));
+        deed.kind != EventKind::Purchase && same.next().is_some()
+    }
+
+    /// One person's `deeds`, the oldest first, without those of visits in which more was done in a minute than a
+    /// person does. What was bought was paid for, and stays.
+    pub fn by_people(&self, deeds: &[Dated]) -> Vec<Dated> {
+        let most = self.burst_per_minute;
+        let visits = deeds.chunk_by(|one, next| next.at - one.at < PAUSE);
+        let bought = |deed: &Dated| deed.kind == EventKind::Purchase;
+        let own = visits.flat_map(|visit| {
+            let looks: Vec<i64> = visit.iter().filter(|deed| !bought(deed)).map(|deed| deed.at).collect();
+            let machine = most > 0 && looks.windows(most + 1).any(|one| one[most] - one[0] < MINUTE);
+            visit.iter().filter(move |deed| bought(deed) || !machine).copied()
+        });
+        own.collect()
+    }
+
+    /// Reports weights and times that make no sense.
+    pub(crate) fn validate(&self, problems: &mut Problems) {
+        let weights = [
+            ("purchase", self.purchase),
+            ("cart", self.cart),
+            ("favourite", self.favourite),
+            ("share", self.share),
+            ("rating", self.rating),
+            ("click", self.click),
+            ("view", self.view),
+            ("dislike", self.dislike),
+        ];
+        for (kind, weight) in weights {
+            let within = (-100.0..=100.0).contains(&weight);
+            problems.require(within, &format!("events.{kind}"), "must be -100 to 100");
+        }
+        let fades = (0.0..=36_500.0).contains(&self.half_life_days);
+        problems.require(fades, "events.half_life_days", "must be 0 to 36500");
+        let near = (0..=3_600).contains(&self.repeat_seconds);
+        problems.require(near, "events.repeat_seconds", "must be 0 to 3600");
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn deed(item: u32, at: i64, bought: bool) -> Dated {
+        let kind = if bought { EventKind::Purchase } else { EventKind::View };
+        Dated { item, weight: Signals::default().weight(kind), at, kind }
+    }
+
+    #[test]
+    fn a_double_click_counts_once_and_two_purchases_twice() {
+        let signals = Signals::default();
+        let before = [deed(3, 10, false), deed(4, 11, false)];
+        assert!(signals.repeats(&before, &deed(3, 11, false)));
+        assert!(!signals.repeats(&before, &deed(3, 12, false)), "two seconds later");
+        assert!(!signals.repeats(&before, &deed(5, 11, false)), "another item");
+        assert!(!signals.repeats(&[deed(3, 10, true)], &deed(3, 10, true)));
+    }
+
+    #[test]
+    fn a_visit_faster_than_a_person_is_left_out_but_for_what_was_bought() {
+        let signals = Signals { burst_per_minute: 5, ..Signals::default() };
+        let slow: Vec<Dated> = (0..20).map(|n| deed(1, i64::from(n) * 12, false)).collect();
+        assert_eq!(signals.by_people(&slow), slow);
+        let mut fast: Vec<Dated> = (0..20).map(|n| deed(1, 100_000 + i64::from(n), false)).collect();
+        fast.push(deed(2, 100_030, true));
+        let all = [slow.clone(), fast].concat();
+        assert_eq!(signals.by_people(&all), [slow, vec![deed(2, 100_030, true)]].concat());
+        let basket: Vec<Dated> = (0..200).map(|item| deed(item, 5, true)).collect();
+        assert_eq!(signals.by_people(&basket), basket, "a large order");
+    }
+
+    #[test]
+    fn an_event_fades_by_half_in_its_half_life() {
+        let signals = Signals { half_life_days: 30.0, ..Signals::default() };
+        assert!((signals.faded(60 * 86_400) - 0.25).abs() < 1e-6);
+        assert!((signals.faded(-5) - 1.0).abs() < 1e-6, "a clock that runs ahead");
+        assert!((Signals::default().faded(i64::MAX) - 1.0).abs() < 1e-6);
+    }
+}
