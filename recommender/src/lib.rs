@@ -18,6 +18,7 @@ pub mod rank;
 pub mod search;
 pub mod segment;
 pub mod service;
+pub mod shelf;
 pub mod signals;
 pub mod store;
 pub mod taste;

@@ -1,66 +1,27 @@
-//! What serving replicas hold in memory: the catalogue, what is popular, and the promoted model.
-//!
-//! All three are swapped in whole. A watch looks for changes made by other replicas.
+//! What serving replicas hold in memory. A watch looks for changes made by other replicas.
 
-use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Context as _;
 use arc_swap::{ArcSwap, ArcSwapOption};
-use proto::common::v1::Item;
 use tokio::sync::Mutex;
 use tokio_util::sync::CancellationToken;
 
-use crate::artefact::{Artefact, Artefacts};
-use crate::fold_in::FoldIn;
+use crate::artefact::Artefacts;
 use crate::people::People;
-use crate::signals::Signals;
-use crate::store::{Deed, Store};
+use crate::shelf::{Catalogue, Popularity, Serving, Shelf};
+use crate::store::Store;
 
 /// Looks between two countings of what is popular.
 const LOOKS_A_COUNT: u32 = 15;
 
-/// All items, by id.
-#[derive(Debug, Default)]
-pub struct Catalogue {
-    version: (u64, i64),
-    items: HashMap<String, Arc<Item>>,
-}
-
-impl Catalogue {
-    /// The item of this id.
-    pub fn get(&self, item_id: &str) -> Option<&Arc<Item>> {
-        self.items.get(item_id)
-    }
-
-    /// All items, in no order.
-    pub fn iter(&self) -> impl Iterator<Item = &Arc<Item>> {
-        self.items.values()
-    }
-
-    /// The item's title; empty where it is not known.
-    pub fn title(&self, item_id: &str) -> &str {
-        self.items.get(item_id).map_or("", |item| item.title.as_str())
-    }
-}
-
-/// The model that serves.
-#[derive(Debug)]
-pub struct Serving {
-    /// Its id.
-    pub model_id: String,
-    /// The model.
-    pub artefact: Artefact,
-    /// Column of each item.
-    pub columns: HashMap<String, u32>,
-}
-
-impl Serving {
-    /// A person's `deeds`, the oldest first, folded into the model; `None` where they tell it nothing.
-    pub fn fold_in(&self, deeds: &[Deed], signals: &Signals, now: i64) -> Option<FoldIn<'_>> {
-        FoldIn::of(self.artefact.model.as_ref(), &self.columns, deeds, signals, now)
-    }
+/// What the shelf is made of; held while a part of it is brought up to date.
+#[derive(Default)]
+struct Parts {
+    catalogue: Arc<Catalogue>,
+    popularity: Arc<Popularity>,
+    serving: Option<Arc<Serving>>,
 }
 
 /// The state of one replica; cheap to clone.
@@ -68,25 +29,16 @@ impl Serving {
 pub struct Live {
     store: Store,
     artefacts: Artefacts,
-    catalogue: Arc<ArcSwap<Catalogue>>,
-    popular: Arc<ArcSwap<Vec<(String, f64)>>>,
-    serving: Arc<ArcSwapOption<Serving>>,
+    parts: Arc<Mutex<Parts>>,
+    shelf: Arc<ArcSwap<Shelf>>,
     people: Arc<ArcSwapOption<People>>,
-    loading: Arc<Mutex<()>>,
 }
 
 impl Live {
     /// Loads everything once.
     pub async fn load(store: Store, artefacts: Artefacts) -> anyhow::Result<Self> {
-        let live = Self {
-            store,
-            artefacts,
-            catalogue: Arc::default(),
-            popular: Arc::default(),
-            serving: Arc::default(),
-            people: Arc::default(),
-            loading: Arc::default(),
-        };
+        let live =
+            Self { store, artefacts, parts: Arc::default(), shelf: Arc::default(), people: Arc::default() };
         live.refresh_items().await?;
         live.refresh_popular().await?;
         live.refresh_model().await?;
@@ -94,19 +46,9 @@ impl Live {
         Ok(live)
     }
 
-    /// The catalogue now.
-    pub fn catalogue(&self) -> Arc<Catalogue> {
-        self.catalogue.load_full()
-    }
-
-    /// Items with the share of people who took them, the most popular first.
-    pub fn popular(&self) -> Arc<Vec<(String, f64)>> {
-        self.popular.load_full()
-    }
-
-    /// The promoted model now.
-    pub fn serving(&self) -> Option<Arc<Serving>> {
-        self.serving.load_full()
+    /// What requests are answered from now.
+    pub fn shelf(&self) -> Arc<Shelf> {
+        self.shelf.load_full()
     }
 
     /// What was learnt of people.
@@ -116,7 +58,7 @@ impl Live {
 
     /// Swaps in the newest of what was learnt of people.
     pub async fn refresh_people(&self) -> anyhow::Result<()> {
-        let _one = self.loading.lock().await;
+        let _one = self.parts.lock().await;
         let Some(version) = self.store.newest_people().await? else { return Ok(()) };
         if self.people.load().as_ref().is_some_and(|people| people.version == version) {
             return Ok(());
@@ -129,39 +71,46 @@ impl Live {
 
     /// Reads the catalogue again where it has changed.
     pub async fn refresh_items(&self) -> anyhow::Result<()> {
-        let _one = self.loading.lock().await;
+        let mut parts = self.parts.lock().await;
         let version = self.store.items_version().await?;
-        if version == self.catalogue.load().version {
+        if version == parts.catalogue.version {
             return Ok(());
         }
-        let items = self.store.items().await?.into_iter();
-        let items = items.map(|item| (item.item_id.clone(), Arc::new(item))).collect();
-        self.catalogue.store(Arc::new(Catalogue { version, items }));
-        Ok(())
+        parts.catalogue = Arc::new(Catalogue::new(version, self.store.items().await?));
+        self.put_up(&parts).await
     }
 
     /// Counts again what is popular.
     pub async fn refresh_popular(&self) -> anyhow::Result<()> {
+        let mut parts = self.parts.lock().await;
         let counts = self.store.popularity().await?;
         let most = counts.first().map_or(1.0, |(_, people)| (*people).max(1) as f64);
-        self.popular
-            .store(Arc::new(counts.into_iter().map(|(id, people)| (id, people as f64 / most)).collect()));
-        Ok(())
+        let shares = counts.into_iter().map(|(id, people)| (id, people as f64 / most));
+        parts.popularity = Arc::new(shares.collect());
+        self.put_up(&parts).await
     }
 
     /// Swaps in the promoted model where it is another.
     pub async fn refresh_model(&self) -> anyhow::Result<()> {
-        let _one = self.loading.lock().await;
+        let mut parts = self.parts.lock().await;
         let Some(card) = self.store.promoted().await? else { return Ok(()) };
-        if self.serving.load().as_ref().is_some_and(|serving| serving.model_id == card.model_id) {
+        if parts.serving.as_ref().is_some_and(|serving| serving.model_id == card.model_id) {
             return Ok(());
         }
         let artefact = self.artefacts.get(&card.model_id).await;
         let artefact =
             artefact.with_context(|| format!("the promoted model {} cannot be loaded", card.model_id))?;
-        let columns = artefact.item_ids.iter().cloned().zip(0..).collect();
         tracing::info!(model = card.model_id, items = artefact.item_ids.len(), "a model serves");
-        self.serving.store(Some(Arc::new(Serving { model_id: card.model_id, artefact, columns })));
+        parts.serving = Some(Arc::new(Serving::new(card.model_id, artefact)));
+        self.put_up(&parts).await
+    }
+
+    /// Makes the shelf of the parts and serves from it.
+    async fn put_up(&self, parts: &Parts) -> anyhow::Result<()> {
+        let (catalogue, popularity) = (parts.catalogue.clone(), parts.popularity.clone());
+        let serving = parts.serving.clone();
+        let shelf = tokio::task::spawn_blocking(move || Shelf::new(catalogue, &popularity, serving)).await?;
+        self.shelf.store(Arc::new(shelf));
         Ok(())
     }
 
@@ -173,7 +122,8 @@ impl Live {
             let mut outcomes =
                 vec![self.refresh_items().await, self.refresh_model().await, self.refresh_people().await];
             // A shop's first events show at the next look.
-            if look.is_multiple_of(LOOKS_A_COUNT) || self.popular.load().is_empty() {
+            let uncounted = self.shelf.load().popular.first().is_none_or(|(_, share)| *share <= 0.0);
+            if look.is_multiple_of(LOOKS_A_COUNT) || uncounted {
                 outcomes.push(self.refresh_popular().await);
             }
             for cause in outcomes.into_iter().filter_map(Result::err) {

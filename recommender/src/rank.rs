@@ -1,6 +1,7 @@
 //! From scores to a list: rules first, then difference and chance, then the best.
 
 mod candidates;
+mod queue;
 mod select;
 
 use std::collections::HashSet;
@@ -9,14 +10,14 @@ use std::sync::Arc;
 use proto::common::v1::Item;
 use proto::recommender::v1::Rules;
 
-pub use candidates::Shop;
+pub use candidates::Candidates;
 pub use select::{Choice, Place, select};
 
 /// An item that may be recommended.
-#[derive(Debug, Clone)]
-pub struct Candidate {
+#[derive(Debug, Clone, Copy)]
+pub struct Candidate<'a> {
     /// The item.
-    pub item: Arc<Item>,
+    pub item: &'a Arc<Item>,
     /// The model's score, or the popularity.
     pub score: f64,
     /// What decides between equal scores: many models give most items none.

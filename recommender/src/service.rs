@@ -7,6 +7,7 @@ mod models;
 mod people;
 mod recommend;
 mod rpc;
+mod told;
 
 use std::sync::Arc;
 
@@ -30,6 +31,8 @@ pub struct Recommender {
     names: Arc<Pseudonymiser>,
     /// How much events tell.
     signals: Arc<Signals>,
+    /// As many answers are ranked at a time as there are cores.
+    cores: Arc<Semaphore>,
     /// One training run at a time.
     training: Arc<Semaphore>,
 }
@@ -44,7 +47,9 @@ impl Recommender {
         signals: Signals,
     ) -> Self {
         let (names, signals) = (Arc::new(names), Arc::new(signals));
-        Self { store, artefacts, live, names, signals, training: Arc::new(Semaphore::new(1)) }
+        let cores = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
+        let (cores, training) = (Arc::new(Semaphore::new(cores)), Arc::new(Semaphore::new(1)));
+        Self { store, artefacts, live, names, signals, cores, training }
     }
 }
 

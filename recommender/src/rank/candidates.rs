@@ -1,60 +1,53 @@
 //! Everything that may be recommended, with its score: the rules are applied here, before the best are taken.
 
-use std::collections::HashSet;
-
-use proto::recommender::v1::Rules;
+use std::collections::HashMap;
 
 use super::{Candidate, Filter};
-use crate::live::{Catalogue, Serving};
+use crate::shelf::Shelf;
 
-/// What a request may be answered with.
-pub struct Shop<'a> {
-    /// The goods there are.
-    pub catalogue: &'a Catalogue,
-    /// The request's rules.
-    pub rules: &'a Rules,
-    /// What the person has bought, where that is to be left out.
-    pub purchased: &'a [String],
-    /// Seconds since 1970.
-    pub now: i64,
+/// What the rules let through, and how many they left out.
+#[derive(Debug, Default)]
+pub struct Candidates<'a> {
+    /// Those let through.
+    pub all: Vec<Candidate<'a>>,
+    /// How many were left out.
+    pub filtered_out: u64,
 }
 
-impl Shop<'_> {
-    /// Every item the model knows and the rules let through, by its score in `scores`; and how many they left out.
-    pub fn scored(&self, serving: &Serving, scores: &[f32]) -> (Vec<Candidate>, u64) {
-        let filter = Filter::new(self.rules, self.purchased, self.now);
-        let (mut candidates, mut filtered_out) = (Vec::with_capacity(scores.len()), 0);
-        let popularity = serving.artefact.model.popularity();
-        for (column, (id, score)) in (0_u32..).zip(serving.artefact.item_ids.iter().zip(scores)) {
-            let Some(item) = self.catalogue.get(id) else { continue };
-            if filter.allows(item) {
-                candidates.push(Candidate {
-                    item: item.clone(),
-                    score: f64::from(*score),
-                    popularity: f64::from(popularity[column as usize]),
-                    column: Some(column),
-                });
-            } else {
-                filtered_out += 1;
-            }
+impl<'a> Candidates<'a> {
+    /// Every item by its score in `scores`, which has a place for each of the model's columns; an item the model does
+    /// not know has the score of knowing nothing, 0.
+    pub fn scored(shelf: &'a Shelf, scores: &[f32], popularity: &[f32], filter: &Filter) -> Self {
+        let mut found = Self { all: Vec::with_capacity(shelf.popular.len()), filtered_out: 0 };
+        let goods = shelf.goods.iter().zip(scores).zip(popularity).zip(0_u32..);
+        for (((item, score), popularity), column) in goods {
+            let Some(item) = item else { continue };
+            let (score, popularity) = (f64::from(*score), f64::from(*popularity));
+            found.add(Candidate { item, score, popularity, column: Some(column) }, filter);
         }
-        (candidates, filtered_out)
+        for item in &shelf.fresh {
+            found.add(Candidate { item, score: 0.0, popularity: 0.0, column: None }, filter);
+        }
+        found
     }
 
-    /// Every item the rules let through, by popularity; items nobody has taken yet come last.
-    pub fn known(&self, popular: &[(String, f64)]) -> (Vec<Candidate>, u64) {
-        let filter = Filter::new(self.rules, self.purchased, self.now);
-        let (mut candidates, mut filtered_out) = (Vec::new(), 0);
-        let taken: HashSet<&str> = popular.iter().map(|(id, _)| id.as_str()).collect();
-        let first = popular.iter().filter_map(|(id, share)| Some((self.catalogue.get(id)?, *share)));
-        let rest = self.catalogue.iter().filter(|item| !taken.contains(item.item_id.as_str()));
-        for (item, score) in first.chain(rest.map(|item| (item, 0.0))) {
-            if filter.allows(item) {
-                candidates.push(Candidate { item: item.clone(), score, popularity: score, column: None });
-            } else {
-                filtered_out += 1;
-            }
+    /// Every item by the share of people who took it; of the people of a segment, where its shares are given, and
+    /// then among those its people did not take by that of all.
+    pub fn popular(shelf: &'a Shelf, segment: Option<&HashMap<&str, f64>>, filter: &Filter) -> Self {
+        let mut found = Self { all: Vec::with_capacity(shelf.popular.len()), filtered_out: 0 };
+        for (item, share) in &shelf.popular {
+            let own = |shares: &HashMap<&str, f64>| shares.get(item.item_id.as_str()).copied().unwrap_or(0.0);
+            let score = segment.map_or(*share, own);
+            found.add(Candidate { item, score, popularity: *share, column: None }, filter);
         }
-        (candidates, filtered_out)
+        found
+    }
+
+    fn add(&mut self, candidate: Candidate<'a>, filter: &Filter) {
+        if filter.allows(candidate.item) {
+            self.all.push(candidate);
+        } else {
+            self.filtered_out += 1;
+        }
     }
 }

@@ -8,6 +8,7 @@ use rand::rngs::StdRng;
 use rand::{Rng as _, SeedableRng as _};
 
 use super::Candidate;
+use super::queue::Queue;
 
 /// Candidates, for each place wanted, that difference and exploration choose among.
 const POOL_PER_PLACE: usize = 5;
@@ -15,10 +16,10 @@ const POOL_PER_PLACE: usize = 5;
 const LEAST_POOL: usize = 100;
 
 /// A candidate that took a place.
-#[derive(Debug, Clone)]
-pub struct Place {
+#[derive(Debug, Clone, Copy)]
+pub struct Place<'a> {
     /// The candidate.
-    pub candidate: Candidate,
+    pub candidate: Candidate<'a>,
     /// Probability with which it took this place, given the places before.
     pub propensity: f64,
 }
@@ -39,25 +40,18 @@ pub struct Choice {
 }
 
 /// Fills the places. `factors` are the model's rows, for likeness; without them categories tell it.
-pub fn select(
-    mut candidates: Vec<Candidate>,
+pub fn select<'a>(
+    candidates: Vec<Candidate<'a>>,
     choice: Choice,
     factors: Option<ArrayView2<'_, f32>>,
-) -> Vec<Place> {
-    candidates.sort_unstable_by(|a, b| {
-        let scores = b.score.total_cmp(&a.score).then(b.popularity.total_cmp(&a.popularity));
-        scores.then_with(|| a.item.item_id.cmp(&b.item.item_id))
-    });
+) -> Vec<Place<'a>> {
     let pooled = choice.diversity > 0.0 || choice.explore > 0.0;
-    let pool_size = if pooled { (choice.limit * POOL_PER_PLACE).max(LEAST_POOL) } else { usize::MAX };
-    let (best, worst) =
-        match (candidates.first(), candidates.get(pool_size.min(candidates.len()).wrapping_sub(1))) {
-            (Some(best), Some(worst)) => (best.score, worst.score),
-            _ => return Vec::new(),
-        };
-    let span = (best - worst).max(f64::EPSILON);
-    let mut waiting = candidates.into_iter();
+    let pool_size = if pooled { (choice.limit * POOL_PER_PLACE).max(LEAST_POOL) } else { choice.limit };
+    let mut waiting = Queue::new(candidates);
     let mut pool: Vec<(Candidate, f64)> = waiting.by_ref().take(pool_size).map(|one| (one, 0.0)).collect();
+    let (Some((best, _)), Some((worst, _))) = (pool.first(), pool.last()) else { return Vec::new() };
+    let (best, worst) = (best.score, worst.score);
+    let span = (best - worst).max(f64::EPSILON);
     let mut random = StdRng::seed_from_u64(choice.seed);
     let mut taken: HashMap<String, usize> = HashMap::new();
     let mut places: Vec<Place> = Vec::with_capacity(choice.limit.min(pool.len()));
@@ -122,20 +116,22 @@ mod tests {
     use proto::common::v1::Item;
     use std::sync::Arc;
 
-    fn candidates() -> Vec<Candidate> {
-        (0..6)
-            .map(|n| {
-                let categories = vec![if n < 3 { "Tea" } else { "Soap" }.to_owned()];
-                let item = Arc::new(Item { item_id: n.to_string(), categories, ..Item::default() });
-                Candidate { item, score: f64::from(6 - n), popularity: 0.0, column: None }
-            })
-            .collect()
+    fn items() -> Vec<Arc<Item>> {
+        let categories = |n: u32| vec![if n < 3 { "Tea" } else { "Soap" }.to_owned()];
+        let item = |n: u32| Item { item_id: n.to_string(), categories: categories(n), ..Item::default() };
+        (0..6).map(|n| Arc::new(item(n))).collect()
+    }
+
+    fn candidates(items: &[Arc<Item>]) -> Vec<Candidate<'_>> {
+        let scored = items.iter().zip((1..=6).rev());
+        let one = |(item, score)| Candidate { item, score: f64::from(score), popularity: 0.0, column: None };
+        scored.map(one).collect()
     }
 
     const PLAIN: Choice = Choice { limit: 3, diversity: 0.0, explore: 0.0, max_per_category: 0, seed: 1 };
 
     fn ids(choice: Choice) -> Vec<String> {
-        select(candidates(), choice, None)
+        select(candidates(&items()), choice, None)
             .into_iter()
             .map(|place| place.candidate.item.item_id.clone())
             .collect()
@@ -154,7 +150,8 @@ mod tests {
         let mut firsts = HashMap::new();
         let mut told = HashMap::new();
         for seed in 0..runs {
-            let places = select(candidates(), Choice { explore: 0.3, seed, ..PLAIN }, None);
+            let items = items();
+            let places = select(candidates(&items), Choice { explore: 0.3, seed, ..PLAIN }, None);
             let id = places[0].candidate.item.item_id.clone();
             *firsts.entry(id.clone()).or_insert(0) += 1;
             told.insert(id, places[0].propensity);

@@ -116,7 +116,7 @@ impl Recommender {
                 "there are no events to learn from; import some first",
             ));
         }
-        let serving = self.live.serving().map(|serving| serving.artefact.model.settings());
+        let serving = self.live.shelf().serving.as_ref().map(|serving| serving.artefact.model.settings());
         let stop = Arc::new(AtomicBool::new(false));
         let cancel = Cancel(stop.clone());
         let tell = steps.clone();

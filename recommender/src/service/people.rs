@@ -15,7 +15,7 @@ impl Recommender {
         check::person(user_id)?;
         let events = self.store.events_of(&self.names.pseudonym(user_id)).await.map_err(failed)?;
         let now = Utc::now().timestamp();
-        let mut profile = profile::of(&events, &self.live.catalogue(), &self.signals, now);
+        let mut profile = profile::of(&events, &self.live.shelf().catalogue, &self.signals, now);
         let people = self.live.people();
         if let Some(people) = &people {
             let acts: Vec<Act> = events.iter().map(act).collect();

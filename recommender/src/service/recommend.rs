@@ -1,28 +1,23 @@
 //! Goods for one person.
 
+use std::collections::HashMap;
 use std::sync::Arc;
 
 use chrono::Utc;
-use proto::common::v1::{Degradation, DegradationCause};
 use proto::recommender::v1::{
-    PredictPreferenceRequest, PredictPreferenceResponse, Reason, RecommendRequest, RecommendResponse,
-    Recommendation, SimilarItemsRequest, SimilarItemsResponse,
+    PredictPreferenceRequest, PredictPreferenceResponse, RecommendRequest, RecommendResponse, Recommendation,
+    SimilarItemsRequest, SimilarItemsResponse,
 };
 use proto::validate::Violations;
 use tonic::{Code, Status};
 
+use super::told::{POPULARITY, SEGMENT, Teller, sources};
 use super::{Recommender, check, failed, refuse};
-use crate::algorithm::{BlendSettings, Cause, Settings, Share};
-use crate::fold_in::FoldIn;
 use crate::history::FOLDED;
-use crate::live::{Catalogue, Serving};
-use crate::rank::{Choice, Place, Shop, select};
+use crate::people::People;
+use crate::rank::{Candidates, Choice, Filter, select};
+use crate::shelf::{Serving, Shelf};
 use crate::store::Deed;
-
-/// Reasons of a pick.
-const REASONS: usize = 3;
-/// What proposes where nothing is known of a person.
-const POPULARITY: &str = "popularity";
 
 impl Recommender {
     /// What the person did, with what the request adds, the oldest first.
@@ -62,16 +57,21 @@ impl Recommender {
             let people: Vec<String> = people.into_iter().filter(|id| !id.is_empty()).collect();
             purchased = self.store.purchased(&people).await.map_err(failed)?;
         }
-        let (catalogue, popular, serving) = (self.live.catalogue(), self.live.popular(), self.live.serving());
+        let shelf = self.live.shelf();
+        let segment = self.segment(&shelf, &request, &deeds).await?;
         let signals = self.signals.clone();
-        let ranked = tokio::task::spawn_blocking(move || {
+        let rank = move || {
             let now = Utc::now().timestamp();
-            let shop = Shop { catalogue: &catalogue, rules: &rules, purchased: &purchased, now };
-            let fold_in = serving.as_ref().and_then(|serving| serving.fold_in(&deeds, &signals, now));
-            let warm = fold_in.as_ref().zip(serving.as_deref());
-            let (candidates, filtered_out) = match warm {
-                Some((fold_in, serving)) => shop.scored(serving, fold_in.scores()),
-                None => shop.known(&popular),
+            let filter = Filter::new(&rules, &purchased, now);
+            let serving = shelf.serving.as_deref();
+            let fold_in = serving.and_then(|serving| serving.fold_in(&deeds, &signals, now));
+            let known = serving.zip(fold_in.as_ref());
+            let candidates = match known {
+                Some((serving, fold_in)) => {
+                    let popularity = serving.artefact.model.popularity();
+                    Candidates::scored(&shelf, fold_in.scores(), popularity, &filter)
+                }
+                None => Candidates::popular(&shelf, segment.as_ref().map(Taken::shares).as_ref(), &filter),
             };
             let choice = Choice {
                 limit: request.limit as usize,
@@ -80,27 +80,59 @@ impl Recommender {
                 max_per_category: rules.max_per_category as usize,
                 seed: request.seed,
             };
-            let factors = serving.as_ref().and_then(|serving| serving.artefact.model.factors());
-            let places = select(candidates, choice, factors);
-            let reasons = if request.explain { reasons(&places, warm, &catalogue) } else { Vec::new() };
-            let sources = warm.map_or_else(|| vec![POPULARITY.to_owned()], |(_, serving)| sources(serving));
-            let mut answer = RecommendResponse {
-                recommendations: told(places, reasons, &sources),
-                model_version: serving.as_ref().map(|serving| serving.model_id.clone()).unwrap_or_default(),
-                filtered_out,
-                seed: request.seed,
-                ..RecommendResponse::default()
+            let factors = serving.and_then(|serving| serving.artefact.model.factors());
+            let places = select(candidates.all, choice, factors);
+            let teller = match known {
+                Some((serving, fold_in)) => Teller::Model { serving, fold_in, catalogue: &shelf.catalogue },
+                None if segment.is_some() => Teller::Popularity(SEGMENT),
+                None => Teller::Popularity(POPULARITY),
             };
-            if warm.is_none() {
-                answer.degradations.push(Degradation {
-                    stage: "recommend".into(),
-                    cause: DegradationCause::Cold.into(),
-                    served_by: POPULARITY.into(),
-                });
+            RecommendResponse {
+                recommendations: teller.tell(&places, request.explain),
+                model_version: serving.map(|serving| serving.model_id.clone()).unwrap_or_default(),
+                filtered_out: candidates.filtered_out,
+                degradations: teller.degradation().into_iter().collect(),
+                seed: request.seed,
             }
-            answer
-        });
-        ranked.await.map_err(|cause| chassis::error::internal(&cause))
+        };
+        self.on_a_core(rank).await
+    }
+
+    /// What the people of the person's segment take, where the model knows nothing the person ever took.
+    async fn segment(
+        &self,
+        shelf: &Shelf,
+        request: &RecommendRequest,
+        deeds: &[Deed],
+    ) -> Result<Option<Taken>, Status> {
+        let known = |deed: &Deed| {
+            shelf.serving.as_ref().is_some_and(|serving| serving.columns.contains_key(&deed.item_id))
+        };
+        let id = if request.user_id.is_empty() { &request.visitor_id } else { &request.user_id };
+        let Some(people) = self.live.people().filter(|_| !id.is_empty() && !deeds.is_empty()) else {
+            return Ok(None);
+        };
+        if deeds.iter().any(known) {
+            return Ok(None);
+        }
+        let acts = self.store.acts(&[self.names.pseudonym(id)]).await.map_err(failed)?;
+        let segment = people.segment_of(acts.first().map_or(&[], Vec::as_slice), Utc::now().timestamp());
+        Ok(segment.map(|segment| Taken { people, segment }))
+    }
+
+    /// Runs `work` where it holds no worker up, as many at a time as there are cores: more would only take turns.
+    async fn on_a_core<T: Send + 'static>(
+        &self,
+        work: impl FnOnce() -> T + Send + 'static,
+    ) -> Result<T, Status> {
+        let turn = self.cores.clone().acquire_owned().await;
+        let turn = turn.map_err(|cause| chassis::error::internal(&cause))?;
+        let work = move || {
+            let done = work();
+            drop(turn);
+            done
+        };
+        tokio::task::spawn_blocking(work).await.map_err(|cause| chassis::error::internal(&cause))
     }
 
     pub(super) fn alike(&self, request: &SimilarItemsRequest) -> Result<SimilarItemsResponse, Status> {
@@ -113,7 +145,7 @@ impl Recommender {
                 "the model that serves does not know this item_id",
             ));
         };
-        let catalogue = self.live.catalogue();
+        let catalogue = &self.live.shelf().catalogue;
         let sources = sources(&serving);
         let alike = serving.artefact.model.similar(*column, request.limit as usize);
         let picks = alike.into_iter().map(|(item, score)| {
@@ -150,7 +182,7 @@ impl Recommender {
         refuse(found)?;
         let deeds = self.deeds(&request.user_id, "", &RecommendRequest::default()).await?;
         let signals = self.signals.clone();
-        let scored = tokio::task::spawn_blocking(move || {
+        let score = move || {
             let fold_in = serving.fold_in(&deeds, &signals, Utc::now().timestamp());
             let score = |column: u32| fold_in.as_ref().map_or(0.0, |known| known.scores()[column as usize]);
             let wanted = request.item_ids.iter().filter_map(|id| serving.columns.get(id));
@@ -158,12 +190,12 @@ impl Recommender {
                 scores: wanted.map(|column| f64::from(score(*column))).collect(),
                 model_version: serving.model_id.clone(),
             }
-        });
-        scored.await.map_err(|cause| chassis::error::internal(&cause))
+        };
+        self.on_a_core(score).await
     }
 
     fn trained(&self) -> Result<Arc<Serving>, Status> {
-        self.live.serving().ok_or_else(|| {
+        self.live.shelf().serving.clone().ok_or_else(|| {
             chassis::error::status(
                 Code::FailedPrecondition,
                 "NO_MODEL",
@@ -173,49 +205,16 @@ impl Recommender {
     }
 }
 
-/// What proposed a pick of this model.
-fn sources(serving: &Serving) -> Vec<String> {
-    match serving.artefact.model.settings() {
-        Settings::Blend(BlendSettings { parts }) => {
-            parts.iter().map(|part| part.settings.algorithm().to_string()).collect()
-        }
-        one => vec![one.algorithm().to_string()],
+/// What the people of one segment take.
+struct Taken {
+    people: Arc<People>,
+    segment: usize,
+}
+
+impl Taken {
+    /// The share of them who took each item.
+    fn shares(&self) -> HashMap<&str, f64> {
+        let taken = self.people.taken.get(self.segment).into_iter().flatten();
+        taken.map(|(id, share)| (id.as_str(), *share)).collect()
     }
-}
-
-/// What carried each pick: the past items with the largest shares of its score, or what is popular.
-fn reasons(places: &[Place], warm: Option<(&FoldIn, &Serving)>, catalogue: &Catalogue) -> Vec<Vec<Reason>> {
-    let popular = |weight: f64| Reason { feature: POPULARITY.into(), weight, ..Reason::default() };
-    let Some((fold_in, serving)) = warm else { return vec![vec![popular(1.0)]; places.len()] };
-    let columns: Vec<u32> = places.iter().filter_map(|place| place.candidate.column).collect();
-    let because = |(place, shares): (&Place, Vec<Share>)| {
-        let positive = shares.into_iter().filter(|share| share.value > 0.0).take(REASONS);
-        let score = place.candidate.score;
-        let told = positive.map(|share| {
-            let weight = if score > 0.0 { f64::from(share.value) / score } else { 0.0 };
-            let Cause::Item(past) = share.cause else { return popular(weight) };
-            let id = &serving.artefact.item_ids[past as usize];
-            Reason {
-                because_item_id: id.clone(),
-                because_title: catalogue.title(id).to_owned(),
-                feature: String::new(),
-                weight,
-            }
-        });
-        told.collect()
-    };
-    places.iter().zip(fold_in.shares(&columns)).map(because).collect()
-}
-
-fn told(places: Vec<Place>, reasons: Vec<Vec<Reason>>, sources: &[String]) -> Vec<Recommendation> {
-    let reasons = reasons.into_iter().chain(std::iter::repeat_with(Vec::new));
-    let told = |(Place { candidate, propensity }, reasons): (Place, Vec<Reason>)| Recommendation {
-        item_id: candidate.item.item_id.clone(),
-        score: candidate.score,
-        propensity,
-        sources: sources.to_vec(),
-        reasons,
-        item: Some(candidate.item.as_ref().clone()),
-    };
-    places.into_iter().zip(reasons).map(told).collect()
 }
