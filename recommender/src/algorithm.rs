@@ -18,7 +18,7 @@ use std::collections::HashMap;
 use std::collections::hash_map::Entry;
 use std::fmt;
 
-use ndarray::ArrayView2;
+use ndarray::{ArrayView1, ArrayView2};
 use serde::{Deserialize, Serialize};
 
 pub use als::{Als, AlsSettings};
@@ -185,6 +185,19 @@ pub trait Model: fmt::Debug + Send + Sync {
     /// One row an item, where likeness of items is that of factors.
     fn factors(&self) -> Option<ArrayView2<'_, f32>> {
         None
+    }
+
+    /// Scores items it has no column of for a past, each by a row in the space of [`Model::factors`]; nothing where
+    /// it has none.
+    fn score_rows(&self, past: &[Past], rows: ArrayView2<f32>) -> Vec<f32> {
+        let _ = past;
+        vec![0.0; rows.nrows()]
+    }
+
+    /// What carried the score of such an item, the largest share first; the shares sum to the score.
+    fn shares_of_row(&self, past: &[Past], row: ArrayView1<f32>) -> Vec<Share> {
+        let _ = (past, row);
+        Vec::new()
     }
 
     /// The same model with another damping of what is past.

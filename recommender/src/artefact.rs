@@ -9,6 +9,7 @@ use object_store::path::Path;
 use object_store::{ObjectStore, ObjectStoreExt as _};
 
 use crate::algorithm::{Model, from_safetensors, to_safetensors};
+use crate::cold::TextMap;
 use crate::store::Card;
 
 /// A model and the items its columns stand for.
@@ -18,9 +19,14 @@ pub struct Artefact {
     pub model: Box<dyn Model>,
     /// Id of the item of each column.
     pub item_ids: Vec<String>,
+    /// What maps an item's text to the model's factors, where one was learnt.
+    pub texts: Option<TextMap>,
 }
 
 mod people;
+
+/// Where a model's map of texts is kept.
+const TEXTS: &str = "texts.safetensors";
 
 /// Where models are kept; cheap to clone.
 #[derive(Clone)]
@@ -39,7 +45,7 @@ impl Artefacts {
     /// Stores a model whole.
     pub async fn put(&self, card: &Card, artefact: Artefact) -> anyhow::Result<()> {
         let id = &card.model_id;
-        let Artefact { model, item_ids } = artefact;
+        let Artefact { model, item_ids, texts } = artefact;
         let tensors = tokio::task::spawn_blocking(move || to_safetensors(model.as_ref())).await??;
         let facts = serde_json::json!({
             "model_id": id, "algorithm": card.algorithm.as_str_name(), "parameters": card.parameters,
@@ -48,6 +54,10 @@ impl Artefacts {
         let items = serde_json::to_vec(&item_ids)?;
         self.store.put(&Path::from(format!("{id}/model.safetensors")), tensors.into()).await?;
         self.store.put(&Path::from(format!("{id}/items.json")), items.into()).await?;
+        if let Some(texts) = texts {
+            let texts = texts.to_safetensors()?;
+            self.store.put(&Path::from(format!("{id}/{TEXTS}")), texts.into()).await?;
+        }
         self.store
             .put(&Path::from(format!("{id}/card.json")), serde_json::to_vec_pretty(&facts)?.into())
             .await?;
@@ -69,6 +79,11 @@ impl Artefacts {
             item_ids.len(),
             model.items()
         );
-        Ok(Artefact { model, item_ids })
+        let texts = match self.store.get(&Path::from(format!("{model_id}/{TEXTS}"))).await {
+            Ok(found) => Some(TextMap::from_safetensors(&found.bytes().await?)?),
+            Err(object_store::Error::NotFound { .. }) => None,
+            Err(cause) => return Err(cause.into()),
+        };
+        Ok(Artefact { model, item_ids, texts })
     }
 }

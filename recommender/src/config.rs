@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use chassis::auth::PrivacyConfig;
+use chassis::client::ClientConfig;
 use chassis::config::{Problems, Secret, Validate};
 use chassis::server::ServerConfig;
 use chassis::telemetry::TelemetryConfig;
@@ -24,6 +25,8 @@ pub struct Config {
     pub store: StoreConfig,
     /// The object store of models.
     pub models: ModelsConfig,
+    /// The generator, which embeds the texts of items nobody has taken yet; without an address none are.
+    pub generator: ClientConfig,
     /// How much events tell of a taste.
     pub events: Signals,
 }
@@ -36,6 +39,7 @@ impl Default for Config {
             privacy: PrivacyConfig::default(),
             store: StoreConfig::default(),
             models: ModelsConfig::default(),
+            generator: ClientConfig::default(),
             events: Signals::default(),
         }
     }
@@ -82,6 +86,9 @@ impl Validate for Config {
             "store.url",
             "must begin with sqlite: or postgres:",
         );
+        if !self.generator.address.is_empty() {
+            self.generator.validate("generator", problems);
+        }
         self.events.validate(problems);
         problems.require(self.models.watch_ms >= 50, "models.watch_ms", "must be at least 50");
     }

@@ -5,6 +5,7 @@
 
 use std::collections::HashMap;
 
+use ndarray::{ArrayView1, ArrayView2};
 use proto::common::v1::EventKind;
 
 use crate::algorithm::{Model, Past, Share, merged};
@@ -73,6 +74,30 @@ impl<'a> FoldIn<'a> {
         &self.scores
     }
 
+    /// Scores of items the model has no column of, each by a row in the space of its factors.
+    pub fn score_rows(&self, rows: ArrayView2<f32>) -> Vec<f32> {
+        let mut scores = self.model.score_rows(&self.past, rows);
+        if !self.session.is_empty() {
+            let felt = self.model.score_rows(&self.session, rows);
+            scores.iter_mut().zip(felt).for_each(|(score, felt)| *score += self.lift * felt);
+        }
+        scores
+    }
+
+    /// What carried the score of such an item.
+    pub fn shares_of_row(&self, row: ArrayView1<f32>) -> Vec<Share> {
+        let past = self.model.shares_of_row(&self.past, row);
+        if self.session.is_empty() {
+            return past;
+        }
+        let session = self.model.shares_of_row(&self.session, row);
+        merged(past.into_iter().chain(session.into_iter().map(|share| self.lifted(share))))
+    }
+
+    fn lifted(&self, share: Share) -> Share {
+        Share { value: self.lift * share.value, ..share }
+    }
+
     /// What carried the scores of `items`, the largest share first; the shares of an item sum to its score.
     pub fn shares(&self, items: &[u32]) -> Vec<Vec<Share>> {
         let past = self.model.shares(&self.past, items);
@@ -80,10 +105,11 @@ impl<'a> FoldIn<'a> {
             return past;
         }
         let session = self.model.shares(&self.session, items);
-        let lifted = |share: Share| Share { value: self.lift * share.value, ..share };
         past.into_iter()
             .zip(session)
-            .map(|(past, session)| merged(past.into_iter().chain(session.into_iter().map(lifted))))
+            .map(|(past, session)| {
+                merged(past.into_iter().chain(session.into_iter().map(|share| self.lifted(share))))
+            })
             .collect()
     }
 }

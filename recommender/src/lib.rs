@@ -2,6 +2,7 @@
 
 pub mod algorithm;
 pub mod artefact;
+pub mod cold;
 pub mod config;
 pub mod evaluate;
 pub mod factorise;
@@ -22,6 +23,7 @@ pub mod shelf;
 pub mod signals;
 pub mod store;
 pub mod taste;
+pub mod texts;
 pub mod tools;
 pub mod train;
 
@@ -41,10 +43,11 @@ async fn open(config: &Config) -> anyhow::Result<(service::Recommender, live::Li
     let store =
         store::Store::open(&config.store.url).await.context("the recommender's database cannot be opened")?;
     let artefacts = artefact::Artefacts::open(&config.models.folder).context("models.folder")?;
-    let live = live::Live::load(store.clone(), artefacts.clone()).await?;
+    let texts = texts::Texts::of(&config.generator).context("generator.address")?;
+    let live = live::Live::load(store.clone(), artefacts.clone(), texts.clone()).await?;
     let names = Pseudonymiser::new(&config.privacy);
     let signals = config.events.clone();
-    Ok((service::Recommender::new(store, artefacts, live.clone(), names, signals), live))
+    Ok((service::Recommender::new(store, artefacts, live.clone(), texts, names, signals), live))
 }
 
 /// Serves on `listener` until `shutdown`.

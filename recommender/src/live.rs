@@ -1,5 +1,6 @@
 //! What serving replicas hold in memory. A watch looks for changes made by other replicas.
 
+use std::collections::HashSet;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -9,12 +10,17 @@ use tokio::sync::Mutex;
 use tokio_util::sync::CancellationToken;
 
 use crate::artefact::Artefacts;
+use crate::cold::text;
 use crate::people::People;
-use crate::shelf::{Catalogue, Popularity, Serving, Shelf};
+use crate::shelf::{Catalogue, Popularity, Serving, Shelf, Vectors};
 use crate::store::Store;
+use crate::texts::Texts;
 
 /// Looks between two countings of what is popular.
 const LOOKS_A_COUNT: u32 = 15;
+
+/// New items whose texts are embedded between two looks.
+const TEXTS_A_LOOK: usize = 256;
 
 /// What the shelf is made of; held while a part of it is brought up to date.
 #[derive(Default)]
@@ -22,6 +28,8 @@ struct Parts {
     catalogue: Arc<Catalogue>,
     popularity: Arc<Popularity>,
     serving: Option<Arc<Serving>>,
+    /// Of new items' texts.
+    vectors: Arc<Vectors>,
 }
 
 /// The state of one replica; cheap to clone.
@@ -29,6 +37,7 @@ struct Parts {
 pub struct Live {
     store: Store,
     artefacts: Artefacts,
+    texts: Texts,
     parts: Arc<Mutex<Parts>>,
     shelf: Arc<ArcSwap<Shelf>>,
     people: Arc<ArcSwapOption<People>>,
@@ -36,7 +45,7 @@ pub struct Live {
 
 impl Live {
     /// Loads everything once.
-    pub async fn load(store: Store, artefacts: Artefacts) -> anyhow::Result<Self> {
+    pub async fn load(store: Store, artefacts: Artefacts, texts: Texts) -> anyhow::Result<Self> {
         let live =
             Self { store, artefacts, parts: Arc::default(), shelf: Arc::default(), people: Arc::default() };
         live.refresh_items().await?;
@@ -105,11 +114,31 @@ impl Live {
         self.put_up(&parts).await
     }
 
+    /// Has the texts of new items embedded, some at each look, where the model can tell factors from them.
+    pub async fn refresh_texts(&self) -> anyhow::Result<()> {
+        let shelf = self.shelf();
+        let maps = shelf.serving.as_ref().is_some_and(|serving| serving.artefact.texts.is_some());
+        if !maps || shelf.guessed.nrows() == shelf.fresh.len() {
+            return Ok(());
+        }
+        let new: Vec<_> =
+            shelf.fresh.iter().skip(shelf.guessed.nrows()).take(TEXTS_A_LOOK).cloned().collect();
+        let Some(vectors) = self.texts.vectors(&new).await? else { return Ok(()) };
+        let mut parts = self.parts.lock().await;
+        let fresh: HashSet<String> = shelf.fresh.iter().map(|item| text(item)).collect();
+        let kept = parts.vectors.iter().filter(|(text, _)| fresh.contains(*text));
+        let mut all: Vectors = kept.map(|(text, vector)| (text.clone(), vector.clone())).collect();
+        all.extend(new.iter().zip(vectors.rows()).map(|(item, vector)| (text(item), vector.to_vec())));
+        parts.vectors = Arc::new(all);
+        self.put_up(&parts).await
+    }
+
     /// Makes the shelf of the parts and serves from it.
     async fn put_up(&self, parts: &Parts) -> anyhow::Result<()> {
         let (catalogue, popularity) = (parts.catalogue.clone(), parts.popularity.clone());
-        let serving = parts.serving.clone();
-        let shelf = tokio::task::spawn_blocking(move || Shelf::new(catalogue, &popularity, serving)).await?;
+        let (serving, vectors) = (parts.serving.clone(), parts.vectors.clone());
+        let shelf = move || Shelf::new(catalogue, &popularity, serving, &vectors);
+        let shelf = tokio::task::spawn_blocking(shelf).await?;
         self.shelf.store(Arc::new(shelf));
         Ok(())
     }
@@ -119,8 +148,12 @@ impl Live {
         let mut look = 0_u32;
         while stop.run_until_cancelled(tokio::time::sleep(every)).await.is_some() {
             look = look.wrapping_add(1);
-            let mut outcomes =
-                vec![self.refresh_items().await, self.refresh_model().await, self.refresh_people().await];
+            let mut outcomes = vec![
+                self.refresh_items().await,
+                self.refresh_model().await,
+                self.refresh_people().await,
+                self.refresh_texts().await,
+            ];
             // A shop's first events show at the next look.
             let uncounted = self.shelf.load().popular.first().is_none_or(|(_, share)| *share <= 0.0);
             if look.is_multiple_of(LOOKS_A_COUNT) || uncounted {

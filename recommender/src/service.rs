@@ -7,6 +7,7 @@ mod models;
 mod people;
 mod recommend;
 mod rpc;
+mod texts;
 mod told;
 
 use std::sync::Arc;
@@ -21,6 +22,7 @@ use crate::artefact::Artefacts;
 use crate::live::Live;
 use crate::signals::Signals;
 use crate::store::{self, Store};
+use crate::texts::Texts;
 
 /// The recommender over gRPC; cheap to clone.
 #[derive(Clone)]
@@ -28,6 +30,8 @@ pub struct Recommender {
     store: Store,
     artefacts: Artefacts,
     live: Live,
+    /// Who embeds what is said of items.
+    texts: Texts,
     names: Arc<Pseudonymiser>,
     /// How much events tell.
     signals: Arc<Signals>,
@@ -43,13 +47,14 @@ impl Recommender {
         store: Store,
         artefacts: Artefacts,
         live: Live,
+        texts: Texts,
         names: Pseudonymiser,
         signals: Signals,
     ) -> Self {
         let (names, signals) = (Arc::new(names), Arc::new(signals));
         let cores = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
         let (cores, training) = (Arc::new(Semaphore::new(cores)), Arc::new(Semaphore::new(1)));
-        Self { store, artefacts, live, names, signals, cores, training }
+        Self { store, artefacts, live, texts, names, signals, cores, training }
     }
 }
 

@@ -5,9 +5,11 @@
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
+use ndarray::{Array2, ArrayView1};
 use proto::common::v1::Item;
 
 use crate::artefact::Artefact;
+use crate::cold::text;
 use crate::fold_in::FoldIn;
 use crate::signals::Signals;
 use crate::store::Deed;
@@ -70,6 +72,9 @@ impl Serving {
 /// Ids of items with the share of people who took them, the most popular first.
 pub type Popularity = Vec<(String, f64)>;
 
+/// Vectors of what is said of items, by the text.
+pub type Vectors = HashMap<String, Vec<f32>>;
+
 /// One view of everything.
 #[derive(Debug, Default)]
 pub struct Shelf {
@@ -83,11 +88,18 @@ pub struct Shelf {
     pub goods: Vec<Option<Arc<Item>>>,
     /// Items the model does not know: nobody had taken them when it was trained.
     pub fresh: Vec<Arc<Item>>,
+    /// The factors of the first of these as their texts tell them, a row each; none of those behind.
+    pub guessed: Array2<f32>,
 }
 
 impl Shelf {
-    /// The view of these three.
-    pub fn new(catalogue: Arc<Catalogue>, counts: &Popularity, serving: Option<Arc<Serving>>) -> Self {
+    /// The view of these; `vectors` are those of new items' texts, as far as they are known yet.
+    pub fn new(
+        catalogue: Arc<Catalogue>,
+        counts: &Popularity,
+        serving: Option<Arc<Serving>>,
+        vectors: &Vectors,
+    ) -> Self {
         let taken: HashSet<&str> = counts.iter().map(|(id, _)| id.as_str()).collect();
         let first = counts.iter().filter_map(|(id, share)| Some((catalogue.get(id)?.clone(), *share)));
         let mut popular: Vec<(Arc<Item>, f64)> = first.collect();
@@ -103,6 +115,31 @@ impl Shelf {
         };
         let mut fresh: Vec<Arc<Item>> = catalogue.iter().filter(|item| !known(item)).cloned().collect();
         by_id(&mut fresh);
-        Self { popular, goods, fresh, catalogue, serving }
+        let (fresh, guessed) = guess(fresh, serving.as_deref(), vectors);
+        Self { popular, goods, fresh, guessed, catalogue, serving }
     }
+}
+
+impl Shelf {
+    /// The factors that a new item's text tells.
+    pub fn guess_of(&self, item: &Arc<Item>) -> Option<ArrayView1<'_, f32>> {
+        let place = self.fresh.iter().position(|other| other.item_id == item.item_id)?;
+        (place < self.guessed.nrows()).then(|| self.guessed.row(place))
+    }
+}
+
+/// `fresh` items with those first whose factors are guessed from their texts, and these factors.
+fn guess(
+    fresh: Vec<Arc<Item>>,
+    serving: Option<&Serving>,
+    vectors: &Vectors,
+) -> (Vec<Arc<Item>>, Array2<f32>) {
+    let none = Array2::zeros((0, 0));
+    let Some(map) = serving.and_then(|serving| serving.artefact.texts.as_ref()) else { return (fresh, none) };
+    let vector = |item: &Arc<Item>| vectors.get(&text(item)).filter(|one| one.len() == map.dimensions());
+    let (told, rest): (Vec<_>, Vec<_>) = fresh.into_iter().partition(|item| vector(item).is_some());
+    let values: Vec<f32> = told.iter().filter_map(vector).flatten().copied().collect();
+    let guessed = Array2::from_shape_vec((told.len(), map.dimensions()), values)
+        .map_or(none, |texts| map.map(texts.view()));
+    (told.into_iter().chain(rest).collect(), guessed)
 }

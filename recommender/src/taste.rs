@@ -10,7 +10,7 @@
 mod settings;
 mod spectrum;
 
-use ndarray::{Array2, ArrayView2};
+use ndarray::{Array1, Array2, ArrayView1, ArrayView2};
 
 use crate::algorithm::{
     Cause, FitError, Histories, Model, NotAModel, Past, Settings, Share, StoredTensors, Tensors, leading,
@@ -76,6 +76,15 @@ impl Taste {
         Self { settings, item_factors, popularity, singular_values, input, output, panels }
     }
 
+    /// A person's vector: the sum of the past's factors.
+    fn person(&self, past: &[Past]) -> Array1<f32> {
+        let mut person = Array1::zeros(self.item_factors.ncols());
+        for (item, weight) in self.entries(past) {
+            person.scaled_add(weight, &self.item_factors.row(item as usize));
+        }
+        person
+    }
+
     /// The damped, scaled entries of a past that the model knows, each item once.
     fn entries(&self, past: &[Past]) -> impl Iterator<Item = (u32, f32)> {
         recent(past, self.item_factors.nrows()).into_iter().map(|one| {
@@ -94,13 +103,7 @@ impl Model for Taste {
     }
 
     fn score_into(&self, past: &[Past], out: &mut [f32]) {
-        let mut person = vec![0.0; self.item_factors.ncols()];
-        for (item, weight) in self.entries(past) {
-            for (sum, factor) in person.iter_mut().zip(self.item_factors.row(item as usize)) {
-                *sum += weight * factor;
-            }
-        }
-        self.panels.score_into(&person, out);
+        self.panels.score_into(&self.person(past).to_vec(), out);
     }
 
     fn shares(&self, past: &[Past], items: &[u32]) -> Vec<Vec<Share>> {
@@ -125,6 +128,18 @@ impl Model for Taste {
 
     fn factors(&self) -> Option<ArrayView2<'_, f32>> {
         Some(self.item_factors.view())
+    }
+
+    fn score_rows(&self, past: &[Past], rows: ArrayView2<f32>) -> Vec<f32> {
+        rows.dot(&self.person(past)).to_vec()
+    }
+
+    fn shares_of_row(&self, past: &[Past], row: ArrayView1<f32>) -> Vec<Share> {
+        let parts = self.entries(past).map(|(past, weight)| Share {
+            cause: Cause::Item(past),
+            value: weight * self.item_factors.row(past as usize).dot(&row),
+        });
+        sorted(parts.collect())
     }
 
     fn with_recency(&self, recency: f64) -> Box<dyn Model> {

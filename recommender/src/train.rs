@@ -109,7 +109,7 @@ pub fn run(
     let people = test.len();
     let (histories, item_ids) = deeds.into_histories();
     let model = run.fit(&histories, &settings, COMPARED..FITTED)?;
-    Ok(Trained { artefact: Artefact { model, item_ids }, measured, popularity, before, people })
+    Ok(Trained { artefact: Artefact { model, item_ids, texts: None }, measured, popularity, before, people })
 }
 
 /// How a run tells of itself and is ended.

@@ -4,7 +4,7 @@
 use std::sync::Arc;
 
 use linfa_linalg::cholesky::{CholeskyInplace, SolveCInplace};
-use ndarray::{Array1, Array2, ArrayView2};
+use ndarray::{Array1, Array2, ArrayView1, ArrayView2};
 use serde::{Deserialize, Serialize};
 
 use super::past::recent;
@@ -120,6 +120,34 @@ impl Als {
         (entries, normal)
     }
 
+    /// A person's factor; eq. 4.
+    fn person(&self, past: &[Past]) -> Option<Array1<f32>> {
+        let (entries, normal) = self.normal(past);
+        let mut right = Array2::zeros((self.factors.ncols(), 1));
+        for (item, extra, preference) in entries {
+            right.column_mut(0).scaled_add((1.0 + extra) * preference, &self.row(item));
+        }
+        Some(Self::solve(normal, right)?.column(0).mapv(|value| value as f32))
+    }
+
+    /// The shares of the scores of items with these factors; eq. 7.
+    fn shares_of(&self, past: &[Past], rows: &[Array1<f64>]) -> Vec<Vec<Share>> {
+        let (entries, normal) = self.normal(past);
+        let mut right = Array2::zeros((self.factors.ncols(), rows.len()));
+        for (mut column, row) in right.columns_mut().into_iter().zip(rows) {
+            column.assign(row);
+        }
+        let Some(solved) = Self::solve(normal, right) else { return vec![Vec::new(); rows.len()] };
+        let share = |through: ArrayView1<f64>| {
+            let parts = entries.iter().map(|&(past, extra, preference)| Share {
+                cause: Cause::Item(past),
+                value: ((1.0 + extra) * preference * self.row(past).dot(&through)) as f32,
+            });
+            sorted(parts.collect())
+        };
+        solved.columns().into_iter().map(share).collect()
+    }
+
     /// A⁻¹·right; `None` where the person's matrix cannot be factorised, which a ridge above 0 keeps from happening.
     fn solve(mut normal: Array2<f64>, mut right: Array2<f64>) -> Option<Array2<f64>> {
         normal.cholesky_inplace().ok()?;
@@ -138,40 +166,34 @@ impl Model for Als {
     }
 
     fn score_into(&self, past: &[Past], out: &mut [f32]) {
-        let (entries, normal) = self.normal(past);
-        let mut right = Array2::zeros((self.factors.ncols(), 1));
-        for (item, extra, preference) in entries {
-            right.column_mut(0).scaled_add((1.0 + extra) * preference, &self.row(item));
-        }
-        match Self::solve(normal, right) {
-            Some(person) => {
-                let person: Vec<f32> = person.iter().map(|&value| value as f32).collect();
-                self.panels.score_into(&person, out);
-            }
+        match self.person(past) {
+            Some(person) => self.panels.score_into(&person.to_vec(), out),
             None => out.fill(0.0),
         }
     }
 
     fn shares(&self, past: &[Past], items: &[u32]) -> Vec<Vec<Share>> {
         let known: Vec<u32> = items.iter().copied().filter(|&item| (item as usize) < self.items()).collect();
-        let (entries, normal) = self.normal(past);
-        let mut right = Array2::zeros((self.factors.ncols(), known.len()));
-        for (mut column, &item) in right.columns_mut().into_iter().zip(&known) {
-            column.assign(&self.row(item));
-        }
-        let solved = Self::solve(normal, right);
-        let share = |item: &u32| {
-            let (Some(solved), Some(place)) = (&solved, known.iter().position(|x| x == item)) else {
-                return Vec::new();
-            };
-            let through = solved.column(place);
-            let parts = entries.iter().map(|&(past, extra, preference)| Share {
-                cause: Cause::Item(past),
-                value: ((1.0 + extra) * preference * self.row(past).dot(&through)) as f32,
-            });
-            sorted(parts.collect())
+        let rows = known.iter().map(|&item| self.row(item)).collect::<Vec<_>>();
+        let mut shares = known.iter().zip(self.shares_of(past, &rows));
+        // In the order of `known`, which is that of `items`.
+        let mut next = shares.next();
+        let share = |item: &u32| match next.take_if(|(known, _)| *known == item) {
+            Some((_, told)) => {
+                next = shares.next();
+                told
+            }
+            None => Vec::new(),
         };
         items.iter().map(share).collect()
+    }
+
+    fn score_rows(&self, past: &[Past], rows: ArrayView2<f32>) -> Vec<f32> {
+        self.person(past).map_or_else(|| vec![0.0; rows.nrows()], |person| rows.dot(&person).to_vec())
+    }
+
+    fn shares_of_row(&self, past: &[Past], row: ArrayView1<f32>) -> Vec<Share> {
+        self.shares_of(past, &[row.mapv(f64::from)]).pop().unwrap_or_default()
     }
 
     fn similar(&self, item: u32, limit: usize) -> Vec<(u32, f32)> {

@@ -3,7 +3,7 @@
 
 use std::collections::BTreeMap;
 
-use ndarray::ArrayView2;
+use ndarray::{ArrayView1, ArrayView2};
 use serde::{Deserialize, Serialize};
 
 use super::{
@@ -84,6 +84,15 @@ impl Blend {
         }
         Ok(Self { parts })
     }
+
+    /// The part whose factors are the blend's, and what its score of an item is worth where it speaks for all parts.
+    fn factored(&self, past: &[Past]) -> Option<(f32, &dyn Model)> {
+        let (_, model) = self.parts.iter().find(|(_, model)| model.factors().is_some())?;
+        let mut scores = vec![0.0; model.items()];
+        model.score_into(past, &mut scores);
+        let all: f64 = self.parts.iter().map(|(weight, _)| weight).sum();
+        Some(((all * inverse_spread(&scores)) as f32, model.as_ref()))
+    }
 }
 
 /// 1 over the standard deviation of the scores, 0 where they are all the same.
@@ -134,6 +143,21 @@ impl Model for Blend {
 
     fn factors(&self) -> Option<ArrayView2<'_, f32>> {
         self.parts.iter().find_map(|(_, model)| model.factors())
+    }
+
+    fn score_rows(&self, past: &[Past], rows: ArrayView2<f32>) -> Vec<f32> {
+        match self.factored(past) {
+            Some((scale, model)) => {
+                model.score_rows(past, rows).into_iter().map(|score| scale * score).collect()
+            }
+            None => vec![0.0; rows.nrows()],
+        }
+    }
+
+    fn shares_of_row(&self, past: &[Past], row: ArrayView1<f32>) -> Vec<Share> {
+        let Some((scale, model)) = self.factored(past) else { return Vec::new() };
+        let scaled = |share: Share| Share { value: scale * share.value, ..share };
+        model.shares_of_row(past, row).into_iter().map(scaled).collect()
     }
 
     fn with_recency(&self, recency: f64) -> Box<dyn Model> {

@@ -67,6 +67,17 @@ impl Tensors {
         self.vector(&part("values"), values);
     }
 
+    /// All of them as safetensors, with `card` in the header; the same bytes for the same tensors.
+    pub(crate) fn write(&self, card: &str) -> Result<Vec<u8>, NotAModel> {
+        let views = self.all.iter().map(|(name, dtype, shape, data)| {
+            Ok((name.as_str(), TensorView::new(*dtype, shape.clone(), data)?))
+        });
+        let views = views.collect::<Result<Vec<_>, safetensors::SafeTensorError>>().map_err(refused)?;
+        // One entry: a map of more would be written in an order that changes from run to run.
+        let header = HashMap::from([(ENTRY.to_owned(), card.to_owned())]);
+        safetensors::serialize(views, Some(header)).map_err(refused)
+    }
+
     /// The tensors that `write` adds, under the place of a part.
     pub(crate) fn part(&mut self, place: usize, write: impl FnOnce(&mut Self)) {
         let above = self.under.clone();
@@ -81,6 +92,12 @@ impl Tensors {
 pub struct StoredTensors<'a> {
     under: String,
     tensors: &'a SafeTensors<'a>,
+}
+
+impl<'a> StoredTensors<'a> {
+    pub(crate) fn of(tensors: &'a SafeTensors<'a>) -> Self {
+        Self { under: String::new(), tensors }
+    }
 }
 
 impl StoredTensors<'_> {
@@ -175,14 +192,7 @@ pub fn to_safetensors(model: &dyn Model) -> Result<Vec<u8>, NotAModel> {
     let settings = serde_json::to_string(&model.settings()).map_err(refused)?;
     let mut tensors = Tensors::default();
     model.store(&mut tensors);
-    let views = tensors
-        .all
-        .iter()
-        .map(|(name, dtype, shape, data)| Ok((name.as_str(), TensorView::new(*dtype, shape.clone(), data)?)));
-    let views = views.collect::<Result<Vec<_>, safetensors::SafeTensorError>>().map_err(refused)?;
-    // One entry: a map of more would be written in an order that changes from run to run.
-    let card = format!("{{\"format\":\"{FORMAT}\",\"settings\":{settings}}}");
-    safetensors::serialize(views, Some(HashMap::from([(ENTRY.to_owned(), card)]))).map_err(refused)
+    tensors.write(&format!("{{\"format\":\"{FORMAT}\",\"settings\":{settings}}}"))
 }
 
 /// The model in these bytes.
@@ -213,5 +223,5 @@ pub fn from_safetensors(data: &[u8]) -> Result<Box<dyn Model>, NotAModel> {
     }
     settings.check().map_err(refused)?;
     let tensors = SafeTensors::deserialize(data).map_err(refused)?;
-    StoredTensors { under: String::new(), tensors: &tensors }.model(settings)
+    StoredTensors::of(&tensors).model(settings)
 }

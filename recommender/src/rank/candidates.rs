@@ -16,8 +16,13 @@ pub struct Candidates<'a> {
 
 impl<'a> Candidates<'a> {
     /// Every item by its score in `scores`, which has a place for each of the model's columns; an item the model does
-    /// not know has the score of knowing nothing, 0.
-    pub fn scored(shelf: &'a Shelf, scores: &[f32], popularity: &[f32], filter: &Filter) -> Self {
+    /// not know has its score in `guessed`, which begin those of the shelf's fresh items, or that of knowing nothing, 0.
+    pub fn scored(
+        shelf: &'a Shelf,
+        (scores, guessed): (&[f32], &[f32]),
+        popularity: &[f32],
+        filter: &Filter,
+    ) -> Self {
         let mut found = Self { all: Vec::with_capacity(shelf.popular.len()), filtered_out: 0 };
         let goods = shelf.goods.iter().zip(scores).zip(popularity).zip(0_u32..);
         for (((item, score), popularity), column) in goods {
@@ -25,8 +30,10 @@ impl<'a> Candidates<'a> {
             let (score, popularity) = (f64::from(*score), f64::from(*popularity));
             found.add(Candidate { item, score, popularity, column: Some(column) }, filter);
         }
-        for item in &shelf.fresh {
-            found.add(Candidate { item, score: 0.0, popularity: 0.0, column: None }, filter);
+        let guessed = guessed.iter().copied().chain(std::iter::repeat(0.0));
+        for (item, score) in shelf.fresh.iter().zip(guessed) {
+            let score = f64::from(score);
+            found.add(Candidate { item, score, popularity: 0.0, column: None }, filter);
         }
         found
     }

@@ -133,23 +133,22 @@ impl Recommender {
         });
         let trained = run.await.map_err(|cause| chassis::error::internal(&cause))?;
         let trained = trained.map_err(not_trained)?;
+        let (deserves, mut metrics) = (trained.deserves_promotion(), trained.metrics());
+        let artefact = self.learn_texts(trained.artefact, steps).await?;
         self.learn_people(request.seed, steps).await?;
         drop(cancel);
-        let settings = trained.artefact.model.settings();
+        metrics.extend(artefact.texts.as_ref().map(|map| ("texts R2".to_owned(), map.explained)));
+        let settings = artefact.model.settings();
         let mut card = Card {
             model_id: format!("{}-{}", settings.algorithm(), uuid::Uuid::now_v7().simple()),
             request_id: request.request_id,
             algorithm: told(settings.algorithm()),
             parameters: settings.parameters(),
-            metrics: trained.metrics(),
+            metrics,
             created_at: Utc::now().timestamp(),
             promoted: false,
         };
-        let deserves = trained.deserves_promotion();
-        self.artefacts
-            .put(&card, trained.artefact)
-            .await
-            .map_err(|cause| chassis::error::internal(&cause))?;
+        self.artefacts.put(&card, artefact).await.map_err(|cause| chassis::error::internal(&cause))?;
         self.store.add_model(&card).await.map_err(failed)?;
         // Training is when the shop looks at its own state: what is popular is counted again, whoever serves.
         self.live.refresh_popular().await.map_err(|cause| chassis::error::internal(&cause))?;

@@ -69,7 +69,8 @@ impl Recommender {
             let candidates = match known {
                 Some((serving, fold_in)) => {
                     let popularity = serving.artefact.model.popularity();
-                    Candidates::scored(&shelf, fold_in.scores(), popularity, &filter)
+                    let guessed = fold_in.score_rows(shelf.guessed.view());
+                    Candidates::scored(&shelf, (fold_in.scores(), &guessed), popularity, &filter)
                 }
                 None => Candidates::popular(&shelf, segment.as_ref().map(Taken::shares).as_ref(), &filter),
             };
@@ -83,7 +84,7 @@ impl Recommender {
             let factors = serving.and_then(|serving| serving.artefact.model.factors());
             let places = select(candidates.all, choice, factors);
             let teller = match known {
-                Some((serving, fold_in)) => Teller::Model { serving, fold_in, catalogue: &shelf.catalogue },
+                Some((serving, fold_in)) => Teller::Model { serving, fold_in, shelf: &shelf },
                 None if segment.is_some() => Teller::Popularity(SEGMENT),
                 None => Teller::Popularity(POPULARITY),
             };

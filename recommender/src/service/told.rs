@@ -6,7 +6,7 @@ use proto::recommender::v1::{Reason, Recommendation};
 use crate::algorithm::{BlendSettings, Cause, Settings, Share};
 use crate::fold_in::FoldIn;
 use crate::rank::Place;
-use crate::shelf::{Catalogue, Serving};
+use crate::shelf::{Serving, Shelf};
 
 /// Reasons of a pick.
 const REASONS: usize = 3;
@@ -25,8 +25,8 @@ pub(super) enum Teller<'a> {
         serving: &'a Serving,
         /// The person.
         fold_in: &'a FoldIn<'a>,
-        /// Titles of what the person had.
-        catalogue: &'a Catalogue,
+        /// What there is.
+        shelf: &'a Shelf,
     },
     /// What many take, of all or of a segment.
     Popularity(&'static str),
@@ -67,15 +67,20 @@ impl Teller<'_> {
     /// What carried each pick: the past items with the largest shares of its score, or what is popular.
     fn reasons(&self, places: &[Place]) -> Vec<Vec<Reason>> {
         let popular = |kind: &str, weight: f64| Reason { feature: kind.into(), weight, ..Reason::default() };
-        let (serving, fold_in, catalogue) = match self {
-            Self::Model { serving, fold_in, catalogue } => (serving, fold_in, catalogue),
+        let (serving, fold_in, shelf) = match self {
+            Self::Model { serving, fold_in, shelf } => (serving, fold_in, shelf),
             Self::Popularity(kind) => return vec![vec![popular(kind, 1.0)]; places.len()],
         };
         let columns: Vec<u32> = places.iter().filter_map(|place| place.candidate.column).collect();
         let mut shares = fold_in.shares(&columns).into_iter();
         let because = |place: &Place| {
-            let shares = if place.candidate.column.is_some() { shares.next() } else { None };
-            let positive = shares.into_iter().flatten().filter(|share| share.value > 0.0).take(REASONS);
+            let shares = match place.candidate.column {
+                Some(_) => shares.next().unwrap_or_default(),
+                None => shelf
+                    .guess_of(place.candidate.item)
+                    .map_or_else(Vec::new, |row| fold_in.shares_of_row(row)),
+            };
+            let positive = shares.into_iter().filter(|share| share.value > 0.0).take(REASONS);
             let score = place.candidate.score;
             let told = positive.map(|share: Share| {
                 let weight = if score > 0.0 { f64::from(share.value) / score } else { 0.0 };
@@ -83,7 +88,7 @@ impl Teller<'_> {
                 let id = &serving.artefact.item_ids[past as usize];
                 Reason {
                     because_item_id: id.clone(),
-                    because_title: catalogue.title(id).to_owned(),
+                    because_title: shelf.catalogue.title(id).to_owned(),
                     feature: String::new(),
                     weight,
                 }
