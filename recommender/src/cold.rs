@@ -95,6 +95,11 @@ impl TextMap {
         if all > 0.0 { 1.0 - error / all } else { 0.0 }
     }
 
+    /// Number of factors.
+    pub fn factors(&self) -> usize {
+        self.weights.ncols()
+    }
+
     /// Dimensions of a text.
     pub fn dimensions(&self) -> usize {
         self.weights.nrows()

@@ -76,6 +76,9 @@ impl<'a> FoldIn<'a> {
 
     /// Scores of items the model has no column of, each by a row in the space of its factors.
     pub fn score_rows(&self, rows: ArrayView2<f32>) -> Vec<f32> {
+        if rows.is_empty() {
+            return Vec::new();
+        }
         let mut scores = self.model.score_rows(&self.past, rows);
         if !self.session.is_empty() {
             let felt = self.model.score_rows(&self.session, rows);

@@ -46,8 +46,14 @@ pub struct Live {
 impl Live {
     /// Loads everything once.
     pub async fn load(store: Store, artefacts: Artefacts, texts: Texts) -> anyhow::Result<Self> {
-        let live =
-            Self { store, artefacts, parts: Arc::default(), shelf: Arc::default(), people: Arc::default() };
+        let live = Self {
+            store,
+            artefacts,
+            texts,
+            parts: Arc::default(),
+            shelf: Arc::default(),
+            people: Arc::default(),
+        };
         live.refresh_items().await?;
         live.refresh_popular().await?;
         live.refresh_model().await?;

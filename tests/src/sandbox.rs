@@ -36,6 +36,8 @@ pub enum Words {
     Model,
     /// Templates alone.
     Templates,
+    /// Templates alone; the recommender has the texts of items embedded.
+    Embedded,
 }
 
 /// The running suite; all ends with it.
@@ -51,21 +53,24 @@ impl Sandbox {
     /// Starts everything on fresh databases.
     pub async fn start(words: Words) -> anyhow::Result<Self> {
         let folder = tempfile::tempdir()?;
+        let generator = {
+            let mut config = generator::Config::default();
+            config.store.url = database(folder.path(), "generator");
+            config.model.folder = models();
+            if words != Words::Model {
+                config.model.file.clear();
+            }
+            start(move |listener, stop| generator::run(config, listener, stop)).await?
+        };
         let recommender = {
             let mut config = recommender::Config::default();
             config.store.url = database(folder.path(), "recommender");
             config.models.folder = folder.path().join("models");
             config.models.watch_ms = 50;
-            start(move |listener, stop| recommender::run(config, listener, stop)).await?
-        };
-        let generator = {
-            let mut config = generator::Config::default();
-            config.store.url = database(folder.path(), "generator");
-            config.model.folder = models();
-            if words == Words::Templates {
-                config.model.file.clear();
+            if words == Words::Embedded {
+                config.generator = ClientConfig::to(uri(&generator));
             }
-            start(move |listener, stop| generator::run(config, listener, stop)).await?
+            start(move |listener, stop| recommender::run(config, listener, stop)).await?
         };
         let evaluator = {
             let mut config = evaluator::Config::default();

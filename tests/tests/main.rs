@@ -6,5 +6,6 @@ mod bad_input;
 mod durability;
 mod faults;
 mod loop_of_a_shop;
+mod new_item;
 mod simulated_shop;
 mod support;

@@ -87,7 +87,8 @@ pub(super) async fn fill(client: &mut Client, how: &Arguments) -> anyhow::Result
 }
 
 pub(super) async fn train(client: &mut Client, seed: u64) -> anyhow::Result<String> {
-    let request = TrainRequest { promote: true, seed, ..TrainRequest::default() };
+    let parameters = [("budget_seconds".to_owned(), 20.0)].into();
+    let request = TrainRequest { parameters, promote: true, seed, ..TrainRequest::default() };
     let mut steps = client.train(request).await?.into_inner();
     let mut model = None;
     while let Some(step) = steps.message().await? {

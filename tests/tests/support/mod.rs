@@ -124,8 +124,13 @@ pub async fn arrived(gateway: &Channel, user: &str, item: &str) {
 }
 
 pub async fn train(gateway: &Channel) -> Model {
-    let request =
-        TrainRequest { algorithm: Algorithm::Svd.into(), promote: true, seed: 7, ..TrainRequest::default() };
+    let request = TrainRequest {
+        algorithm: Algorithm::Svd.into(),
+        parameters: [("budget_seconds".to_owned(), 3.0)].into(),
+        promote: true,
+        seed: 7,
+        ..TrainRequest::default()
+    };
     let mut steps = RecommenderServiceClient::new(gateway.clone()).train(request).await.unwrap().into_inner();
     let (mut model, mut done) = (None, 0.0);
     while let Some(step) = steps.message().await.unwrap() {
