@@ -128,6 +128,8 @@ impl Signals {
         problems.require(fades, "events.half_life_days", "must be 0 to 36500");
         let near = (0..=3_600).contains(&self.repeat_seconds);
         problems.require(near, "events.repeat_seconds", "must be 0 to 3600");
+        let burst = self.burst_per_minute <= 1_000_000;
+        problems.require(burst, "events.burst_per_minute", "must be 0 to 1000000");
     }
 }
 
