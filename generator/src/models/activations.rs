@@ -55,7 +55,7 @@ impl Activations {
 fn quantise(values: &[f32; BLOCK]) -> Block {
     let scale = largest(values) / 127.0;
     let mut bytes = [0u8; BLOCK];
-    let offset = -128 * round(values, if scale > 0.0 { 1.0 / scale } else { 0.0 }, &mut bytes);
+    let offset = -128 * round(values, if scale >= f32::MIN_POSITIVE { 1.0 / scale } else { 0.0 }, &mut bytes);
     let mut words = [0; WORDS];
     for (word, bytes) in words.iter_mut().zip(bytes.as_chunks::<4>().0) {
         *word = i32::from_le_bytes(*bytes);

@@ -57,28 +57,44 @@ impl Rotary {
 /// Query heads that are worked on side by side.
 const GROUP: usize = 8;
 
-/// Attends with the query heads that share a plane of keys and values to the positions in `span`.
-#[inline(always)]
-pub fn attend(
-    sequence: &Sequence,
-    plane: usize,
-    span: Range<usize>,
-    scale: f32,
-    queries: &[f32],
-    out: &mut [f32],
-) {
-    let size = GROUP * sequence.head();
-    for (queries, out) in queries.chunks(size).zip(out.chunks_mut(size)) {
-        let span = span.clone();
-        match queries.len() / sequence.head() {
-            1 => group::<1>(sequence, plane, span, scale, queries, out),
-            2 => group::<2>(sequence, plane, span, scale, queries, out),
-            3 => group::<3>(sequence, plane, span, scale, queries, out),
-            4 => group::<4>(sequence, plane, span, scale, queries, out),
-            5 => group::<5>(sequence, plane, span, scale, queries, out),
-            6 => group::<6>(sequence, plane, span, scale, queries, out),
-            7 => group::<7>(sequence, plane, span, scale, queries, out),
-            _ => group::<8>(sequence, plane, span, scale, queries, out),
+/// What the query heads that share a plane of keys and values attend with.
+///
+/// It is a type of its own because only what is inlined is compiled for the dispatched registers, and a closure as
+/// large as this is not: every fused product would be a call.
+pub struct Attention<'a> {
+    /// The keys and values.
+    pub sequence: &'a Sequence,
+    /// The plane of them.
+    pub plane: usize,
+    /// The positions attended to.
+    pub span: Range<usize>,
+    /// What the product of a query and a key is multiplied with.
+    pub scale: f32,
+    /// The query heads.
+    pub queries: &'a [f32],
+    /// What comes out for each.
+    pub out: &'a mut [f32],
+}
+
+impl pulp::NullaryFnOnce for Attention<'_> {
+    type Output = ();
+
+    #[inline(always)]
+    fn call(self) {
+        let Attention { sequence, plane, span, scale, queries, out } = self;
+        let size = GROUP * sequence.head();
+        for (queries, out) in queries.chunks(size).zip(out.chunks_mut(size)) {
+            let span = span.clone();
+            match queries.len() / sequence.head() {
+                1 => group::<1>(sequence, plane, span, scale, queries, out),
+                2 => group::<2>(sequence, plane, span, scale, queries, out),
+                3 => group::<3>(sequence, plane, span, scale, queries, out),
+                4 => group::<4>(sequence, plane, span, scale, queries, out),
+                5 => group::<5>(sequence, plane, span, scale, queries, out),
+                6 => group::<6>(sequence, plane, span, scale, queries, out),
+                7 => group::<7>(sequence, plane, span, scale, queries, out),
+                _ => group::<8>(sequence, plane, span, scale, queries, out),
+            }
         }
     }
 }

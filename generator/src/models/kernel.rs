@@ -19,6 +19,9 @@ pub const BLOCK: usize = 32;
 /// Words in a row of a block.
 pub const WORDS: usize = BLOCK / 4;
 
+/// Weights of at most so many steps are small: those of Q4_0 and Q5_0 files are.
+pub const SMALL: u8 = 16;
+
 /// Four columns of each row of a tile, as bytes offset by 128.
 #[derive(Clone, Copy, Debug)]
 #[repr(C, align(64))]
@@ -31,6 +34,8 @@ pub struct Strip<'a> {
     pub words: &'a [Word],
     /// The half-precision scales of the rows, for each block.
     pub scales: &'a [[u16; TILE]],
+    /// Whether no weight has more than [`SMALL`] steps.
+    pub small: bool,
 }
 
 /// The instructions this machine has for the product.

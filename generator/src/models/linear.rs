@@ -65,13 +65,15 @@ impl Loader<'_> {
         let names: Vec<&str> = parts.iter().map(|(name, _)| name.as_str()).collect();
         let name = names.join("+");
         if let Pack::Read(pack) = &mut self.pack {
-            return pack.matrix(&name, rows, columns);
+            return pack.matrix(self.arch, &name, rows, columns);
         }
-        let mut matrix = Matrix::new(rows, columns);
         for (name, rows) in parts {
             let found = self.checkpoint.shape(name)?;
             let (high, wide) = found;
             ensure!(found == (*rows, columns), "{name} is {high} × {wide}, not {rows} × {columns}");
+        }
+        let mut matrix = Matrix::new(rows, columns);
+        for (name, _) in parts {
             let arch = self.arch;
             self.checkpoint.each_rows(name, &mut |rows| {
                 ensure!(

@@ -2,7 +2,7 @@
 
 use anyhow::ensure;
 
-use super::attention::{Rotary, attend};
+use super::attention::{Attention, Rotary};
 use super::hyper::{Architecture, Hyper};
 use super::layer::Layer;
 use super::linear::{Linear, Loader, Machine};
@@ -219,7 +219,7 @@ impl Transformer {
             let span = window.map_or(0, |window| end.saturating_sub(window))..end;
             let plane = index * hyper.kv_heads + head;
             let queries = &heads[at * row + head * group..][..group];
-            machine.arch.dispatch(|| attend(sequence, plane, span, scale, queries, out));
+            machine.arch.dispatch(Attention { sequence, plane, span, scale, queries, out });
         });
         mixed
     }
