@@ -1,4 +1,7 @@
 //! The hook by which a caller says what an answer may be, token by token.
+//!
+//! The engine chooses a token first and asks about it then: a refused one is left out and another is chosen. That is
+//! sampling from the distribution over all that may come, and asks once or twice instead of a hundred thousand times.
 
 use std::fmt::Debug;
 use std::sync::Arc;
@@ -19,9 +22,14 @@ pub trait Grammar: Debug + Send + Sync {
 
 /// Where one answer stands. Called on the inference thread, between two tokens: it has to be quick.
 pub trait Constraint: Send {
-    /// Sets the logits of all tokens that may not come next to negative infinity. The tokens that end an answer are
-    /// among `logits`: leave theirs where the answer may end. Where none is left the answer ends.
-    fn mask(&mut self, logits: &mut [f32]) -> anyhow::Result<()>;
+    /// What is added to the logits of tokens the caller wants more than the model does, or less. Each token is named
+    /// once.
+    fn leanings(&mut self) -> Vec<(u32, f32)> {
+        Vec::new()
+    }
+
+    /// Whether a token may come next. A token that ends an answer is asked about like any other.
+    fn allows(&mut self, token: u32) -> anyhow::Result<bool>;
 
     /// Takes in the token that was chosen; says whether the answer is complete, so that nothing may follow.
     fn accept(&mut self, token: u32) -> anyhow::Result<bool>;

@@ -89,17 +89,24 @@ impl Lane {
         }
         let logits = &mut logits[..tokenizer.len()];
         let sum = log_sum(model.transformer.arch(), logits);
-        let likelihoods = |logits: &[f32], token: u32| logits[token as usize] - sum;
         for &token in tokenizer.unsaid() {
             logits[token as usize] = f32::NEG_INFINITY;
         }
-        if let Some(constraint) = &mut self.constraint {
-            constraint.mask(logits)?;
+        let leanings = self.constraint.as_mut().map(|constraint| constraint.leanings()).unwrap_or_default();
+        for (token, more) in &leanings {
+            logits[*token as usize] += more;
         }
-        let Some(token) = self.sampler.next(logits).filter(|token| !tokenizer.ends(*token)) else {
+        let constraint = &mut self.constraint;
+        let chosen = self.sampler.next(logits, |token| {
+            constraint.as_mut().map_or(Ok(true), |constraint| constraint.allows(token))
+        })?;
+        let Some(token) = chosen else { return Ok(Some(Reason::Stuck)) };
+        if tokenizer.ends(token) {
             return Ok(Some(Reason::Stop));
-        };
-        self.tokens.push(Token { id: Some(token), log_likelihood: likelihoods(logits, token) });
+        }
+        let leaning = leanings.iter().find(|(leant, _)| *leant == token).map_or(0.0, |(_, more)| *more);
+        let log_likelihood = logits[token as usize] - leaning - sum;
+        self.tokens.push(Token { id: Some(token), log_likelihood });
         self.text.push(tokenizer.bytes(token));
         if self.text.stopped() {
             return Ok(Some(Reason::Stop));

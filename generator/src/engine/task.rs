@@ -87,8 +87,10 @@ pub struct Timing {
 /// Why an answer ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Reason {
-    /// The model ended its turn, a stop string came, or the grammar lets nothing follow.
+    /// The model ended its turn, a stop string came, or the grammar has the answer complete.
     Stop,
+    /// The grammar refuses everything the model might say next.
+    Stuck,
     /// `max_tokens` or the context was used up.
     Length,
     /// The deadline passed.

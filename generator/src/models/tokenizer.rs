@@ -155,6 +155,11 @@ impl Tokenizer {
         self.ends.contains(&token)
     }
 
+    /// The tokens that end the answer.
+    pub fn endings(&self) -> impl Iterator<Item = u32> + '_ {
+        self.ends.iter().copied().filter(|end| (*end as usize) < self.bytes.len())
+    }
+
     /// The tokens an answer may never hold: marks that end nothing, and places left unused.
     pub fn unsaid(&self) -> &[u32] {
         &self.unsaid

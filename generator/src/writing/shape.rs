@@ -1,9 +1,7 @@
 //! What the model may write next: a headline, a separator and a body, each within its room, in words the guard lets
 //! pass. The guard itself is the grammar: a token that would make the text fail its check is not written at all.
-//!
-//! Tokens are asked for from the likeliest down until nearly all probability is accounted for, which is the same as a
-//! mask over the whole vocabulary but for the tail, and costs a few checks instead of a hundred thousand.
 
+use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::Arc;
 
@@ -14,14 +12,6 @@ use crate::engine::{Constraint, Grammar};
 use crate::guard::limits::Limits;
 use crate::models::tokenizer::Tokenizer;
 
-/// Tokens this much less likely than the likeliest are not asked for, natural logarithm.
-const REACH: f32 = 12.0;
-/// The share of probability that is asked for.
-const COVERED: f32 = 0.98;
-/// Tokens asked for at most.
-const ASKED: usize = 512;
-/// Tokens to choose from are enough.
-const ENOUGH: usize = 16;
 /// What a required word gains where it may come, natural logarithm.
 const WANTED: f32 = 2.0;
 /// Units before the end of the room at which the text is drawn towards its end.
@@ -142,13 +132,11 @@ impl Grammar for Shaped {
 struct Line {
     shape: Arc<Shape>,
     tokenizer: Arc<Tokenizer>,
-    /// First tokens of required words, with the word.
+    /// First tokens of required words, with the word in lower case.
     wanted: Vec<(u32, String)>,
-    /// Tokens that end a sentence.
-    stops: Vec<u32>,
+    /// Tokens that end a sentence or the text.
+    ends: Vec<u32>,
     bytes: Vec<u8>,
-    /// Whether nothing fitted: the line is given up, and its check will refuse it.
-    lost: bool,
 }
 
 impl Line {
@@ -156,87 +144,58 @@ impl Line {
         let mut wanted = Vec::new();
         for word in shape.subject.guard.missing("") {
             for written in [word.to_owned(), format!(" {word}")] {
-                wanted.extend(tokenizer.encode(&written)?.first().map(|&token| (token, word.to_owned())));
+                wanted.extend(tokenizer.encode(&written)?.first().map(|&token| (token, word.to_lowercase())));
             }
         }
-        let mut stops = Vec::new();
+        let mut ends: Vec<u32> = tokenizer.endings().collect();
         for stop in if shape.subject.locale == Locale::English { [".", "!"] } else { ["。", "！"] } {
-            stops.extend(tokenizer.encode(stop)?.first());
+            ends.extend(tokenizer.encode(stop)?.first());
         }
-        Ok(Self { shape, tokenizer, wanted, stops, bytes: Vec::new(), lost: false })
+        Ok(Self { shape, tokenizer, wanted, ends, bytes: Vec::new() })
     }
 
     fn text(&self) -> &str {
         whole_characters(&self.bytes).unwrap_or_default()
     }
-
-    fn allows(&self, token: u32) -> bool {
-        let shape = &*self.shape;
-        if self.tokenizer.ends(token) {
-            return Shape::may_end(self.text());
-        }
-        let added = self.tokenizer.bytes(token);
-        if added.is_empty() {
-            return false;
-        }
-        let bytes = [self.bytes.as_slice(), added].concat();
-        let Some(text) = whole_characters(&bytes) else { return false };
-        match text.split_once('\n') {
-            Some((line, _)) => shape.fits(line) && Shape::may_end(line),
-            None => shape.fits(text),
-        }
-    }
 }
 
 impl Constraint for Line {
-    fn mask(&mut self, logits: &mut [f32]) -> anyhow::Result<()> {
-        let top = logits.iter().copied().fold(f32::NEG_INFINITY, f32::max);
-        let mut ranked: Vec<(u32, f32)> =
-            (0..).zip(logits.iter().copied()).filter(|(_, logit)| *logit >= top - REACH).collect();
-        ranked.sort_by(|a, b| b.1.total_cmp(&a.1).then(a.0.cmp(&b.0)));
-        let total: f32 = ranked.iter().map(|(_, logit)| (logit - top).exp()).sum();
-        let (mut allowed, mut covered) = (Vec::new(), 0.0);
-        for (token, logit) in ranked.into_iter().take(ASKED) {
-            if covered >= COVERED * total && !allowed.is_empty() || allowed.len() >= ENOUGH {
-                break;
-            }
-            covered += (logit - top).exp();
-            if self.allows(token) {
-                allowed.push((token, logit));
-            }
-        }
-        if allowed.is_empty() {
-            self.lost = true;
-            return Ok(());
-        }
+    fn leanings(&mut self) -> Vec<(u32, f32)> {
         let text = self.text();
-        let written = Shape::parts(text).1;
-        for (token, word) in &self.wanted {
-            let lacks = written.is_some() && !text.to_lowercase().contains(&word.to_lowercase());
-            if lacks && top - REACH < logits[*token as usize] && self.allows(*token) {
-                let logit = logits[*token as usize] + WANTED;
-                allowed.retain(|(other, _)| other != token);
-                allowed.push((*token, logit));
+        let Some(body) = Shape::parts(text).1 else { return Vec::new() };
+        let lower = text.to_lowercase();
+        let lacking = self.wanted.iter().filter(|(_, word)| !lower.contains(word.as_str()));
+        let mut leanings: BTreeMap<u32, f32> = lacking.map(|(token, _)| (*token, WANTED)).collect();
+        let left = self.shape.limits().left(&format!("{text}{}", self.shape.terms));
+        if left < END_NEARS && !body.is_empty() {
+            let pull = 6.0 * (END_NEARS - left) as f32 / END_NEARS as f32;
+            for &token in &self.ends {
+                *leanings.entry(token).or_default() += pull;
             }
         }
-        if let Some(body) = written {
-            let left = self.shape.limits().left(&format!("{text}{}", self.shape.terms));
-            if left < END_NEARS && !body.is_empty() {
-                let pull = 6.0 * (END_NEARS - left) as f32 / END_NEARS as f32;
-                let ends = |token: u32| self.stops.contains(&token) || self.tokenizer.ends(token);
-                allowed.iter_mut().filter(|(token, _)| ends(*token)).for_each(|(_, logit)| *logit += pull);
-            }
+        leanings.into_iter().collect()
+    }
+
+    fn allows(&mut self, token: u32) -> anyhow::Result<bool> {
+        let shape = &*self.shape;
+        if self.tokenizer.ends(token) {
+            return Ok(Shape::may_end(self.text()));
         }
-        logits.fill(f32::NEG_INFINITY);
-        for (token, logit) in allowed {
-            logits[token as usize] = logit;
+        let added = self.tokenizer.bytes(token);
+        if added.is_empty() {
+            return Ok(false);
         }
-        Ok(())
+        let bytes = [self.bytes.as_slice(), added].concat();
+        let Some(text) = whole_characters(&bytes) else { return Ok(false) };
+        Ok(match text.split_once('\n') {
+            Some((line, _)) => shape.fits(line) && Shape::may_end(line),
+            None => shape.fits(text),
+        })
     }
 
     fn accept(&mut self, token: u32) -> anyhow::Result<bool> {
         self.bytes.extend_from_slice(self.tokenizer.bytes(token));
-        Ok(self.lost || self.shape.complete(self.text()))
+        Ok(self.shape.complete(self.text()))
     }
 }
 
