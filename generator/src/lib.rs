@@ -21,7 +21,7 @@ use std::time::Duration;
 
 use anyhow::Context as _;
 use chassis::launch::Running;
-use chassis::server::Server;
+use chassis::server::{Health, Server};
 use chrono::{TimeDelta, Utc};
 use proto::generator::v1::generator_service_server::GeneratorServiceServer;
 use tokio::net::TcpListener;
@@ -29,6 +29,12 @@ use tokio_util::sync::CancellationToken;
 
 pub use config::Config;
 use engine::Backend;
+
+/// The name under which the health of the models that write is told.
+const MODEL: &str = "bespoke.generator.model";
+
+/// How often their states are looked at.
+const LOOK: Duration = Duration::from_millis(200);
 
 /// Serves on `listener` until `shutdown`. Templates answer while the model is being loaded.
 ///
@@ -45,13 +51,32 @@ async fn serve(config: Config, listener: TcpListener, shutdown: CancellationToke
     tokio::spawn(housekeeping(store.clone(), config.store.keep_hours, stop.clone()));
     let embedder = config.encoder().map(|encoder| embed::Embedder::start(&encoder));
     let words = words::Predictor::of(&config, embedder.as_ref());
-    let writer = writing::Writer::new(backends(&config.model)?, words, store, &config.writing, stop);
+    let (models, ended) = (backends(&config.model)?, stop.clone());
+    let writer = writing::Writer::new(models.clone(), words, store, &config.writing, stop);
     let generator = service::Generator::new(writer, embedder, &config);
     let service = GeneratorServiceServer::new(generator)
         .max_decoding_message_size(config.server.max_request_bytes)
         .max_encoding_message_size(config.server.max_response_bytes);
     let server = Server::new(config.server.clone()).add(service).descriptors(proto::FILE_DESCRIPTOR_SET);
+    let health = server.health();
+    if !models.is_empty() {
+        health.set_part(MODEL, false).await;
+        tokio::spawn(async move { ended.run_until_cancelled(tell(models, health)).await });
+    }
     server.serve(listener, shutdown).await.context("serving failed")
+}
+
+/// Says whether a model serves. The service itself does without one: it serves templates.
+async fn tell(models: Vec<Arc<dyn Backend>>, health: Health) {
+    let (mut looks, mut told) = (tokio::time::interval(LOOK), false);
+    loop {
+        looks.tick().await;
+        let ready = models.iter().any(|model| matches!(model.state(), engine::State::Ready(_)));
+        if ready != told {
+            health.set_part(MODEL, ready).await;
+            told = ready;
+        }
+    }
 }
 
 /// The models that write, started, the preferred one first: the server elsewhere, then the file's.

@@ -74,7 +74,7 @@ impl Model {
         let vocabulary = transformer.vocabulary();
         anyhow::ensure!(known <= vocabulary, "the tokenizer has {known} tokens, the model {vocabulary}");
         let card = ModelCard {
-            model_id: path.file_stem().map_or_else(String::new, |stem| stem.to_string_lossy().into_owned()),
+            model_id: path.file_stem().unwrap_or_default().to_string_lossy().into_owned(),
             architecture: hyper.architecture.name().to_owned(),
             parameters,
             quantisation,
@@ -82,6 +82,12 @@ impl Model {
         };
         Ok(Model { card, transformer, tokenizer: Arc::new(tokenizer), template })
     }
+}
+
+/// A file's name without the folders it lies in: the reason why a model does not serve is told to callers, who need
+/// not know this machine.
+pub(crate) fn named(path: &Path) -> String {
+    path.file_name().unwrap_or_default().to_string_lossy().into_owned()
 }
 
 /// The transformer from its pack, which is made where there is none.

@@ -46,8 +46,18 @@ impl Health {
 
     /// Says that `S` cannot serve for now.
     pub async fn set_not_serving<S: NamedService>(&self) {
-        self.change(|state| state.held.insert(S::NAME.to_owned()));
-        self.report(S::NAME, false).await;
+        self.set_part(S::NAME, false).await;
+    }
+
+    /// Says whether a part that is no service of its own, such as a model, serves under its name. While it does not,
+    /// neither does the whole, though every service may.
+    pub async fn set_part(&self, name: &str, serving: bool) {
+        self.change(
+            |state| {
+                if serving { state.held.remove(name) } else { state.held.insert(name.to_owned()) }
+            },
+        );
+        self.report(name, serving).await;
         self.report_overall().await;
     }
 

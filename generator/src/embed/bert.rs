@@ -12,6 +12,7 @@ use tokenizers::{Encoding, Tokenizer};
 
 use super::reading::{self, Unread};
 use super::{EncoderCard, Vector};
+use crate::models::named;
 
 /// Tokens of a text at most, marks included, as sentence-transformers sets it for this family: the model takes more
 /// but was never tuned on longer texts.
@@ -46,20 +47,20 @@ impl Bert {
     /// Reads the weights at `file`, and the tokenizer and the shape of the model beside it.
     pub fn load(file: &Path) -> anyhow::Result<Bert> {
         let shape = beside(file, "config.json");
-        let config = std::fs::read(&shape).with_context(|| format!("{}", shape.display()))?;
+        let config = std::fs::read(&shape).with_context(|| named(&shape))?;
         let config: Config =
-            serde_json::from_slice(&config).with_context(|| format!("{} is no BERT", shape.display()))?;
+            serde_json::from_slice(&config).with_context(|| format!("{} is no BERT", named(&shape)))?;
         let vocabulary = beside(file, "tokenizer.json");
-        let mut tokenizer = Tokenizer::from_file(&vocabulary)
-            .map_err(|error| anyhow!("{}: {error}", vocabulary.display()))?;
+        let mut tokenizer =
+            Tokenizer::from_file(&vocabulary).map_err(|error| anyhow!("{}: {error}", named(&vocabulary)))?;
         tokenizer.with_truncation(None).map_err(|error| anyhow!(error))?.with_padding(None);
         let unknown = tokenizer.token_to_id("[UNK]").context("the tokenizer has no [UNK]")?;
         ensure!(
             tokenizer.get_vocab_size(true) <= config.vocab_size,
             "the tokenizer has more tokens than the model"
         );
-        let weights = std::fs::read(file).with_context(|| format!("{}", file.display()))?;
-        let parameters = parameters(&weights).with_context(|| format!("{}", file.display()))?;
+        let weights = std::fs::read(file).with_context(|| named(file))?;
+        let parameters = parameters(&weights).with_context(|| named(file))?;
         let weights = VarBuilder::from_buffered_safetensors(weights, DType::F32, &Device::Cpu)?;
         let (size, inputs) = (config.hidden_size, weights.pp("embeddings"));
         let words = embedding(config.vocab_size, size, inputs.pp("word_embeddings"))?;

@@ -10,11 +10,11 @@ use candle_core::Device;
 use candle_core::quantized::gguf_file::{Content, TensorInfo, Value};
 use candle_core::quantized::{GgmlDType, QStorage, QTensor};
 
-use super::Parts;
 use super::checkpoint::Checkpoint;
 use super::hyper::{Architecture, Hyper, Rotation, Window};
 use super::template::Template;
 use super::tokenizer::Tokenizer;
+use super::{Parts, named};
 
 /// What the rotary frequencies of Llama 3 are divided by.
 const FACTORS: &str = "rope_freqs.weight";
@@ -31,15 +31,12 @@ pub struct Weights {
 impl Weights {
     /// Opens a file and reads its header.
     pub fn open(path: &Path) -> anyhow::Result<Weights> {
-        let file = File::open(path).with_context(|| format!("{}", path.display()))?;
+        let file = File::open(path).with_context(|| named(path))?;
         let mut file = BufReader::new(file);
-        let content =
-            Content::read(&mut file).with_context(|| format!("{} is no GGUF file", path.display()))?;
+        let content = Content::read(&mut file).with_context(|| format!("{} is no GGUF file", named(path)))?;
         let there = file.get_ref().metadata()?.len();
         for (name, info) in &content.tensor_infos {
-            let blocks = info.shape.elem_count() / info.ggml_dtype.block_size();
-            let end =
-                content.tensor_data_offset + info.offset + (blocks * info.ggml_dtype.type_size()) as u64;
+            let end = end(&content, info).with_context(|| format!("{name} is larger than any file"))?;
             ensure!(end <= there, "the file is cut short: it has {there} bytes, and {name} ends at {end}");
         }
         Ok(Weights { content, file })
@@ -221,6 +218,13 @@ impl Checkpoint for Weights {
         }
         Ok(())
     }
+}
+
+/// Where a tensor ends in its file, unless that is more than can be counted.
+fn end(content: &Content, info: &TensorInfo) -> Option<u64> {
+    let many = info.shape.dims().iter().try_fold(1usize, |many, side| many.checked_mul(*side))?;
+    let bytes = (many / info.ggml_dtype.block_size()).checked_mul(info.ggml_dtype.type_size())?;
+    content.tensor_data_offset.checked_add(info.offset)?.checked_add(bytes as u64)
 }
 
 /// The name llama.cpp gives a `general.file_type`.

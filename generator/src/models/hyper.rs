@@ -4,6 +4,9 @@ use anyhow::ensure;
 
 use super::maths::LANES;
 
+/// No number that shapes a model is larger: a damaged file must not be taken at its word.
+const MOST: usize = 1 << 20;
+
 /// The families of models the forward pass knows.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Architecture {
@@ -111,7 +114,9 @@ pub struct Hyper {
 impl Hyper {
     /// Refuses shapes the forward pass cannot take.
     pub fn checked(self) -> anyhow::Result<Hyper> {
-        let Hyper { heads, kv_heads, head, rotary, .. } = self;
+        let Hyper { layers, hidden, inner, heads, kv_heads, head, rotary, .. } = self;
+        let sizes = [layers, hidden, inner, heads, kv_heads, head];
+        ensure!(sizes.into_iter().all(|size| size <= MOST), "a shape no model has: {sizes:?}");
         ensure!(self.layers > 0 && self.hidden > 0 && self.inner > 0 && self.context > 1, "an empty model");
         ensure!(kv_heads > 0 && heads > 0 && heads.is_multiple_of(kv_heads), "{heads} heads over {kv_heads}");
         ensure!(head > 0 && head.is_multiple_of(LANES), "heads of {head} are not a multiple of {LANES}");

@@ -12,11 +12,11 @@ use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 
-use super::Parts;
 use super::checkpoint::Checkpoint;
 use super::hyper::{Architecture, Hyper, Rotation, Window};
 use super::template::Template;
 use super::tokenizer::Tokenizer;
+use super::{Parts, named};
 
 /// How many weights are held as floats at once while a matrix is converted.
 const CHUNK: usize = 1 << 21;
@@ -128,7 +128,7 @@ impl Folder {
     fn open(paths: &[PathBuf], architecture: Architecture, tied: Option<bool>) -> anyhow::Result<Folder> {
         let mut folder = Folder { files: Vec::new(), places: HashMap::new(), architecture, tied: false };
         for path in paths {
-            folder.add(path).with_context(|| format!("{}", path.display()))?;
+            folder.add(path).with_context(|| named(path))?;
         }
         folder.tied = tied.unwrap_or(!folder.places.contains_key("lm_head.weight"));
         Ok(folder)
@@ -346,8 +346,8 @@ fn ids(value: &Value) -> Vec<u32> {
 }
 
 fn json<T: DeserializeOwned>(path: &Path) -> anyhow::Result<T> {
-    let text = std::fs::read(path).with_context(|| format!("{}", path.display()))?;
-    serde_json::from_slice(&text).with_context(|| format!("{}", path.display()))
+    let text = std::fs::read(path).with_context(|| named(path))?;
+    serde_json::from_slice(&text).with_context(|| named(path))
 }
 
 fn maybe<T: DeserializeOwned>(path: &Path) -> anyhow::Result<Option<T>> {

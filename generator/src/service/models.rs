@@ -97,7 +97,5 @@ fn loading(name: &str) -> Model {
 }
 
 fn failed(name: &str, reason: &str) -> Model {
-    tracing::warn!(name, reason, "a model does not serve");
-    let reason = "it could not be loaded; the service's log has the cause".into();
-    Model { model_id: name.into(), reason, ..Model::default() }
+    Model { model_id: name.into(), reason: reason.into(), ..Model::default() }
 }

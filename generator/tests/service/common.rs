@@ -21,6 +21,7 @@ static TURN: Mutex<()> = Mutex::const_new(());
 
 pub(crate) struct Service {
     pub(crate) client: GeneratorServiceClient<Channel>,
+    pub(crate) address: String,
     _folder: TempDir,
     _stop: DropGuard,
     _turn: MutexGuard<'static, ()>,
@@ -37,6 +38,7 @@ pub(crate) fn settings() -> (Config, TempDir) {
     (config, folder)
 }
 
+/// The folder of the models.
 pub(crate) fn models() -> PathBuf {
     let folder = std::env::var_os("BESPOKE_MODELS").map_or_else(
         || PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/../.cache/models")),
@@ -59,8 +61,8 @@ pub(crate) async fn serve(config: Config, folder: TempDir) -> Service {
     let address = format!("http://{}", listener.local_addr().unwrap());
     let stop = CancellationToken::new();
     tokio::spawn(generator::run(config, listener, stop.clone()));
-    let client = GeneratorServiceClient::connect(address).await.unwrap();
-    Service { client, _folder: folder, _stop: stop.drop_guard(), _turn: turn }
+    let client = GeneratorServiceClient::connect(address.clone()).await.unwrap();
+    Service { client, address, _folder: folder, _stop: stop.drop_guard(), _turn: turn }
 }
 
 /// Serves with the real model; returns when it is loaded.

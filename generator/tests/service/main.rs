@@ -1,5 +1,6 @@
 //! The generator over a real socket with the real model.
 
+mod broken;
 mod common;
 mod remote;
 mod words;
@@ -117,6 +118,51 @@ async fn a_stream_tells_the_draft_and_then_the_checked_copy() {
     assert!(drafts.len() > 2 && drafts.iter().all(|part| matches!(part, Part::Delta(_))), "{drafts:?}");
     let Part::Done(answer) = last else { panic!("{last:?}") };
     assert_eq!(answer.copies.len(), 1);
+}
+
+#[tokio::test]
+async fn a_thousand_streams_whose_readers_leave_take_nothing_with_them() {
+    use rand::{Rng as _, SeedableRng as _};
+    let mut service = serve_model(|config| config.writing.candidates = 1).await;
+    let mut random = rand::rngs::StdRng::seed_from_u64(3);
+    let ask = |seed, title: &str| {
+        let mut brief = tea(0).brief.unwrap();
+        brief.item.as_mut().unwrap().title = title.into();
+        StreamCopyRequest { brief: Some(brief), seed, ..StreamCopyRequest::default() }
+    };
+    let mut reading = Vec::new();
+    for seed in 0..1000 {
+        let title = ["Green tea", "Black tea"][random.random_range(0..2)];
+        let stream = service.client.stream_copy(ask(seed, title)).await.unwrap().into_inner();
+        reading.push(stream);
+        if reading.len() == 8 {
+            // Some leave at once, some after the first words, some in between two.
+            let mut stream = reading.swap_remove(random.random_range(0..8));
+            match random.random_range(0..20) {
+                0 => drop(stream.next().await),
+                1 => tokio::time::sleep(Duration::from_millis(random.random_range(0..5))).await,
+                _ => {}
+            }
+        }
+    }
+    drop(reading);
+    // Every slot writes for the next callers.
+    let titles =
+        ["Oolong tea", "Mint tea", "Rooibos tea", "Chai tea", "Fruit tea", "White tea", "Sencha", "Matcha"];
+    let calls = titles.map(|title| {
+        let mut client = service.client.clone();
+        let StreamCopyRequest { brief, .. } = ask(0, title);
+        async move {
+            let mut request =
+                tonic::Request::new(GenerateCopyRequest { brief, ..GenerateCopyRequest::default() });
+            request.set_timeout(GENEROUS);
+            client.generate_copy(request).await.unwrap().into_inner()
+        }
+    });
+    for answer in futures::future::join_all(calls).await {
+        let refused = causes(&answer) == [DegradationCause::CheckFailed];
+        assert!(sources(&answer) == [CopySource::Model] || refused, "{answer:?}");
+    }
 }
 
 #[tokio::test]
