@@ -35,6 +35,8 @@ enum Command {
         /// Only this one; may be given again.
         #[arg(long = "model", value_name = "ID")]
         models: Vec<String>,
+        #[command(flatten)]
+        flags: Flags,
     },
     /// Write copy for briefs, without a server.
     Write {
@@ -150,10 +152,10 @@ impl Arguments {
                 crate::store::Store::open(&config.store.url).await?;
                 Ok(())
             }
-            Command::Fetch { into, models } => {
-                let fetching =
-                    tokio::task::spawn_blocking(move || fetch::fetch(&fetch::known(&models)?, &into));
-                fetching.await?
+            Command::Fetch { into, models, flags } => {
+                let config: Config = chassis::config::load("generator", &flags)?;
+                let fetching = move || fetch::fetch(&fetch::known(&models)?, &into, &config.hub);
+                tokio::task::spawn_blocking(fetching).await?
             }
             Command::Write { briefs, variants, seed, json, flags } => {
                 let config: Config = chassis::config::load("generator", &flags)?;

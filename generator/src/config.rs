@@ -1,5 +1,7 @@
 //! The generator's settings.
 
+mod hub;
+
 use std::path::PathBuf;
 
 use chassis::config::{Problems, Secret, Validate};
@@ -10,6 +12,8 @@ use serde::{Deserialize, Serialize};
 use crate::embed::EmbedConfig;
 use crate::engine::EngineConfig;
 use crate::remote::RemoteConfig;
+
+pub use hub::HubConfig;
 
 /// Texts that may wait to be embedded at most.
 const MOST_WAITING: usize = 1_000_000;
@@ -32,6 +36,8 @@ pub struct Config {
     pub words: WordsConfig,
     /// How copy is written.
     pub writing: WritingConfig,
+    /// Where weights are fetched from.
+    pub hub: HubConfig,
 }
 
 impl Default for Config {
@@ -44,6 +50,7 @@ impl Default for Config {
             embedding: EmbeddingConfig::default(),
             words: WordsConfig::default(),
             writing: WritingConfig::default(),
+            hub: HubConfig::default(),
         }
     }
 }
@@ -235,6 +242,7 @@ impl Validate for Config {
     fn validate(&self, problems: &mut Problems) {
         self.server.validate(problems);
         self.telemetry.validate(problems);
+        self.hub.validate(problems);
         let url = self.store.url.expose();
         problems.require(
             url.starts_with("sqlite:") || url.starts_with("postgres:") || url.starts_with("postgresql:"),

