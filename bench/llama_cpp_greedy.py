@@ -18,7 +18,6 @@ CASES = {
                                         "The tea garden opens at seven in the morning, and"],
     "qwen2.5-0.5b-instruct-q4_k_m.gguf": [TURN.format("Blue ceramic mug, 350 ml"), TURN.format("纯棉毛巾，三条装"),
                                           "The tea garden opens at seven in the morning, and"],
-    "gemma-3-270m-q4_k_m.gguf": ["The tea garden opens at seven in the morning, and", "春天到了，公园里的"],
 }
 STEPS = 40
 

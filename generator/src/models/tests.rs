@@ -1,6 +1,7 @@
 //! The forward pass and the tokenizer against real weights.
 
 mod families;
+mod greedy;
 
 use std::path::PathBuf;
 
