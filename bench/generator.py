@@ -16,6 +16,7 @@ import llama_cpp
 from report import Row, publish
 
 GENERATOR = "target/release/generator"
+MESSAGES = "target/release/message_load"
 LIBRARY = Path(".cache/bench/generator/llama.cpp")
 MODELS = Path(os.environ.get("BESPOKE_MODELS", ".cache/models"))
 FILES = {"Qwen2.5 0.5B": "qwen2.5-0.5b-instruct-q4_k_m.gguf", "SmolLM2 135M": "smollm2-135m-instruct-q4_1.gguf"}
@@ -71,14 +72,36 @@ def engine(name: str, file: Path, threads: int, rounds: int) -> list[Row]:
     return rows
 
 
+def messages(name: str, file: Path, threads: int, sample: int) -> list[Row]:
+    """1 000 shoppers told of 50 items each; the peer writes a sample of the messages, one by one."""
+    told = json.loads(subprocess.check_output(
+        [MESSAGES, "--models", str(file.parent), "--file", file.name, "--threads", str(threads)]))
+    peer = json.loads(subprocess.check_output(
+        [sys.executable, str(Path(__file__).with_name("llama_cpp_messages.py")), "--library", str(LIBRARY),
+         "--model", str(file), "--threads", str(threads), "--messages", str(sample)], stderr=subprocess.DEVNULL))
+    rows = []
+    for state, goal in (("warm", 20.0), ("cold", None)):
+        passed = told[state]
+        share = (passed["kept"] + passed["by_model"]) / passed["messages"]
+        head = f"{name}, {threads} thread{'s' if threads > 1 else ''}: {passed['messages']} messages {state}"
+        rows.append(Row(head, passed["per_second"], peer["per_second"],
+                        f"{llama_cpp.NAME}, once a message, {sample} of them", "1/s", "higher", goal))
+        rows.append(Row(f"{head}, share written by the model", share, None, "", "", "higher"))
+    return rows
+
+
 def main() -> None:
     arguments = argparse.ArgumentParser(description=__doc__)
     arguments.add_argument("--threads", type=int, nargs="+", default=[1, 2])
     arguments.add_argument("--rounds", type=int, default=3)
     arguments.add_argument("--models", nargs="+", default=list(FILES), choices=list(FILES))
+    arguments.add_argument("--only", choices=["engine", "messages"])
+    arguments.add_argument("--sample", type=int, default=20, help="messages the peer writes")
     asked = arguments.parse_args()
     rows = []
-    for name in asked.models:
+    if asked.only != "engine":
+        rows += messages("Qwen2.5 0.5B", MODELS / FILES["Qwen2.5 0.5B"], 1, asked.sample)
+    for name in asked.models if asked.only != "messages" else []:
         for threads in asked.threads:
             rows += engine(name, MODELS / FILES[name], threads, asked.rounds)
     publish("generator", rows)

@@ -1,6 +1,7 @@
 //! A real shop's year, the four services around it, and what the journeys through them need.
 
 pub mod complete_journey;
+pub mod messages;
 pub mod processes;
 pub mod sandbox;
 pub mod serving;
