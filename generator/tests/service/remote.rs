@@ -98,10 +98,24 @@ async fn meet(stream: TcpStream, seen: &Seen, does: &(dyn Fn(usize) -> Does + Se
     } else {
         Does::Writes(TEXT)
     };
-    let now = seen.now.fetch_add(1, Ordering::SeqCst) + 1;
-    seen.most.fetch_max(now, Ordering::SeqCst);
-    answer(stream.get_mut(), seen, does).await;
-    seen.now.fetch_sub(1, Ordering::SeqCst);
+    answer(stream.get_mut(), seen, Busy::with(seen), does).await;
+}
+
+/// An answer the server is busy with.
+struct Busy<'a>(&'a Seen);
+
+impl<'a> Busy<'a> {
+    fn with(seen: &'a Seen) -> Self {
+        let now = seen.now.fetch_add(1, Ordering::SeqCst) + 1;
+        seen.most.fetch_max(now, Ordering::SeqCst);
+        Self(seen)
+    }
+}
+
+impl Drop for Busy<'_> {
+    fn drop(&mut self) {
+        self.0.now.fetch_sub(1, Ordering::SeqCst);
+    }
 }
 
 async fn read(stream: &mut BufReader<TcpStream>) -> Asked {
@@ -117,7 +131,7 @@ async fn read(stream: &mut BufReader<TcpStream>) -> Asked {
 }
 
 /// Stops where the other side has gone.
-async fn answer(stream: &mut TcpStream, seen: &Seen, does: Does) {
+async fn answer(stream: &mut TcpStream, seen: &Seen, busy: Busy<'_>, does: Does) {
     let (text, ends) = match does {
         Does::Writes(text) => (text, true),
         Does::BreaksOff(text) => (text, false),
@@ -150,7 +164,12 @@ async fn answer(stream: &mut TcpStream, seen: &Seen, does: Does) {
     if ends {
         lines.push("data: [DONE]\n\n".into());
     }
-    for line in lines {
+    let (last, mut busy) = (lines.len() - 1, Some(busy));
+    for (place, line) in lines.into_iter().enumerate() {
+        if ends && place == last {
+            // Whoever reads this may ask for more at once.
+            drop(busy.take());
+        }
         let chunk = format!("{:x}\r\n{line}\r\n", line.len());
         if stream.write_all(chunk.as_bytes()).await.is_err() {
             return;
@@ -359,8 +378,10 @@ async fn no_more_is_asked_at_once_than_may_be() {
         let mut client = service.client.clone();
         async move {
             let mut tea = tea(0);
-            tea.brief.as_mut().unwrap().item.as_mut().unwrap().title =
-                format!("Green tea, 20 bags, {}", "x".repeat(seed + 1));
+            let brief = tea.brief.as_mut().unwrap();
+            brief.item.as_mut().unwrap().title = format!("Green tea, 20 bags, {}", "x".repeat(seed + 1));
+            // An e-mail's second sentence is waited for: the server is heard to its end.
+            brief.channel = Channel::Email.into();
             client.generate_copy(tea).await.unwrap().into_inner()
         }
     });
