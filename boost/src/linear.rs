@@ -4,7 +4,7 @@ mod cholesky;
 mod fit;
 mod model;
 
-pub use cholesky::{Cholesky, solve};
+pub use cholesky::Cholesky;
 pub use fit::{logistic, ridge};
 pub use model::Linear;
 

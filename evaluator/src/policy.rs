@@ -132,7 +132,8 @@ mod tests {
             propensity,
             reward: f64::from(u8::from(hit)),
         };
-        let rows = (0..80).map(|i| row("a", 0.8, i % 4 == 0)).chain((0..20).map(|i| row("b", 0.2, i % 2 == 0)));
+        let rows =
+            (0..80).map(|i| row("a", 0.8, i % 4 == 0)).chain((0..20).map(|i| row("b", 0.2, i % 2 == 0)));
         log_of(rows.collect())
     }
 
@@ -157,7 +158,8 @@ mod tests {
 
     #[test]
     fn a_log_that_cannot_answer_says_so() {
-        let why = |log: &Log, shares: &[(&str, f64)]| evaluate(log, &policy(shares), 1).expect("evaluated").why;
+        let why =
+            |log: &Log, shares: &[(&str, f64)]| evaluate(log, &policy(shares), 1).expect("evaluated").why;
         assert!(why(&log(), &[("c", 1.0)]).is_some_and(|why| why.starts_with("the log never shows c")));
         assert!(why(&log(), &[("b", 1.0)]).is_some_and(|why| why.contains("20.0 decisions")));
         // Propensities that were not those the log was made by: weights are 1 on average where they are.
@@ -192,7 +194,10 @@ mod tests {
         let (Estimates { ips, snips, dr, .. }, Believed { direct, switch_dr, .. }) =
             (found.estimates, found.believed);
         for value in [ips, snips, direct, dr, switch_dr] {
-            assert!(value.lower < 0.6 && value.upper > 0.6 && (value.estimate - 0.6).abs() < 0.05, "{value:?}");
+            assert!(
+                value.lower < 0.6 && value.upper > 0.6 && (value.estimate - 0.6).abs() < 0.05,
+                "{value:?}"
+            );
         }
         assert!(dr.upper - dr.lower < ips.upper - ips.lower, "the model takes noise away");
         assert!(found.model != "mean of each action", "{}", found.model);

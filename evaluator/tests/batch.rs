@@ -66,7 +66,8 @@ fn whom_a_mail_moves_is_told_and_where_there_is_nothing_to_tell_that_is_said() {
 fn open_bandit_decisions_are_weighed_as_obp_weighs_them() {
     let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/data/open_bandit");
     let (log, policy) = (format!("{folder}/random.csv.gz"), format!("{folder}/bts.csv.gz"));
-    let ask = ["policy", "--log", &log, "--action", "item_id", "--propensity", "propensity_score", "--reward"];
+    let ask =
+        ["policy", "--log", &log, "--action", "item_id", "--propensity", "propensity_score", "--reward"];
     let found = run(&[&ask[..], &["click", "--policy", &policy]].concat()).expect("judged");
     let estimate = |name: &str| {
         let all = found["estimates"].as_array().expect("a list");

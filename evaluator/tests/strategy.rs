@@ -151,7 +151,7 @@ async fn the_coupon_goes_to_the_doubtful_and_never_beyond_the_budget() {
     // A tenth of one purchase's discount a person: reservations stop the offers long before the last.
     let small = served.strategies.generate_strategies(ask(50_000)).await.expect("made").into_inner();
     assert!(small.shadow_price > 0.0);
-    let activate = ActivatePlanRequest { plan_id: small.plan_id, ..Default::default() };
+    let activate = ActivatePlanRequest { plan_id: small.plan_id, accepted_risk: 0.5, ..Default::default() };
     served.strategies.activate_plan(activate).await.expect("activated");
     let mut promised = 0.0;
     for person in 0..400 {
@@ -181,6 +181,14 @@ async fn nothing_is_planned_from_nothing_and_nothing_expired_is_activated() {
     let all = GenerateStrategiesRequest { offers: vec![percent("all", 100.0)], ..ask(1_000) };
     refused_for(served.strategies.generate_strategies(all).await, "OFFER_CANNOT_PAY");
     let made = served.strategies.generate_strategies(ask(100_000)).await.expect("made").into_inner();
+    let risky = |accepted_risk| ActivatePlanRequest {
+        plan_id: made.plan_id.clone(),
+        accepted_risk,
+        ..Default::default()
+    };
+    refused(served.strategies.activate_plan(risky(1.5)).await, "accepted_risk");
+    // Fifteen hundred decisions make nobody as sure as that.
+    refused_for(served.strategies.activate_plan(risky(1e-300)).await, "PLAN_NOT_BETTER");
     let late = ActivatePlanRequest {
         plan_id: made.plan_id,
         at: at(5_000_000_000),
@@ -191,4 +199,33 @@ async fn nothing_is_planned_from_nothing_and_nothing_expired_is_activated() {
     let missing = ActivatePlanRequest { plan_id: "none".into(), ..ActivatePlanRequest::default() };
     let status = served.strategies.activate_plan(missing).await.expect_err("no such plan");
     assert_eq!(status.code(), Code::NotFound);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn replicas_together_promise_no_more_than_the_budget() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let url = format!("sqlite://{}/e.db?mode=rwc", folder.path().display());
+    let mut one = served_on(&url, folder).await;
+    shop(&mut one, 3_000).await;
+    train(&mut one).await;
+    let made = one.strategies.generate_strategies(ask(50_000)).await.expect("made").into_inner();
+    let activate =
+        ActivatePlanRequest { plan_id: made.plan_id.clone(), accepted_risk: 0.5, ..Default::default() };
+    one.strategies.activate_plan(activate).await.expect("activated");
+    let mut two = served_on(&url, tempfile::tempdir().expect("a folder")).await;
+    let (mut promised, mut offers) = (0.0, [0_u32; 2]);
+    for person in 0..300 {
+        for (replica, served) in [&mut one, &mut two].into_iter().enumerate() {
+            let choice = decide(served, 2 * person + replica as u32, false).await;
+            assert_eq!(choice.plan_id, made.plan_id);
+            offers[replica] += u32::from(choice.offer.is_some());
+            promised += match choice.offer.map(|offer| offer.offer_id).as_deref() {
+                Some("twenty") => 0.3 * 2_000.0,
+                Some(_) => 0.05 * 100.0,
+                None => 0.0,
+            };
+        }
+    }
+    assert!(offers.iter().all(|made| *made > 0), "{offers:?}: each has a share");
+    assert!(promised > 10_000.0 && promised <= 50_000.0, "{promised} are promised");
 }

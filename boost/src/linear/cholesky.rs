@@ -62,8 +62,3 @@ impl Cholesky {
         inverse
     }
 }
-
-/// x with Ax = `right` for the symmetric `matrix`; `None` where it is not positive definite.
-pub fn solve(matrix: &[f64], right: &[f64]) -> Option<Vec<f64>> {
-    Some(Cholesky::new(matrix, right.len())?.solve(right))
-}

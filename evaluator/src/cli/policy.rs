@@ -85,7 +85,8 @@ pub(super) fn print_policy(arguments: &Arguments) -> anyhow::Result<String> {
 fn looked_up(file: &Path, log: &Table, action: &str) -> anyhow::Result<Policy> {
     let table = Table::read(file)?;
     let (names, shares) = (table.texts(action)?, table.numbers(PROBABILITY)?);
-    let by: Vec<&String> = table.columns().iter().filter(|name| *name != action && *name != PROBABILITY).collect();
+    let by: Vec<&String> =
+        table.columns().iter().filter(|name| *name != action && *name != PROBABILITY).collect();
     let keys = |of: &Table, row: usize| -> anyhow::Result<Vec<String>> {
         by.iter().map(|column| Ok(of.texts(column)?[row].clone())).collect()
     };

@@ -30,8 +30,12 @@ impl Table {
     fn csv(file: &Path) -> anyhow::Result<Self> {
         let mut reader = open_csv(file)?;
         let name = file.display().to_string();
-        let columns: Vec<String> =
-            reader.headers().with_context(|| format!("{name} has no header"))?.iter().map(Into::into).collect();
+        let columns: Vec<String> = reader
+            .headers()
+            .with_context(|| format!("{name} has no header"))?
+            .iter()
+            .map(Into::into)
+            .collect();
         let mut cells = vec![Vec::new(); columns.len()];
         for row in reader.records() {
             let row = row.with_context(|| name.clone())?;

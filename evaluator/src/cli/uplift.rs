@@ -69,7 +69,8 @@ pub(super) fn print_uplift(arguments: &Arguments) -> anyhow::Result<String> {
     let treatments = table.texts(&arguments.treatment)?;
     let outcome = table.numbers(&arguments.outcome)?;
     let arms = arms(arguments, treatments)?;
-    let propensity = arguments.propensity.as_deref().map(|column| propensities(&table, column)).transpose()?;
+    let propensity =
+        arguments.propensity.as_deref().map(|column| propensities(&table, column)).transpose()?;
     let columns = columns(arguments, &table);
     let (features, names) = features(&table, &columns)?;
     ensure!(!names.is_empty(), "there is no column left to learn from");
@@ -132,8 +133,14 @@ fn arms(arguments: &Arguments, treatments: &[String]) -> anyhow::Result<Vec<Stri
     if !arguments.arm.is_empty() {
         return Ok(arguments.arm.clone());
     }
-    let others: Vec<String> = there.into_iter().filter(|value| **value != arguments.control).cloned().collect();
-    ensure!(!others.is_empty(), "{} is {:?} for all rows: nobody is treated", arguments.treatment, arguments.control);
+    let others: Vec<String> =
+        there.into_iter().filter(|value| **value != arguments.control).cloned().collect();
+    ensure!(
+        !others.is_empty(),
+        "{} is {:?} for all rows: nobody is treated",
+        arguments.treatment,
+        arguments.control
+    );
     Ok(others)
 }
 
@@ -220,7 +227,10 @@ fn lines(Judged { arm, found, .. }: &Judged, arguments: &Arguments) -> Vec<Strin
         arguments.folds
     ));
     let auuc = ranking.auuc.map(|auuc| format!("AUUC {auuc:.6}, ")).unwrap_or_default();
-    lines.push(format!("                  {auuc}effect on the best three tenths {:+.6}", ranking.uplift_at_30));
+    lines.push(format!(
+        "                  {auuc}effect on the best three tenths {:+.6}",
+        ranking.uplift_at_30
+    ));
     for (name, (folds, weight)) in &found.chosen {
         lines.push(format!("  learner         {name}: in {folds} folds, weight {weight:.2}"));
     }

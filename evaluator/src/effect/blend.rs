@@ -1,8 +1,9 @@
 //! Which learner to believe, and how far: effects predicted out of fold, regressed on doubly robust pseudo-outcomes with
-//! weights of at least 0 (stacking, Breiman 1996; as Nie and Wager 2021 do for effects). The free intercept and the
-//! weights together calibrate: learners that saw only noise get no weight, and the effect is then the same for all.
-
-use boost::linear::solve;
+//! weights of at least 0 (stacking, Breiman 1996; as Nie and Wager 2021 do for effects).
+//!
+//! Pseudo-outcomes are noisy far beyond the effects, so the regression starts from a prior: the learners whose responses
+//! came closest to what happened, and no intercept. It is the posterior mode of a normal model, and with more rows it
+//! goes where the pseudo-outcomes say.
 
 /// Intercept and weights.
 #[derive(Debug, Clone, PartialEq)]
@@ -55,70 +56,77 @@ impl Moments {
         }
     }
 
-    /// The weights. Learners enter one by one while they help and leave when their weight falls under 0 (Lawson and
-    /// Hanson's active set).
-    pub(super) fn solve(&self) -> Weights {
-        let learners = self.width - 1;
-        let covariance = |i: usize, j: usize| {
-            self.products[i * self.width + j] / self.n - self.means[i] / self.n * (self.means[j] / self.n)
-        };
-        let ridge = |i: usize| covariance(i, i).max(0.0) * RIDGE + 1e-300;
-        let mut active: Vec<usize> = Vec::new();
-        let mut of = vec![0.0; learners];
-        for _ in 0..3 * learners {
-            let gradient = |i: usize, of: &[f64]| {
-                let fitted: f64 = (0..learners).map(|j| of[j] * covariance(i, j)).sum();
-                (covariance(i, learners) - fitted) / covariance(i, i).max(1e-300).sqrt()
-            };
-            let entering = (0..learners)
-                .filter(|i| !active.contains(i) && covariance(*i, *i) > 1e-18)
-                .max_by(|&a, &b| gradient(a, &of).total_cmp(&gradient(b, &of)))
-                .filter(|&i| gradient(i, &of) > 1e-12);
-            let Some(entering) = entering else { break };
-            active.push(entering);
-            loop {
-                let matrix: Vec<f64> = active
-                    .iter()
-                    .flat_map(|&i| active.iter().map(move |&j| (i, j)))
-                    .map(|(i, j)| covariance(i, j) + if i == j { ridge(i) } else { 0.0 })
-                    .collect();
-                let right: Vec<f64> = active.iter().map(|&i| covariance(i, learners)).collect();
-                let Some(found) = solve(&matrix, &right) else {
-                    active.pop();
-                    break;
-                };
-                if found.iter().all(|weight| *weight > 0.0) {
-                    of.fill(0.0);
-                    active.iter().zip(&found).for_each(|(&i, &weight)| of[i] = weight);
-                    break;
-                }
-                // As far towards the solution as all weights stay at least 0; who reaches 0 leaves.
-                let share = active
-                    .iter()
-                    .zip(&found)
-                    .filter(|(_, to)| **to <= 0.0)
-                    .map(|(&i, to)| if of[i] > *to { of[i] / (of[i] - to) } else { 0.0 })
-                    .fold(1.0, f64::min);
-                active.iter().zip(&found).for_each(|(&i, to)| of[i] += share * (to - of[i]));
-                active.retain(|&i| of[i] > 1e-12);
-                if active.is_empty() {
-                    of.fill(0.0);
-                    break;
-                }
-            }
-        }
-        let intercept = if self.n > 0.0 {
-            let fitted: f64 = of.iter().zip(&self.means).map(|(weight, mean)| weight * mean / self.n).sum();
-            self.means[learners] / self.n - fitted
-        } else {
-            0.0
-        };
-        Weights { intercept, of }
+    /// The weights, by coordinate descent. `prior` holds each learner's weight before anything is known of effects.
+    pub(super) fn solve(&self, prior: &[f64]) -> Weights {
+        let all = Weighing::new(self, prior);
+        let found = all.descend(&vec![true; prior.len()]);
+        // What has next to no say is not worth its time at every prediction.
+        let worth: Vec<bool> = found.of.iter().map(|weight| *weight >= LEAST_WEIGHT).collect();
+        all.descend(&worth)
     }
 }
 
-/// Share of a learner's own variance added to it: keeps weights sound where learners are nearly the same.
-const RIDGE: f64 = 0.02;
+/// Standard deviation of a learner's weight around its prior.
+const WEIGHT_SPREAD: f64 = 0.25;
+/// That of the intercept, as a share of the effects the learners predict (root mean square).
+const INTERCEPT_SPREAD: f64 = 0.25;
+/// Weights below this are nothing.
+const LEAST_WEIGHT: f64 = 0.03;
+/// Sweeps over the weights; learners that are nearly the same need many.
+const SWEEPS: usize = 5_000;
+
+/// The normal equations: mean squares of the rows and of the prior on one scale.
+struct Weighing<'a> {
+    prior: &'a [f64],
+    means: Vec<f64>,
+    products: Vec<f64>,
+    width: usize,
+    /// What the prior of a weight, and of the intercept, counts beside the rows.
+    hold: f64,
+    hold_intercept: f64,
+}
+
+impl<'a> Weighing<'a> {
+    fn new(moments: &Moments, prior: &'a [f64]) -> Self {
+        let (width, learners) = (moments.width, moments.width - 1);
+        let n = moments.n.max(1.0);
+        let means: Vec<f64> = moments.means.iter().map(|sum| sum / n).collect();
+        let products: Vec<f64> = moments.products.iter().map(|sum| sum / n).collect();
+        let noise = (products[learners * width + learners] - means[learners].powi(2)).max(0.0) / n;
+        let size = (0..learners).map(|i| products[i * width + i]).sum::<f64>() / learners.max(1) as f64;
+        let hold_intercept = if size > 0.0 { noise / (size * INTERCEPT_SPREAD.powi(2)) } else { 0.0 };
+        Self { prior, means, products, width, hold: noise / WEIGHT_SPREAD.powi(2), hold_intercept }
+    }
+
+    fn descend(&self, allowed: &[bool]) -> Weights {
+        let learners = self.width - 1;
+        let mut of: Vec<f64> =
+            self.prior.iter().zip(allowed).map(|(w, a)| if *a { *w } else { 0.0 }).collect();
+        let mut intercept = 0.0;
+        for _ in 0..SWEEPS {
+            let fitted: f64 = of.iter().zip(&self.means).map(|(weight, mean)| weight * mean).sum();
+            let next = (self.means[learners] - fitted) / (1.0 + self.hold_intercept);
+            let mut moved = (next - intercept).abs() / next.abs().max(1e-300);
+            intercept = next;
+            for i in (0..learners).filter(|&i| allowed[i]) {
+                let product = |j: usize| self.products[i * self.width + j];
+                let own = product(i) + self.hold;
+                if own <= 0.0 {
+                    continue;
+                }
+                let others: f64 = (0..learners).filter(|&j| j != i).map(|j| of[j] * product(j)).sum();
+                let left = product(learners) - intercept * self.means[i] - others;
+                let next = ((left + self.hold * self.prior[i]) / own).max(0.0);
+                moved = moved.max((next - of[i]).abs());
+                of[i] = next;
+            }
+            if moved < 1e-9 {
+                break;
+            }
+        }
+        Weights { intercept, of }
+    }
+}
 
 #[cfg(test)]
 mod tests {
@@ -131,22 +139,33 @@ mod tests {
             let (a, noise) = (f64::from(i % 10), f64::from(i * 7919 % 13));
             moments.add(&[a, noise, -a, 3.0 + 0.5 * a]);
         }
-        let weights = moments.solve();
-        assert!(
-            (weights.of[0] - 0.5).abs() < 0.02 && weights.of[1] < 0.01 && weights.of[2] <= 0.0,
-            "{weights:?}"
-        );
-        assert!((weights.apply([4.0, 0.0, -4.0].into_iter()) - 5.0).abs() < 0.1);
+        let weights = moments.solve(&[0.0, 0.5, 0.5]);
+        assert!(weights.of[0] - weights.of[2] > 0.45 && weights.of[1] < 0.03, "{weights:?}");
+        assert!((weights.apply([4.0, 0.0, -4.0].into_iter()) - 5.0).abs() < 0.1, "{weights:?}");
     }
 
     #[test]
     fn learners_that_say_nothing_leave_the_mean() {
         let mut moments = Moments::new(2);
         for i in 0..100 {
-            moments.add(&[1.0, -1.0, f64::from(i % 2)]);
+            moments.add(&[0.0, 0.0, f64::from(i % 2)]);
         }
-        let weights = moments.solve();
-        assert_eq!(weights.of, [0.0, 0.0]);
-        assert!((weights.intercept - 0.5).abs() < 1e-12);
+        assert!((moments.solve(&[0.5, 0.5]).intercept - 0.5).abs() < 1e-12);
+    }
+
+    /// An effect of 1 under noise of 100: a hundred rows leave the prior as it is, a million overrule it.
+    #[test]
+    fn few_noisy_rows_move_no_weight_and_many_do() {
+        let weights = |rows: u32| {
+            let mut moments = Moments::new(2);
+            for i in 0..rows {
+                let good = f64::from(i % 3) - 1.0;
+                let noise = if i / 3 % 2 == 0 { 100.0 } else { -100.0 };
+                moments.add(&[1.0 + good, 1.0 - good, 1.0 + good + noise]);
+            }
+            moments.solve(&[0.0, 1.0]).of
+        };
+        let (few, many) = (weights(120), weights(1_200_000));
+        assert!(few[1] > 0.9 && many[0] > 0.75 && many[1] < 0.25, "{few:?} {many:?}");
     }
 }

@@ -7,7 +7,7 @@ use rayon::prelude::*;
 
 use super::blend::{Moments, Weights};
 use super::fitting::{Fitted, Ground, pseudo};
-use super::learner::{Cate, Learner};
+use super::learner::{Cate, Learner, Meta};
 use super::panel::{LEAST_ROWS, Panel, Target};
 use super::response::{Base, Response};
 use super::spread::Spread;
@@ -104,11 +104,13 @@ pub fn study(panel: &Panel, target: Target<'_>, folds: &[usize], count: usize, s
         .collect::<Result<_>>()?;
     let mut told: Vec<Told> = told.into_iter().flatten().collect();
     told.sort_by_key(|told| told.row);
-    let candidate = closest(panel, target, &told);
+    let losses = losses(panel, target, &told);
+    let candidate = (0..losses.len()).min_by(|&a, &b| losses[a].total_cmp(&losses[b])).unwrap_or(0);
+    let prior = prior(&losses, panel.rows());
     let fitted = ground(count).fit(&(0..panel.rows()).collect::<Vec<_>>())?;
     let arms = (1..panel.arms.len())
         .into_par_iter()
-        .map(|arm| study_arm(panel, target, folds, count, &told, candidate, &fitted, arm))
+        .map(|arm| study_arm(panel, target, folds, count, &told, candidate, &prior, &fitted, arm))
         .collect();
     let responses = &fitted.responses[candidate / 2];
     let control = if candidate.is_multiple_of(2) {
@@ -172,14 +174,31 @@ fn tell(panel: &Panel, fitted: &Fitted, row: usize) -> Told {
     Told { row, responses, effects }
 }
 
-/// The response model that comes closest to what happened.
-fn closest(panel: &Panel, target: Target<'_>, told: &[Told]) -> usize {
-    let loss = |candidate: usize| -> f64 {
-        told.iter()
-            .map(|told| (target.values[told.row] - told.responses[candidate][panel.action[told.row]]).powi(2))
-            .sum()
+/// Mean squared distance of each candidate's responses from what happened.
+fn losses(panel: &Panel, target: Target<'_>, told: &[Told]) -> Vec<f64> {
+    let missed = |told: &Told, candidate: usize| {
+        target.values[told.row] - told.responses[candidate][panel.action[told.row]]
     };
-    (0..2 * Base::ALL.len()).min_by(|&a, &b| loss(a).total_cmp(&loss(b))).unwrap_or(0)
+    let loss = |candidate| told.iter().map(|told| missed(told, candidate).powi(2)).sum::<f64>();
+    (0..2 * Base::ALL.len()).map(|candidate| loss(candidate) / told.len().max(1) as f64).collect()
+}
+
+/// What the learners' weights are before anything is known of effects: their responses' likelihoods on rows they had not
+/// seen (pseudo Bayesian model averaging, Geisser and Eddy 1979). An S-learner takes its effects from the model of all
+/// arms, a T-learner from those of each; the others have to earn their weight.
+fn prior(losses: &[f64], rows: usize) -> Vec<f64> {
+    let least = losses.iter().copied().fold(f64::INFINITY, f64::min).max(1e-300);
+    let likelihood = |loss: &f64| (-0.5 * rows as f64 * (loss / least - 1.0)).exp();
+    let total: f64 = losses.iter().map(likelihood).sum();
+    let of = |learner: Learner| {
+        let base = Base::ALL.iter().position(|base| *base == learner.base).unwrap_or(0);
+        match learner.meta {
+            Meta::S => likelihood(&losses[2 * base]) / total,
+            Meta::T => likelihood(&losses[2 * base + 1]) / total,
+            Meta::X | Meta::Dr => 0.0,
+        }
+    };
+    Learner::ALL.into_iter().map(of).collect()
 }
 
 #[allow(clippy::too_many_arguments)] // One arm's view of everything `study` holds.
@@ -190,6 +209,7 @@ fn study_arm(
     count: usize,
     told: &[Told],
     candidate: usize,
+    prior: &[f64],
     fitted: &Fitted,
     arm: usize,
 ) -> ArmStudy {
@@ -206,8 +226,8 @@ fn study_arm(
         by_fold[folds[told.row]].add(&row);
         all.add(&row);
     }
-    let weights = all.solve();
-    let of_others: Vec<Weights> = by_fold.iter().map(|fold| all.without(fold).solve()).collect();
+    let weights = all.solve(prior);
+    let of_others: Vec<Weights> = by_fold.iter().map(|fold| all.without(fold).solve(prior)).collect();
     let unseen: Vec<f64> = told
         .iter()
         .map(|told| of_others[folds[told.row]].apply(told.effects[arm - 1].iter().copied()))

@@ -43,8 +43,11 @@ pub fn uplift(panel: &Panel, target: Target<'_>, folds: &[usize], count: usize, 
         (0..panel.rows()).filter(|&row| panel.action[row] == arm).map(|row| target.values[row]).collect()
     };
     let average = average(&of_arm(1), &of_arm(0)).ok_or_else(|| {
-        let (reason, kind) =
-            if of_arm(0).len() < 2 { ("NO_CONTROL_UNITS", "control") } else { ("NO_TREATED_UNITS", "treated") };
+        let (reason, kind) = if of_arm(0).len() < 2 {
+            ("NO_CONTROL_UNITS", "control")
+        } else {
+            ("NO_TREATED_UNITS", "treated")
+        };
         Error::precondition(reason, format!("fewer than two {kind} rows"))
     })?;
     let mut scores = vec![0.0; panel.rows()];

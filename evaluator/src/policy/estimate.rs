@@ -56,7 +56,8 @@ impl Estimates {
     pub fn why(&self) -> Option<String> {
         let Self { effective_sample_size, mean_weight: (mean, error), .. } = *self;
         if effective_sample_size < LEAST_SAMPLE {
-            let text = format!("the log is worth {effective_sample_size:.1} decisions, {LEAST_SAMPLE} are needed");
+            let text =
+                format!("the log is worth {effective_sample_size:.1} decisions, {LEAST_SAMPLE} are needed");
             return Some(text);
         }
         // Rounding alone where all weights are alike.
@@ -121,10 +122,15 @@ mod tests {
             guess,
             direct,
         };
-        let rows =
-            [row(0.5, 1.0, 0.5, 0.4), row(0.5, 0.0, 0.5, 0.4), row(0.5, 1.0, 0.2, 0.3), row(0.1, 1.0, 0.6, 0.5)];
+        let rows = [
+            row(0.5, 1.0, 0.5, 0.4),
+            row(0.5, 0.0, 0.5, 0.4),
+            row(0.5, 1.0, 0.2, 0.3),
+            row(0.1, 1.0, 0.6, 0.5),
+        ];
         let found = replay(&rows);
-        let close = |found: f64, wanted: f64| assert!((found - wanted).abs() < 1e-12, "{found} is not {wanted}");
+        let close =
+            |found: f64, wanted: f64| assert!((found - wanted).abs() < 1e-12, "{found} is not {wanted}");
         close(found.ips.estimate, (1.0 + 1.0 + 5.0) / 4.0);
         close(found.snips.estimate, 7.0 / 8.0);
         close(found.dr.estimate, (0.9 - 0.1 + 1.1 + 2.5) / 4.0);

@@ -65,9 +65,7 @@ pub(super) fn believe(rewards: &Rewards<'_>, rows: &[Replayed]) -> Believed {
     let around = |value: f64, variance: f64| Interval::around(value, z * variance.sqrt(), LEVEL);
     let direct = around(rewards.direct(), model);
     match best {
-        Some(best) => {
-            Believed { direct, switch_dr: around(best.value, best.variance), switch_at: best.at }
-        }
+        Some(best) => Believed { direct, switch_dr: around(best.value, best.variance), switch_at: best.at },
         None => Believed { direct, switch_dr: direct, switch_at: 0.0 },
     }
 }

@@ -77,10 +77,7 @@ pub(super) async fn decide(
             .filter(|offer| terms::is_valid(offer, at) && suits(offer, &context))
             .collect();
         let choice = uniform::choose(&unit, seed, eligible.len());
-        (
-            choice.offer.and_then(|index| eligible.get(index)).map(|offer| (*offer).clone()),
-            choice.propensity,
-        )
+        (choice.offer.and_then(|index| eligible.get(index)).map(|offer| (*offer).clone()), choice.propensity)
     };
     Ok(wire::DecideResponse {
         offer,

@@ -180,7 +180,11 @@ pub(super) async fn replayed(
 fn chance_below_nothing(found: Interval) -> f64 {
     let z = normal::quantile(f64::midpoint(1.0, found.level));
     let error = (found.upper - found.lower) / (2.0 * z);
-    if error > 0.0 { normal::cdf(-found.estimate / error) } else { f64::from(u8::from(found.estimate <= 0.0)) }
+    if error > 0.0 {
+        normal::cdf(-found.estimate / error)
+    } else {
+        f64::from(u8::from(found.estimate <= 0.0))
+    }
 }
 
 /// One logged decision, replayed by the plan and by giving no offers.

@@ -111,13 +111,8 @@ async fn decide(world: &World, line: &Line, visit: Visit, place: usize, at: i64)
     // A seed of its own for every visit: 0 would mean none.
     let seed = u64::from(visit.day) * 1_000_000 + place as u64 + 1;
     let made = line.decide(&shopper.id, at, &features, seed).await?;
-    let mut told = Told {
-        id: format!("visit-{}-{place}", visit.day),
-        user: shopper.id.clone(),
-        at,
-        made,
-        sale: None,
-    };
+    let mut told =
+        Told { id: format!("visit-{}-{place}", visit.day), user: shopper.id.clone(), at, made, sale: None };
     told.sale = world.outcome(&visit, arm(&told)?);
     Ok(told)
 }

@@ -24,6 +24,8 @@ use super::world::Sale;
 
 /// Time a call gets that makes a plan or trains.
 const PATIENT: Duration = Duration::from_mins(5);
+/// Of twenty thousand shoppers two hundred tell what no offers bring.
+const HOLDOUT: f64 = 0.01;
 /// This shop would rather be wrong for a day than wait a week: a plan that is more likely to gain than to lose will do.
 const ACCEPTED_RISK: f64 = 0.5;
 /// Time a decision gets.
@@ -127,6 +129,7 @@ impl Line {
             from: Some(moment(from)),
             until: Some(moment(until)),
             at: Some(moment(from)),
+            holdout: Some(HOLDOUT),
             ..GenerateStrategiesRequest::default()
         };
         let mut client = StrategyServiceClient::new(self.gateway.clone());

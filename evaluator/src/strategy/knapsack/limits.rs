@@ -130,7 +130,8 @@ fn best(person: &[Candidate], prices: &Prices) -> Option<usize> {
 fn improved(person: &[Candidate], chosen: Option<usize>, left: &mut [f64]) -> Option<usize> {
     let of = |at: Option<usize>, limit: usize| at.map_or(0.0, |at| amount(&person[at], limit));
     let worth = |at: Option<usize>| at.map_or(0.0, |at| person[at].value);
-    let fits = |at: usize| (0..left.len()).all(|limit| of(Some(at), limit) - of(chosen, limit) <= left[limit]);
+    let fits =
+        |at: usize| (0..left.len()).all(|limit| of(Some(at), limit) - of(chosen, limit) <= left[limit]);
     let better = (0..person.len()).filter(|&at| worth(Some(at)) > worth(chosen) && fits(at));
     let Some(better) = better.reduce(|a, b| if worth(Some(b)) > worth(Some(a)) { b } else { a }) else {
         return chosen;
@@ -165,7 +166,9 @@ mod tests {
             cost: f64::from(random.random_range(0..9)),
             uses: [
                 Some(Use { limit: random.random_range(0..2), amount: 1.0 }),
-                random.random_bool(0.5).then(|| Use { limit: 2, amount: f64::from(random.random_range(1..4)) }),
+                random
+                    .random_bool(0.5)
+                    .then(|| Use { limit: 2, amount: f64::from(random.random_range(1..4)) }),
             ],
         };
         (0..treatments).map(|_| treatment(random)).collect()
@@ -213,7 +216,10 @@ mod tests {
             for (limit, bound) in bounds.into_iter().enumerate() {
                 let used: f64 =
                     people.iter().zip(&chosen).filter_map(|(p, c)| c.map(|c| amount(&p[c], limit))).sum();
-                assert!(used <= bound as f64 + 1e-9, "instance {instance}: {used} of {bound} of limit {limit}");
+                assert!(
+                    used <= bound as f64 + 1e-9,
+                    "instance {instance}: {used} of {bound} of limit {limit}"
+                );
             }
             assert!(sum.primal <= best + 1e-9, "instance {instance}: {sum:?} beats the best, {best}");
             assert!(sum.dual_bound >= best - 1e-6, "instance {instance}: {sum:?} does not bound {best}");
