@@ -108,4 +108,8 @@ fn a_log_worth_two_decisions_is_refused() {
     let found = run(&["policy", "--log", &log, "--target", r#"{"rare": 1.0}"#]).expect("judged");
     assert!((number(&found["effective_sample_size"]) - 2.0).abs() < 1e-9 && found["refused"] == true);
     assert!(found["why"].as_str().is_some_and(|why| why.contains("worth 2.0 decisions")), "{found}");
+    let impossible = folder.path().join("impossible.csv");
+    std::fs::write(&impossible, "action,propensity,reward\na,0.5,1\na,0,1\n").expect("written");
+    let error = run(&["policy", "--log", &impossible.display().to_string()]).expect_err("refused");
+    assert!(error.contains("row 2: propensity must be above 0 and at most 1, is 0"), "{error}");
 }

@@ -229,3 +229,48 @@ async fn replicas_together_promise_no_more_than_the_budget() {
     assert!(offers.iter().all(|made| *made > 0), "{offers:?}: each has a share");
     assert!(promised > 10_000.0 && promised <= 50_000.0, "{promised} are promised");
 }
+
+#[tokio::test]
+async fn a_budget_is_spent_within_the_limits_beside_it() {
+    let mut served = served().await;
+    let uses = |limit: &str| vec![BudgetUse { limit: limit.into(), amount: 1.0 }];
+    let candidate = |unit: &str, treatment: &str, value: f64| BudgetCandidate {
+        unit_id: unit.into(),
+        treatment_id: treatment.into(),
+        value,
+        cost: 1.0,
+        uses: uses(treatment),
+        ..BudgetCandidate::default()
+    };
+    let limit = |name: &str, amount: f64| BudgetLimit { name: name.into(), amount };
+    // Everybody would rather have a push message, and two may.
+    let people = ["ann", "bob", "cem", "dai"];
+    let ask = OptimiseBudgetRequest {
+        candidates: people
+            .iter()
+            .zip([9.0, 7.0, 8.0, 6.0])
+            .flat_map(|(unit, value)| [candidate(unit, "push", value), candidate(unit, "email", value / 2.0)])
+            .collect(),
+        budget: 3.0,
+        limits: vec![limit("push", 2.0), limit("email", 4.0)],
+        ..OptimiseBudgetRequest::default()
+    };
+    let found = served.strategies.optimise_budget(ask.clone()).await.expect("chosen").into_inner();
+    let of = |treatment: &str| found.choices.iter().filter(|choice| choice.treatment_id == treatment).count();
+    assert_eq!((of("push"), of("email")), (2, 1), "{found:?}");
+    // 9 and 8 by push and 7 ÷ 2 by e-mail is the best there is.
+    assert!((found.primal - 20.5).abs() < 1e-9 && found.dual_bound >= found.primal && found.spend <= 3.0);
+    let with = |change: fn(&mut OptimiseBudgetRequest)| {
+        let mut changed = ask.clone();
+        change(&mut changed);
+        changed
+    };
+    for (request, field) in [
+        (with(|ask| ask.per_unit_cap = 2), "per_unit_cap"),
+        (with(|ask| ask.limits[1].name = "push".into()), "limits[1].name"),
+        (with(|ask| ask.limits[0].amount = -1.0), "limits[0].amount"),
+        (with(|ask| ask.candidates[2].uses[0].limit = "sms".into()), "candidates[2].uses[0].limit"),
+    ] {
+        refused(served.strategies.optimise_budget(request).await, field);
+    }
+}
