@@ -138,6 +138,10 @@ pub struct Plan {
     pub seed: u64,
 }
 
+/// Share of the standard error that Thompson's draws are made with. The whole of it explores far more than a plan of some
+/// weeks can win back (Chapelle and Li 2011, posterior reshaping); the floor keeps every offer alive.
+const RESHAPED: f64 = 0.25;
+
 /// What a plan thinks of one person now.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Options {
@@ -210,7 +214,8 @@ impl Plan {
     pub fn belief(&self, prediction: &Prediction, price: f64) -> Belief {
         let value = self.objective.value(prediction);
         let error = value.error();
-        Belief { mean: value.mean - self.risk_aversion * error - price * prediction.spend.mean, error }
+        let mean = value.mean - self.risk_aversion * error - price * prediction.spend.mean;
+        Belief { mean, error: RESHAPED * error }
     }
 }
 
