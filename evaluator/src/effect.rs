@@ -5,6 +5,7 @@
 
 pub mod average;
 mod blend;
+pub mod calibrate;
 mod fitting;
 pub mod learner;
 pub mod log;

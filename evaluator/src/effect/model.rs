@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use proto::common::v1::Offer;
 use serde::{Deserialize, Serialize};
 
+use super::calibrate::Calibration;
 use super::response::Response;
 use super::spread::Spread;
 use super::study::Blend;
@@ -80,6 +81,8 @@ pub struct Model {
     pub descriptions: Vec<Vec<f64>>,
     /// Of the target's probability.
     pub hit: Outcome,
+    /// What brings the probability without treatment to what was measured.
+    pub calibration: Calibration,
     /// Of the profit, minor units; discounts are paid from it.
     pub profit: Outcome,
     /// Of the revenue, minor units.
@@ -115,7 +118,7 @@ impl Model {
 
     /// Probability of the target without treatment.
     pub fn base(&self, row: &[f64]) -> Estimate {
-        let mean = self.hit.control.predict(row).clamp(0.0, 1.0);
+        let mean = self.calibration.apply(self.hit.control.predict(row)).clamp(0.0, 1.0);
         Estimate { mean, variance: self.hit.control_spread.error(mean).powi(2) }
     }
 

@@ -2,6 +2,8 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::panel::Panel;
+
 /// How far effects may be off, for people of like prediction.
 ///
 /// In every bin the mean pseudo-outcome measures the effect with a standard error s. How much the model misses beyond
@@ -57,6 +59,19 @@ impl Spread {
         };
         let errors = (0..errors.len()).map(error).collect();
         Self { cuts, errors, bins: means }
+    }
+
+    /// Of what is expected without treatment, `guesses` being those of models that had not seen the rows.
+    pub(super) fn of_control(panel: &Panel, values: &[f64], guesses: &[f64]) -> Self {
+        let pseudo: Vec<f64> = guesses
+            .iter()
+            .enumerate()
+            .map(|(row, guess)| {
+                let seen = panel.action[row] == 0;
+                guess + if seen { (values[row] - guess) / panel.propensity[row] } else { 0.0 }
+            })
+            .collect();
+        Self::new(guesses, &pseudo)
     }
 
     /// Standard error of a prediction.

@@ -124,15 +124,7 @@ pub fn study(panel: &Panel, target: Target<'_>, folds: &[usize], count: usize, s
         responses.apart[0].clone()
     };
     let control_unseen: Vec<f64> = told.iter().map(|told| told.responses[candidate][0]).collect();
-    let pseudo: Vec<f64> = control_unseen
-        .iter()
-        .enumerate()
-        .map(|(row, guess)| {
-            let seen = panel.action[row] == 0;
-            guess + if seen { (target.values[row] - guess) / panel.propensity[row] } else { 0.0 }
-        })
-        .collect();
-    let control_spread = Spread::new(&control_unseen, &pseudo);
+    let control_spread = Spread::of_control(panel, target.values, &control_unseen);
     Ok(Study { arms, control, control_spread, control_unseen })
 }
 

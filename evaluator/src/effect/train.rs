@@ -6,10 +6,12 @@ use boost::{Matrix, Objective};
 use proto::common::v1::{Channel, Offer};
 
 use super::NONE;
+use super::calibrate::{Calibration, Seen};
 use super::model::{Arm, Estimate, Model, Outcome as Effects, value};
 use super::panel::{LEAST_ROWS, Panel, Target};
 use super::pool::pool;
 use super::response::{Base, Lesson, Response};
+use super::spread::Spread;
 use super::study::{ArmStudy, Study, study};
 use super::support::Support;
 use crate::error::{Error, Result};
@@ -117,7 +119,7 @@ pub fn train(order: &Order, outcomes: &[Outcome], offers: &[Offer]) -> Result<Tr
         study(&panel, Target { values, objective, event }, &folds, FOLDS, order.seed)
     };
     let (profit, revenue) = (column(|row| row.profit), column(|row| row.revenue));
-    let hits = of(&hit, Objective::Logistic, None)?;
+    let mut hits = of(&hit, Objective::Logistic, None)?;
     let (profits, revenues) = rayon::join(
         || of(&profit, Objective::Squared, Some(&bought)),
         || of(&revenue, Objective::Squared, Some(&bought)),
@@ -134,6 +136,7 @@ pub fn train(order: &Order, outcomes: &[Outcome], offers: &[Offer]) -> Result<Tr
             Ok(Arm { id: id.clone(), family: family.clone(), depth: *depth, rows, spend, spend_error })
         })
         .collect::<Result<_>>()?;
+    let calibration = calibrate(&panel, &hit, &mut hits, &folds);
     let (metrics, better) = metrics(&panel, &hit, &hits, &profits, rows.len());
     let model = Model {
         target: order.target.clone(),
@@ -143,6 +146,7 @@ pub fn train(order: &Order, outcomes: &[Outcome], offers: &[Offer]) -> Result<Tr
         arms,
         descriptions: panel.arms.clone(),
         hit: effects(hits),
+        calibration,
         profit: effects(profits),
         revenue: effects(revenues),
         basket,
@@ -258,6 +262,20 @@ fn effects(study: Study) -> Effects {
         effects: study.arms.into_iter().map(|ArmStudy { blend, spread, .. }| (blend, spread)).collect(),
         unseen,
     }
+}
+
+/// Calibrates the probability without treatment on decisions without an offer, and what the study says of it.
+fn calibrate(panel: &Panel, hit: &[f64], hits: &mut Study, folds: &[usize]) -> Calibration {
+    let control: Vec<usize> = (0..panel.rows()).filter(|&row| panel.action[row] == 0).collect();
+    let seen: Vec<Seen> = control
+        .iter()
+        .map(|&row| (hits.control_unseen[row], hit[row], panel.propensity[row].recip()))
+        .collect();
+    let of_control: Vec<usize> = control.iter().map(|&row| folds[row]).collect();
+    let calibration = Calibration::choose(&seen, &of_control, FOLDS);
+    hits.control_unseen.iter_mut().for_each(|guess| *guess = calibration.apply(*guess));
+    hits.control_spread = Spread::of_control(panel, hit, &hits.control_unseen);
+    calibration
 }
 
 /// How the models did on decisions they had not seen.
