@@ -2,11 +2,13 @@
 
 pub mod budget;
 pub mod choose;
+mod describe;
 pub mod displace;
 pub mod generate;
 pub mod knapsack;
 pub mod ledger;
 pub mod measure;
+mod people;
 pub mod plan;
 pub mod terms;
 pub mod uniform;

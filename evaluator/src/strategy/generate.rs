@@ -1,20 +1,15 @@
 //! From a model and the people known to strategies and a plan.
 
-use std::collections::{BTreeMap, HashMap};
-
 use proto::common::v1::{Channel, Offer};
-use rayon::prelude::*;
 
-use super::displace;
-use super::knapsack::{self, Candidate};
-use super::plan::{Expected, Objective, Plan, SEGMENTS, Strategy};
-use super::terms;
-use crate::effect::model::{Arm, Estimate};
+use super::describe::describe;
+use super::people::{candidates, people};
+use super::plan::{Expected, Objective, Plan, SEGMENTS};
+use super::{knapsack, terms};
+use crate::effect::Model;
 use crate::effect::train::Outcome;
-use crate::effect::{Model, NONE, Prediction};
 use crate::error::{Error, Result};
 use crate::metric::fact::DAY;
-use crate::stats::{Interval, normal};
 
 /// What is asked for.
 #[derive(Debug, Clone, PartialEq)]
@@ -51,14 +46,6 @@ pub struct Brief {
 const FRONTIER: [f64; 6] = [0.25, 0.5, 0.75, 1.25, 1.5, 2.0];
 /// Least time a redemption is given, microseconds.
 const LEAST_REDEMPTION: i64 = 60_000_000;
-
-/// A person as the log knows them.
-struct Person {
-    channel: Channel,
-    visits: f64,
-    base: f64,
-    predictions: Vec<Prediction>,
-}
 
 /// Makes a plan named `id` by `model`. `delays` are the times redemptions took, microseconds.
 pub fn generate(
@@ -162,180 +149,7 @@ fn sound(brief: &Brief, model: &Model) -> Result<Vec<Offer>> {
     Ok(sound)
 }
 
-/// Everybody the log knows in the channels asked for, as last seen.
-fn people(brief: &Brief, model: &Model, log: &[Outcome], offers: &[Offer]) -> Vec<Person> {
-    let mut last: HashMap<&str, (&Outcome, f64)> = HashMap::new();
-    let suits = |row: &&Outcome| {
-        brief.channels.is_empty()
-            || row.channel == Channel::Unspecified
-            || brief.channels.contains(&row.channel)
-    };
-    let (mut first_at, mut last_at) = (i64::MAX, i64::MIN);
-    for row in log.iter().filter(suits) {
-        first_at = first_at.min(row.at);
-        last_at = last_at.max(row.at);
-        let entry = last.entry(&row.unit).or_insert((row, 0.0));
-        entry.0 = row;
-        entry.1 += 1.0;
-    }
-    // Traffic goes on as it was: visits a day of the log, for the days of the window.
-    let days = |micros: i64| (micros as f64 / DAY as f64).max(1.0);
-    let factor = match brief.window {
-        Some((from, until)) if last_at > i64::MIN => days(until - from) / days(last_at - first_at),
-        _ => 1.0,
-    };
-    let mut units: Vec<(&str, (&Outcome, f64))> = last.into_iter().collect();
-    units.sort_by_key(|(unit, _)| *unit);
-    let person = |(_, (row, visits)): (&str, (&Outcome, f64))| {
-        let features = model.row(&row.features);
-        let all = model.predict_all(&features);
-        let predictions = offers.iter().map(|offer| model.among(&all, Some(offer))).collect();
-        let base = model.base(&features).mean;
-        Person { channel: row.channel, visits: visits * factor, base, predictions }
-    };
-    units.into_par_iter().map(person).collect()
-}
-
-/// Each person's offers as the knapsack takes them.
-fn candidates(plan: &Plan, people: &[Person]) -> Vec<Vec<Candidate>> {
-    let of = |person: &Person| {
-        let outside =
-            !plan.segments.is_empty() && !plan.segments.iter().any(|name| name == plan.segment(person.base));
-        let value = |prediction: &Prediction| {
-            let value = plan.belief(prediction, 0.0).mean;
-            Candidate {
-                value: if outside { -1.0 } else { value * person.visits },
-                cost: prediction.spend.mean.max(0.0) * person.visits,
-                ..Candidate::default()
-            }
-        };
-        person.predictions.iter().map(value).collect()
-    };
-    people.iter().map(of).collect()
-}
-
-/// Sums over the audience of one strategy.
-#[derive(Default)]
-struct Audience {
-    people: u64,
-    visits: f64,
-    sums: [f64; 3],
-    errors: [f64; 3],
-    base: f64,
-    uplift: f64,
-    anyway: f64,
-    discount_anyway: f64,
-}
-
-fn describe(
-    plan: &mut Plan,
-    model: &Model,
-    people: &[Person],
-    chosen: &[Option<usize>],
-    log: &[Outcome],
-    treated: f64,
-) {
-    let mut audiences: BTreeMap<(usize, &'static str, i32), Audience> = BTreeMap::new();
-    for (person, choice) in people.iter().zip(chosen) {
-        let Some(offer) = *choice else { continue };
-        let prediction = &person.predictions[offer];
-        let key = (offer, plan.segment(person.base), i32::from(person.channel));
-        let audience = audiences.entry(key).or_default();
-        let visits = person.visits * treated;
-        audience.people += 1;
-        audience.visits += visits;
-        for (at, estimate) in [prediction.uplift, prediction.profit, prediction.spend].iter().enumerate() {
-            audience.sums[at] += visits * estimate.mean;
-            // Errors of people alike are one error: they add up, they do not average out.
-            audience.errors[at] += visits * estimate.error();
-        }
-        audience.base += visits * person.base;
-        audience.uplift += visits * prediction.uplift.mean;
-        // Who buys with the offer would mostly have bought without it: they get the discount all the same.
-        let bought = (person.base + prediction.uplift.mean).max(1e-9);
-        let anyway = (person.base / bought).clamp(0.0, 1.0);
-        audience.anyway += visits * person.base.min(bought);
-        audience.discount_anyway += visits * prediction.spend.mean * anyway;
-    }
-    let forward = displace::later_purchases(log, model);
-    let hours = displace::hours(log, model, plan);
-    let mut strategies: Vec<Strategy> = audiences
-        .into_iter()
-        .map(|((offer, segment, channel), audience)| {
-            let offer_id = plan.offers[offer].offer_id.clone();
-            let of = |at: usize| Estimate { mean: audience.sums[at], variance: audience.errors[at].powi(2) };
-            let pulled = forward.get(&offer_id).map(|per| Estimate {
-                mean: -per.mean * audience.visits,
-                variance: per.variance * audience.visits.powi(2),
-            });
-            let channel_name = Channel::try_from(channel).unwrap_or_default();
-            Strategy {
-                id: format!("{}/{segment}/{}/{offer_id}", plan.id, channel_name.as_str_name()),
-                segment: segment.to_owned(),
-                channel,
-                angle: displace::angle(log, &offer_id),
-                audience: audience.people,
-                expected: Expected { conversions: of(0), profit: of(1), cost: of(2) },
-                reasons: reasons(plan, &audience, model.arm(&offer_id).map(|arm| &model.arms[arm])),
-                full_price_buyers: audience.anyway,
-                discount_to_them: audience.discount_anyway,
-                pulled_forward: pulled,
-                hours: hours.get(segment).cloned().unwrap_or_default(),
-                offer_id,
-            }
-        })
-        .collect();
-    let objective = plan.objective;
-    strategies.sort_by(|a, b| {
-        let of = |strategy: &Strategy| match objective {
-            Objective::Conversions => strategy.expected.conversions.mean,
-            Objective::Profit | Objective::Revenue => strategy.expected.profit.mean,
-        };
-        of(b).total_cmp(&of(a)).then(a.id.cmp(&b.id))
-    });
-    let sum = |of: fn(&Expected) -> Estimate| Estimate {
-        mean: strategies.iter().map(|s| of(&s.expected).mean).sum(),
-        variance: strategies.iter().map(|s| of(&s.expected).variance).sum(),
-    };
-    plan.expected =
-        Expected { conversions: sum(|e| e.conversions), profit: sum(|e| e.profit), cost: sum(|e| e.cost) };
-    plan.strategies = strategies;
-}
-
-fn reasons(plan: &Plan, audience: &Audience, arm: Option<&Arm>) -> Vec<String> {
-    let (base, uplift) = (audience.base / audience.visits, audience.uplift / audience.visits);
-    let percent = |share: f64| format!("{:.2} %", 100.0 * share);
-    let mut reasons = vec![format!(
-        "without an offer {} of these {} people's visits end in a purchase or click, with it {}",
-        percent(base),
-        audience.people,
-        percent((base + uplift).max(0.0)),
-    )];
-    let [_, profit, cost] = audience.sums;
-    if cost > 0.0 {
-        reasons.push(format!("every {} of discount brings {:.2} of profit", plan.currency, profit / cost));
-    }
-    let interval: Interval = Estimate { mean: profit, variance: audience.errors[1].powi(2) }.interval();
-    if interval.lower > 0.0 {
-        reasons.push("the whole interval of its profit lies above 0".to_owned());
-    } else {
-        let chance = normal::cdf(profit / audience.errors[1].max(f64::MIN_POSITIVE));
-        reasons.push(format!("it brings a profit with a probability of {}", percent(chance)));
-    }
-    if plan.shadow_price > 0.0 {
-        reasons.push(format!("money is short: a unit of budget is worth {:.2}", plan.shadow_price));
-    }
-    match arm {
-        Some(arm) => reasons.push(format!("learnt from {} decisions with this offer", arm.rows)),
-        None => reasons.push("never tried: judged by offers of its kind".to_owned()),
-    }
-    reasons
-}
-
 /// Names of all audiences.
 pub fn segments() -> [&'static str; 3] {
     SEGMENTS
 }
-
-/// Name of the control in logs.
-pub const CONTROL: &str = NONE;
