@@ -1,4 +1,5 @@
-"""Markov attribution of synthetic journeys: `evaluator attribute` beside ChannelAttribution's markov_model.
+"""Markov attribution of synthetic journeys: `evaluator attribute` beside ChannelAttribution's markov_model; then
+AnalyseExperiment over millions of units (evaluator_units.py).
 
 Our time is the whole program's, from the file on disk to the printed answer; the peer's is its reading of the same file
 (pandas) and its model, the import of its packages excluded. The peer simulates; its answer under several seeds shows how
@@ -17,6 +18,7 @@ import ChannelAttribution
 import numpy as np
 import pandas as pd
 
+import evaluator_units
 from report import Row, publish
 
 EVALUATOR = "target/release/evaluator"
@@ -77,11 +79,14 @@ def main() -> None:
     arguments = argparse.ArgumentParser(description=__doc__)
     arguments.add_argument("--journeys", type=int, default=1_000_000)
     arguments.add_argument("--runs", type=int, default=5)
+    arguments.add_argument("--units", type=int, default=10_000_000)
+    arguments.add_argument("--log-units", type=int, default=200_000)
     given = arguments.parse_args()
     with tempfile.TemporaryDirectory() as folder:
         file = Path(folder) / "journeys.csv"
         journeys(given.journeys, seed=7).to_csv(file, index=False)
         rows = compare(file, given.journeys, 1, given.runs, 0.1) + compare(file, given.journeys, 2, given.runs, None)
+    rows += evaluator_units.rows(given.units, given.log_units, runs=50)
     publish("evaluator", rows)
 
 

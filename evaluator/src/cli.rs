@@ -1,5 +1,6 @@
 //! Batch tools that need no server. Exit codes: 0 done, 1 refused, 2 usage.
 
+mod analyse;
 mod credits;
 mod encode;
 mod policy;
@@ -10,12 +11,11 @@ mod uplift;
 
 use std::fs::File;
 use std::io::Write as _;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::ExitCode;
 
 use anyhow::Context as _;
 use clap::Subcommand;
-use proto::evaluator::v1::AnalyseExperimentRequest;
 use serde_json::json;
 
 pub use rebuild::{digest, print_rebuild};
@@ -44,14 +44,7 @@ pub enum Tool {
     /// Share the conversions of journeys among channels.
     Attribute(credits::Arguments),
     /// Compare the arms of an experiment with the control.
-    Analyse {
-        /// JSON of an AnalyseExperiment request with arms.
-        #[arg(long, value_name = "FILE")]
-        arms: PathBuf,
-        /// Print JSON.
-        #[arg(long)]
-        json: bool,
-    },
+    Analyse(analyse::Arguments),
     /// Simulate experiments without an effect: false-positive rates and coverage of every interval.
     Simulate {
         /// Experiments of each kind of metric.
@@ -84,7 +77,7 @@ pub fn run(tool: Tool) -> ExitCode {
     let done = match tool {
         Tool::Bucket { hash_version, seed, unit, json } => print_bucket(hash_version, &seed, &unit, json),
         Tool::Attribute(arguments) => credits::print_credits(arguments),
-        Tool::Analyse { arms, json } => print_analysis(&arms, json),
+        Tool::Analyse(arguments) => analyse::print_analysis(&arguments),
         Tool::Simulate { experiments, looks, units, alpha, seed, json } => {
             simulate::print_simulation(&Plan { experiments, looks, units, alpha, seed }, json)
         }
@@ -118,26 +111,4 @@ fn open_csv(file: &Path) -> anyhow::Result<csv::Reader<Box<dyn std::io::Read>>> 
         Box::new(opened)
     };
     Ok(csv::ReaderBuilder::new().trim(csv::Trim::All).from_reader(source))
-}
-
-fn print_analysis(file: &Path, json: bool) -> anyhow::Result<String> {
-    let text = std::fs::read_to_string(file).with_context(|| format!("{} cannot be read", file.display()))?;
-    let request: AnalyseExperimentRequest = serde_json::from_str(&text)
-        .with_context(|| format!("{} is no AnalyseExperiment request", file.display()))?;
-    let found = crate::service::analysis::inline(&request)
-        .map_err(|status| anyhow::anyhow!("{}", status.message()))?;
-    if json {
-        return Ok(serde_json::to_string(&found)?);
-    }
-    let mut lines = vec![format!("{:<20} {:>12} {:>26} {:>10}", "variant", "effect", "interval", "p")];
-    for result in &found.results {
-        let (effect, range) = result.effect.as_ref().map_or_else(
-            || ("-".to_owned(), "-".to_owned()),
-            |e| (format!("{:+.5}", e.estimate), format!("[{:+.5}, {:+.5}]", e.lower, e.upper)),
-        );
-        let p = result.p_value.map_or_else(|| "-".to_owned(), |p| format!("{p:.4}"));
-        lines.push(format!("{:<20} {effect:>12} {range:>26} {p:>10}", result.variant_id));
-    }
-    lines.extend(found.decision.iter().map(|decision| decision.verdict().as_str_name().to_owned()));
-    Ok(lines.join("\n"))
 }

@@ -7,6 +7,7 @@ mod cohorts;
 mod convert;
 mod deciding;
 mod decisions;
+mod definitions;
 mod effects;
 mod experiments;
 mod intake;

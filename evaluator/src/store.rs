@@ -5,6 +5,7 @@ mod entity;
 mod events;
 mod experiments;
 mod ledger;
+mod metrics;
 mod migration;
 mod models;
 mod moments;

@@ -1,10 +1,13 @@
 //! Every figure of GrowthBook's own statistics package, through the contract's inline analysis.
 
+use std::process::Command;
+
 use evaluator::service::analysis::inline;
 use proto::evaluator::v1::{
-    Alternative, AnalyseExperimentRequest, AnalysisMethod, Arm, MetricKind, Moments, Prior, VariantResult,
+    Alternative, AnalyseExperimentRequest, AnalyseExperimentResponse, AnalysisMethod, Arm, MetricKind,
+    Moments, Prior, Quantile, VariantResult,
 };
-use serde_json::Value;
+use serde_json::{Value, json};
 
 fn moments(kind: &str, given: &Value) -> Moments {
     let at = |index: usize| given.get(index).and_then(Value::as_f64).unwrap_or_default();
@@ -92,17 +95,85 @@ fn check(name: &str, found: &VariantResult, expected: &Value) {
     }
 }
 
-#[test]
-fn all_figures_equal_gbstats() {
+/// Each question of each case: its name, its request and what GrowthBook says.
+fn questions() -> Vec<(String, AnalyseExperimentRequest, Value)> {
     let vectors: Value =
         serde_json::from_str(include_str!("data/gbstats_vectors.json")).expect("the vectors are JSON");
-    let mut checked = 0;
-    for case in vectors["cases"].as_array().expect("cases") {
-        for (question, expected) in case["results"].as_object().expect("results") {
-            let found = inline(&request(case, question)).expect("analysed");
-            check(&format!("{} {question}", case["name"]), &found.results[0], expected);
-            checked += 1;
-        }
+    let cases = vectors["cases"].as_array().expect("cases");
+    cases
+        .iter()
+        .flat_map(|case| {
+            let results = case["results"].as_object().expect("results");
+            results.iter().map(|(question, expected)| {
+                (format!("{} {question}", case["name"]), request(case, question), expected.clone())
+            })
+        })
+        .collect()
+}
+
+#[test]
+fn all_figures_equal_gbstats() {
+    let questions = questions();
+    assert_eq!(questions.len(), 198);
+    for (name, request, expected) in questions {
+        check(&name, &inline(&request).expect("analysed").results[0], &expected);
     }
-    assert_eq!(checked, 198);
+}
+
+/// What is read from a file and printed is the same: `evaluator analyse`.
+#[test]
+fn the_command_prints_all_figures_of_gbstats() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let file = folder.path().join("arms.json");
+    for (name, request, expected) in questions() {
+        std::fs::write(&file, serde_json::to_string(&request).expect("JSON")).expect("written");
+        let mut command = Command::new(env!("CARGO_BIN_EXE_evaluator"));
+        let output = command.args(["analyse", "--json", "--arms"]).arg(&file).output().expect("runs");
+        assert!(output.status.success(), "{name}: {}", String::from_utf8_lossy(&output.stderr));
+        let found: AnalyseExperimentResponse =
+            serde_json::from_slice(&output.stdout).expect("one object and nothing else");
+        check(&name, &found.results[0], &expected);
+    }
+}
+
+/// gbstats 0.8.0 `QuantileStatistic` and `QuantileClusteredStatistic` under `TwoSidedTTest`, relative.
+#[test]
+fn quantiles_equal_gbstats() {
+    let arm = |id: &str, values, [estimate, lower, upper]: [f64; 3], sums: Option<[f64; 5]>| Arm {
+        variant_id: id.into(),
+        quantile: Some(Quantile { level: 0.9, values, estimate, lower, upper, bound_values: 0 }),
+        moments: sums.map(|[units, below, squares, count_squares, cross]| Moments {
+            units: units as u64,
+            sum: below,
+            sum_squares: squares,
+            denominator_sum: values as f64,
+            denominator_sum_squares: count_squares,
+            cross_sum: cross,
+            ..Moments::default()
+        }),
+        ..Arm::default()
+    };
+    let clusters =
+        [[3_000.0, 9_900.0, 42_400.0, 52_200.0, 46_000.0], [3_100.0, 10_080.0, 42_300.0, 51_900.0, 45_800.0]];
+    for (clustered, expected) in [
+        (
+            false,
+            json!({"estimate": 0.075_012_569_874_742_63, "lower": 0.039_178_777_443_547_06,
+                       "upper": 0.110_846_362_305_938_2, "p": 4.091_396_593_897_123e-5}),
+        ),
+        (
+            true,
+            json!({"estimate": 0.075_012_569_874_742_63, "lower": 0.025_726_372_432_153_734,
+                      "upper": 0.124_298_767_317_331_53, "p": 0.002_855_807_206_630_922_6}),
+        ),
+    ] {
+        let of = |at: usize| clustered.then_some(clusters[at]);
+        let arms = vec![
+            arm("a", 11_000, [7.157_987, 6.98, 7.29], of(0)),
+            arm("b", 11_200, [7.694_926, 7.47, 7.86], of(1)),
+        ];
+        let metric_kind = MetricKind::Quantile.into();
+        let request = AnalyseExperimentRequest { arms, metric_kind, ..AnalyseExperimentRequest::default() };
+        check("a quantile", &inline(&request).expect("analysed").results[0], &expected);
+    }
 }

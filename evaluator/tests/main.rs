@@ -4,8 +4,10 @@
 
 mod attribution;
 mod batch;
+mod bucketing;
 mod growthbook;
 mod moments;
+mod own_metrics;
 mod planning;
 mod postgres;
 mod service;

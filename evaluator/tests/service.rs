@@ -137,6 +137,32 @@ fn two_proportions() -> AnalyseExperimentRequest {
     }
 }
 
+/// An experiment nobody has seen yet: no value, no interval, and no number that is none.
+#[tokio::test]
+async fn an_experiment_without_units_has_no_numbers_to_tell() {
+    let mut served = served().await;
+    let create = CreateExperimentRequest { experiment: Some(halves("new")), request_id: String::new() };
+    served.experiments.create_experiment(create).await.expect("made");
+    let start = StartExperimentRequest { experiment_id: "new".into(), request_id: String::new() };
+    served.experiments.start_experiment(start).await.expect("started");
+    let found = analysed(&mut served, "new", &["CTR", "CR", "REVENUE"]).await;
+    for result in &found.results {
+        assert!(result.effect.is_none() && result.proportions.is_none() && result.control_interval.is_none());
+        assert!(result.warnings.iter().any(|warning| warning == "NO_VALUE"), "{result:?}");
+    }
+    let plan = PlanExperimentRequest {
+        metric_kind: MetricKind::Mean.into(),
+        baseline: 10.0,
+        standard_deviation: 1e-9,
+        minimum_effect: 0.1,
+        ..PlanExperimentRequest::default()
+    };
+    let found = served.experiments.plan_experiment(plan).await.expect("planned").into_inner();
+    assert_eq!((found.units_per_variant, found.power), (2, 1.0));
+    let given = PlanExperimentRequest { units_per_variant: u64::MAX, ..plan };
+    refused(served.experiments.plan_experiment(given).await, "units_per_variant");
+}
+
 /// GrowthBook gbstats 0.8.0, case `small_prop`.
 #[tokio::test]
 async fn inline_analyses_equal_growthbooks() {

@@ -26,7 +26,7 @@ pub struct Arguments {
     #[arg(long, value_name = "FILE")]
     journeys: PathBuf,
     /// How credit is shared.
-    #[arg(long, value_enum, default_value = "last-touch")]
+    #[arg(long, value_enum, ignore_case = true, default_value = "last-touch")]
     model: ModelName,
     /// Of markov: steps of memory.
     #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..=64))]
@@ -38,7 +38,7 @@ pub struct Arguments {
     #[arg(long, value_parser = clap::value_parser!(u32).range(1..))]
     lookback_steps: Option<u32>,
     /// What becomes of a channel touched again.
-    #[arg(long, value_enum, default_value = "keep")]
+    #[arg(long, value_enum, ignore_case = true, default_value = "keep")]
     repeats: RepeatName,
     /// Of time-decay: days, or steps where there is no ages_days, after which a touch earns half.
     #[arg(long)]

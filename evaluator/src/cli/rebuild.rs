@@ -31,8 +31,8 @@ pub fn digest(cells: &ByExperiment) -> String {
             let mut line = String::new();
             let _ = writeln!(
                 line,
-                "{experiment:?} {:?} {:?} {:?} {} {} {sums}",
-                key.metric, key.currency, key.variant, key.channel, key.day
+                "{experiment:?} {:?} {:?} {:?} {} {} {} {sums}",
+                key.metric, key.currency, key.variant, key.channel, key.day, key.bin
             );
             hash.update(line.as_bytes());
         }

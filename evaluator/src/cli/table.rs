@@ -88,6 +88,38 @@ impl Table {
         self.texts(column)?.iter().enumerate().map(number).collect()
     }
 
+    /// A column of finite numbers, or where there is none `usual` in every row.
+    pub(super) fn numbers_or(&self, column: &str, usual: f64) -> anyhow::Result<Vec<f64>> {
+        if self.has(column) { self.numbers(column) } else { Ok(vec![usual; self.rows()]) }
+    }
+
+    /// The cells of a column; none where there is no such column.
+    pub(super) fn texts_or(&self, column: &str) -> &[String] {
+        match self.columns.iter().position(|name| name == column) {
+            Some(at) => &self.cells[at],
+            None => &[],
+        }
+    }
+
+    /// Refuses columns other than these: a misspelt one would be taken for one left out.
+    pub(super) fn knows(&self, numbers: &[&str], texts: &[&str]) -> anyhow::Result<()> {
+        let known = || texts.iter().chain(numbers).copied();
+        match self.columns.iter().find(|name| !known().any(|known| known == *name)) {
+            Some(name) => {
+                bail!(
+                    "{} has a column {name:?}; {} are known",
+                    self.file,
+                    known().collect::<Vec<_>>().join(", ")
+                )
+            }
+            None => Ok(()),
+        }
+    }
+
+    fn has(&self, column: &str) -> bool {
+        self.columns.iter().any(|name| name == column)
+    }
+
     /// Where a row stands, for messages.
     pub(super) fn place(&self, row: usize) -> String {
         format!("{}, row {}", self.file, row + 1)

@@ -1,6 +1,7 @@
 //! The average effect of a treatment, straight from the two arms.
 
-use crate::stats::{Interval, interval, normal, student};
+use crate::stats::proportion::{self, Count};
+use crate::stats::{Interval, normal, student};
 
 /// Nominal coverage.
 pub const LEVEL: f64 = 0.95;
@@ -57,19 +58,14 @@ pub fn is_proportion(values: &[f64]) -> bool {
 
 /// Compares the shares of two arms.
 pub fn proportions(treated: Arm, control: Arm) -> Average {
-    let ((n1, m1), (n0, m0)) = ((treated.rows, treated.mean), (control.rows, control.mean));
-    let difference = m1 - m0;
-    let error = (m1 * (1.0 - m1) / n1 + m0 * (1.0 - m0) / n0).sqrt();
-    let z = normal::quantile(f64::midpoint(1.0, LEVEL));
-    let pooled = (m1 * n1 + m0 * n0) / (n1 + n0);
-    let pooled_error = (pooled * (1.0 - pooled) * (1.0 / n1 + 1.0 / n0)).sqrt();
-    let p_value = if pooled_error > 0.0 { 2.0 * normal::sf((difference / pooled_error).abs()) } else { 1.0 };
+    let count = |arm: Arm| Count { successes: arm.mean * arm.rows, trials: arm.rows };
+    let (base, changed) = (count(control), count(treated));
     Average {
         treated,
         control,
-        difference: Interval::around(difference, z * error, LEVEL),
-        newcombe: newcombe((m1, n1), (m0, n0)),
-        p_value,
+        difference: proportion::wald(base, changed, LEVEL),
+        newcombe: Some(proportion::newcombe(base, changed, LEVEL)),
+        p_value: 2.0 * normal::sf(proportion::pooled_z(base, changed).abs()),
     }
 }
 
@@ -93,19 +89,6 @@ pub fn amounts(treated: Arm, control: Arm) -> Average {
         newcombe: None,
         p_value,
     }
-}
-
-/// From Wilson's interval of each proportion.
-fn newcombe((m1, n1): (f64, f64), (m0, n0): (f64, f64)) -> Option<Interval> {
-    let a = interval::wilson(m1 * n1, n1, LEVEL)?;
-    let b = interval::wilson(m0 * n0, n0, LEVEL)?;
-    let estimate = m1 - m0;
-    Some(Interval {
-        estimate,
-        lower: estimate - ((m1 - a.lower).powi(2) + (b.upper - m0).powi(2)).sqrt(),
-        upper: estimate + ((a.upper - m1).powi(2) + (m0 - b.lower).powi(2)).sqrt(),
-        level: LEVEL,
-    })
 }
 
 #[cfg(test)]

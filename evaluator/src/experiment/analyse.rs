@@ -2,6 +2,7 @@
 
 use super::effect::{Difference, Effect, Obstacle, effect};
 use crate::metric::{MetricKind, Moments};
+use crate::stats::posterior::{self, Beta, Scale};
 use crate::stats::{Interval, interval, normal, student};
 
 /// How the evidence is weighed.
@@ -13,6 +14,11 @@ pub enum Method {
     Sequential {
         /// Units, both arms together, at which the interval is narrowest; above 0.
         tuning: f64,
+    },
+    /// The posteriors of two proportions under one Beta prior.
+    Posterior {
+        /// Of both arms.
+        prior: Beta,
     },
     /// The posterior under `prior`; `None` is flat.
     Bayesian {
@@ -41,6 +47,8 @@ pub enum Alternative {
     TwoSided,
     /// The treatment is greater: a guardrail's or a one-sided test's question.
     Greater,
+    /// The treatment is smaller.
+    Lesser,
 }
 
 /// What is asked of the arms.
@@ -117,6 +125,9 @@ impl Warning {
     }
 }
 
+/// Below so many units in an arm the normal approximation is rough.
+const FEW_UNITS: u64 = 100;
+
 /// One variant against the control.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Comparison {
@@ -145,6 +156,10 @@ pub struct Comparison {
 /// Compares `treatment` with `control`.
 pub fn compare(control: &Moments, treatment: &Moments, question: &Question) -> Comparison {
     let mut answer = blank(control, treatment, question);
+    if let Method::Posterior { prior } = question.method {
+        by_posterior(control, treatment, prior, question, &mut answer);
+        return answer;
+    }
     let found = effect(control, treatment, question.kind, question.difference, question.cuped);
     if question.cuped && found.is_ok_and(|effect| effect.theta.is_none()) {
         answer.warnings.push(Warning::CupedNotUsed);
@@ -156,7 +171,22 @@ pub fn compare(control: &Moments, treatment: &Moments, question: &Question) -> C
 /// What is told where there is no effect.
 pub(super) fn blank(control: &Moments, treatment: &Moments, question: &Question) -> Comparison {
     let value = |moments| crate::metric::Statistic::of(moments, question.kind).map(|s| s.mean);
-    let bayesian = matches!(question.method, Method::Bayesian { .. });
+    let values = [value(control), value(treatment)];
+    let mut answer = blank_of(values, control.units.min(treatment.units), question);
+    let few = |m: &Moments| m.sum.min(m.units as f64 - m.sum) < 5.0;
+    if question.kind == MetricKind::Proportion && (few(control) || few(treatment)) {
+        answer.warnings.push(Warning::FewOutcomes);
+    }
+    answer
+}
+
+/// The same from the control's and the treatment's value and the units of the smaller.
+pub(super) fn blank_of(
+    [control_value, variant_value]: [Option<f64>; 2],
+    least_units: u64,
+    question: &Question,
+) -> Comparison {
+    let bayesian = matches!(question.method, Method::Bayesian { .. } | Method::Posterior { .. });
     Comparison {
         effect: None,
         standard_error: 0.0,
@@ -164,10 +194,10 @@ pub(super) fn blank(control: &Moments, treatment: &Moments, question: &Question)
         chance_to_win: bayesian.then_some(0.5),
         risk_control: bayesian.then_some(0.0),
         risk_treatment: bayesian.then_some(0.0),
-        control_value: value(control),
-        variant_value: value(treatment),
+        control_value,
+        variant_value,
         fieller: None,
-        warnings: cautions(control, treatment, question),
+        warnings: if least_units < FEW_UNITS { vec![Warning::FewUnits] } else { Vec::new() },
     }
 }
 
@@ -217,18 +247,6 @@ fn relative_by_fieller(effect: &Effect, alpha: f64) -> Option<Interval> {
     found.is_finite().then_some(found)
 }
 
-fn cautions(control: &Moments, treatment: &Moments, question: &Question) -> Vec<Warning> {
-    let mut warnings = Vec::new();
-    if control.units.min(treatment.units) < 100 {
-        warnings.push(Warning::FewUnits);
-    }
-    let few = |m: &Moments| m.sum.min(m.units as f64 - m.sum) < 5.0;
-    if question.kind == MetricKind::Proportion && (few(control) || few(treatment)) {
-        warnings.push(Warning::FewOutcomes);
-    }
-    warnings
-}
-
 fn weigh(effect: &Effect, question: &Question, answer: &mut Comparison) {
     let level = 1.0 - question.alpha;
     let error = effect.variance.sqrt();
@@ -247,6 +265,13 @@ fn weigh(effect: &Effect, question: &Question, answer: &mut Comparison) {
                     let interval = Interval { estimate: effect.estimate, lower, upper: f64::INFINITY, level };
                     (student::sf(t, effect.dof), interval)
                 }
+                Alternative::Lesser => {
+                    let half = student::quantile(1.0 - question.alpha, effect.dof) * error;
+                    let upper = effect.estimate + half;
+                    let interval =
+                        Interval { estimate: effect.estimate, lower: f64::NEG_INFINITY, upper, level };
+                    (student::cdf(t, effect.dof), interval)
+                }
             };
             answer.p_value = Some(p_value);
             answer.effect = Some(interval);
@@ -257,7 +282,36 @@ fn weigh(effect: &Effect, question: &Question, answer: &mut Comparison) {
             answer.effect = Some(Interval::around(effect.estimate, half, level));
         }
         Method::Bayesian { prior } => bayesian(effect, error, prior, question, answer),
+        // Needs the counts, not an effect taken for normal; see by_posterior.
+        Method::Posterior { .. } => {}
     }
+}
+
+fn by_posterior(
+    control: &Moments,
+    treatment: &Moments,
+    prior: Beta,
+    question: &Question,
+    answer: &mut Comparison,
+) {
+    let arm = |m: &Moments| Beta { alpha: prior.alpha + m.sum, beta: prior.beta + m.units as f64 - m.sum };
+    let scale = match question.difference {
+        Difference::Relative => Scale::Relative,
+        Difference::Absolute => Scale::Difference,
+    };
+    let Some(found) = posterior::compare(arm(control), arm(treatment), scale, 1.0 - question.alpha) else {
+        answer.warnings.push(Warning::ZeroBaseline);
+        return;
+    };
+    let (chance, gain, loss) = if question.lower_is_better {
+        (1.0 - found.chance_to_win, found.loss, found.gain)
+    } else {
+        (found.chance_to_win, found.gain, found.loss)
+    };
+    answer.standard_error = found.deviation.unwrap_or(0.0);
+    answer.effect = Some(found.effect);
+    (answer.chance_to_win, answer.risk_control, answer.risk_treatment) =
+        (Some(chance), Some(gain), Some(loss));
 }
 
 /// Half-width and p-value of the asymptotic confidence sequence (Waudby-Smith et al. 2021, eq. 14 and 155), its

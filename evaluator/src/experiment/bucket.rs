@@ -1,4 +1,5 @@
-//! Deterministic bucketing, equal to GrowthBook's specification 0.7.1 so that both can serve one experiment.
+//! Deterministic bucketing, equal to GrowthBook's specification 0.7.1 so that both can serve one experiment
+//! (`tests/bucketing.rs`).
 
 /// Which of the two published hash recipes an experiment uses.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -101,89 +102,4 @@ fn fnv1a32<'a>(parts: impl IntoIterator<Item = &'a str>) -> u32 {
         .into_iter()
         .flat_map(str::encode_utf16)
         .fold(0x811c_9dc5, |hash, unit| (hash ^ u32::from(unit)).wrapping_mul(0x0100_0193))
-}
-
-#[cfg(test)]
-mod tests {
-    //! Cases of GrowthBook's SDK specification 0.7.1 (MIT), numbers only; hash cases also by its Python SDK.
-    use super::*;
-
-    #[test]
-    fn buckets_equal_growthbooks_hash_cases() {
-        for (seed, unit, version, expected) in [
-            ("", "a", 1, 0.22),
-            ("", "b", 1, 0.077),
-            ("b", "a", 1, 0.946),
-            ("ef", "d", 1, 0.652),
-            ("asdf", "8952klfjas09ujk", 1, 0.549),
-            ("", "123", 1, 0.011),
-            ("", "___)((*\":&", 1, 0.563),
-            ("seed", "a", 2, 0.0505),
-            ("seed", "b", 2, 0.2696),
-            ("foo", "ab", 2, 0.2575),
-            ("foo", "def", 2, 0.2019),
-            ("89123klfdsjahfadfjk", "a", 2, 0.5729),
-            ("90850943850283058242805", "123", 2, 0.7516),
-            ("()**(%$##$%#$#", "___)((*\":&", 2, 0.0128),
-            ("种子", "用户1", 1, 0.67),
-            ("种子", "用户1", 2, 0.4346),
-        ] {
-            let version = HashVersion::from_number(version).expect("a version");
-            let found = bucket(version, seed, unit);
-            assert!((found - expected).abs() < 1e-12, "{seed:?} {unit:?} {version:?}: {found}");
-        }
-        assert_eq!(HashVersion::from_number(99), None);
-    }
-
-    #[test]
-    fn ranges_equal_growthbooks_cases() {
-        type Case = (usize, f64, Option<Vec<f64>>, Vec<Range>);
-        let cases: Vec<Case> = vec![
-            (2, 1.0, None, vec![(0.0, 0.5), (0.5, 1.0)]),
-            (2, 0.5, None, vec![(0.0, 0.25), (0.5, 0.75)]),
-            (2, 0.0, None, vec![(0.0, 0.0), (0.5, 0.5)]),
-            (4, 1.0, None, vec![(0.0, 0.25), (0.25, 0.5), (0.5, 0.75), (0.75, 1.0)]),
-            (2, 1.0, Some(vec![0.4, 0.6]), vec![(0.0, 0.4), (0.4, 1.0)]),
-            (3, 0.2, Some(vec![0.2, 0.3, 0.5]), vec![(0.0, 0.04), (0.2, 0.26), (0.5, 0.6)]),
-            (2, -0.2, None, vec![(0.0, 0.0), (0.5, 0.5)]),
-            (2, 1.5, None, vec![(0.0, 0.5), (0.5, 1.0)]),
-            (2, 1.0, Some(vec![0.4, 0.1]), vec![(0.0, 0.5), (0.5, 1.0)]),
-            (2, 1.0, Some(vec![0.7, 0.6]), vec![(0.0, 0.5), (0.5, 1.0)]),
-            (4, 1.0, Some(vec![0.4, 0.4, 0.2]), vec![(0.0, 0.25), (0.25, 0.5), (0.5, 0.75), (0.75, 1.0)]),
-            (2, 1.0, Some(vec![0.4, 0.5999]), vec![(0.0, 0.4), (0.4, 0.9999)]),
-        ];
-        for (count, coverage, weights, expected) in cases {
-            let found = ranges(count, coverage, weights.as_deref());
-            assert_eq!(found.len(), expected.len());
-            for (found, expected) in found.iter().zip(&expected) {
-                assert!(
-                    (found.0 - expected.0).abs() < 1e-12 && (found.1 - expected.1).abs() < 1e-12,
-                    "{weights:?}"
-                );
-            }
-        }
-    }
-
-    #[test]
-    fn the_variant_is_the_range_that_holds_the_bucket() {
-        let halves = [(0.0, 0.5), (0.5, 1.0)];
-        assert_eq!(choose(0.2, &halves), Some(0));
-        assert_eq!(choose(0.6, &halves), Some(1));
-        assert_eq!(choose(0.4, &[(0.0, 0.25), (0.5, 0.75)]), None);
-        assert_eq!(choose(0.25, &[(0.0, 0.25), (0.5, 0.75)]), None);
-        assert_eq!(choose(0.5, &[(0.0, 0.5), (0.5, 0.5), (0.5, 1.0)]), Some(2));
-    }
-
-    #[test]
-    fn namespaces_hold_whom_growthbook_says() {
-        for (unit, namespace, range, expected) in [
-            ("1", "namespace1", (0.0, 0.4), false),
-            ("1", "namespace2", (0.0, 0.4), false),
-            ("3", "namespace1", (0.0, 0.4), false),
-            ("3", "namespace2", (0.0, 0.4), true),
-            ("4", "namespace2", (0.0, 0.4), true),
-        ] {
-            assert_eq!(in_namespace(unit, namespace, range), expected, "{unit} {namespace}");
-        }
-    }
 }

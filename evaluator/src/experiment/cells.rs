@@ -1,14 +1,18 @@
 //! An experiment's sums by metric, variant, channel and day: what its analysis reads instead of its units.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::sync::Arc;
 
 use crate::error::{Error, Result};
 use crate::metric::activity::Activity;
+use crate::metric::definition::Definition;
 use crate::metric::fact::{Assigned, DAY, Fact};
-use crate::metric::{Figures, MetricKind, Moments, Named, Sums, named};
+use crate::metric::{Figures, Metric, MetricKind, Moments, Named, Sums, Tally, named};
 
 /// Days before a unit's first exposure whose outcomes are its covariate.
 pub const COVARIATE_DAYS: i64 = 28;
+/// Names of the cells that are no metric's own: every analysis may need them.
+pub const COMMON: [&str; 2] = [UNITS, CLICKS_PER_DECISION];
 /// Name of the cells that count units.
 const UNITS: &str = "UNITS";
 /// Name of the cells of clicks against decisions, for shops that tell no impressions.
@@ -29,6 +33,8 @@ pub struct Key {
     pub channel: i16,
     /// Day of the unit's first exposure, days since 1970 UTC. Units of different days are different units.
     pub day: i32,
+    /// Of a metric whose distribution is told: the bin of the units' outcome. Otherwise 0.
+    pub bin: i32,
 }
 
 /// The sums of one experiment.
@@ -45,6 +51,8 @@ pub struct Log<'a> {
     pub facts: &'a [Fact],
     /// When the experiment was stopped.
     pub until: Option<i64>,
+    /// The metrics somebody defined.
+    pub own: &'a [Arc<Definition>],
 }
 
 impl Cells {
@@ -56,7 +64,7 @@ impl Cells {
     pub fn of(log: &Log<'_>) -> Self {
         let mut units: BTreeMap<&str, Unit<'_>> = BTreeMap::new();
         for assigned in &log.assigned {
-            units.entry(&assigned.unit).or_insert_with(|| Unit::new(assigned)).see(assigned);
+            units.entry(&assigned.unit).or_insert_with(|| Unit::new(assigned, log.own)).see(assigned);
         }
         for fact in log.facts {
             let answered = log.answered.get(fact.decision.as_str()).copied();
@@ -79,6 +87,11 @@ impl Cells {
     /// All cells in order.
     pub fn iter(&self) -> impl Iterator<Item = (&Key, &Sums)> {
         self.0.iter()
+    }
+
+    /// The sums of one cell.
+    pub fn get(&self, key: &Key) -> Option<&Sums> {
+        self.0.get(key)
     }
 
     /// How many there are.
@@ -129,24 +142,21 @@ impl Cells {
     /// for impressions, since none was told. Refused where money was earned in several currencies.
     pub fn arms(
         &self,
-        metric: Named,
+        metric: &Metric,
         kind: MetricKind,
         variants: &[String],
     ) -> Result<(Vec<BTreeMap<i16, Moments>>, bool)> {
-        let of = |name: &'static str| self.0.iter().filter(move |(key, _)| key.metric == name);
-        let currencies: BTreeSet<&str> = of(metric.name()).map(|(key, _)| key.currency.as_str()).collect();
-        if metric.is_money() && currencies.len() > 1 {
-            let text = format!("{} was earned in {currencies:?}; one currency is needed", metric.name());
-            return Err(Error::precondition("MIXED_CURRENCIES", text));
-        }
-        let by_decision = metric == Named::Ctr
+        self.one_currency(metric)?;
+        let by_decision = *metric == Metric::Named(Named::Ctr)
             && kind == MetricKind::Ratio
-            && of(metric.name()).all(|(_, sums)| sums.denominator() == 0);
+            && self.of_metric(metric.name()).all(|(_, sums)| sums.denominator() == 0);
         let name = if by_decision { CLICKS_PER_DECISION } else { metric.name() };
+        let most = self.winsorised_at(metric, variants);
         let arm = |variant: &String| {
             let mut sums: BTreeMap<i16, Sums> = BTreeMap::new();
-            for (key, cell) in of(name).filter(|(key, _)| key.variant == *variant) {
-                sums.entry(key.channel).or_default().add(cell, 1);
+            for (key, cell) in self.of_metric(name).filter(|(key, _)| key.variant == *variant) {
+                let capped = most.filter(|most| key.bin > most.bin).map(|most| cell.capped(most.value));
+                sums.entry(key.channel).or_default().add(capped.as_ref().unwrap_or(cell), 1);
             }
             let moments = |(channel, units)| {
                 let sums = sums.get(&channel).copied().unwrap_or_default();
@@ -156,6 +166,22 @@ impl Cells {
         };
         Ok((variants.iter().map(arm).collect(), by_decision))
     }
+
+    /// The cells of a metric.
+    pub(super) fn of_metric(&self, metric: &str) -> impl Iterator<Item = (&Key, &Sums)> {
+        self.0.iter().filter(move |(key, _)| key.metric == metric)
+    }
+
+    /// Refuses money in several currencies.
+    pub(super) fn one_currency(&self, metric: &Metric) -> Result<()> {
+        let currencies: BTreeSet<&str> =
+            self.of_metric(metric.name()).map(|(key, _)| key.currency.as_str()).collect();
+        if metric.is_money() && currencies.len() > 1 {
+            let text = format!("{} was earned in {currencies:?}; one currency is needed", metric.name());
+            return Err(Error::precondition("MIXED_CURRENCIES", text));
+        }
+        Ok(())
+    }
 }
 
 /// One unit's way through the experiment.
@@ -164,11 +190,13 @@ struct Unit<'a> {
     several: bool,
     activity: Activity,
     before: Activity,
+    own: Vec<(&'a Definition, Tally)>,
 }
 
 impl<'a> Unit<'a> {
-    fn new(first: &'a Assigned) -> Self {
-        Self { first, several: false, activity: Activity::default(), before: Activity::default() }
+    fn new(first: &'a Assigned, own: &'a [Arc<Definition>]) -> Self {
+        let own = own.iter().map(|definition| (&**definition, Tally::default())).collect();
+        Self { first, several: false, activity: Activity::default(), before: Activity::default(), own }
     }
 
     fn see(&mut self, assigned: &'a Assigned) {
@@ -181,28 +209,33 @@ impl<'a> Unit<'a> {
 
     fn add(&mut self, fact: &Fact, answers: bool, until: Option<i64>) {
         let during = fact.at >= self.first.at && until.is_none_or(|until| fact.at < until);
+        let since = fact.at - self.first.at;
         if answers || during {
             self.activity.add(fact, answers);
-        } else if fact.at < self.first.at && fact.at >= self.first.at - COVARIATE_DAYS * DAY {
+            for (definition, tally) in &mut self.own {
+                tally.add(definition, fact, answers, since);
+            }
+        } else if (-COVARIATE_DAYS * DAY..0).contains(&since) {
             self.before.add(fact, true);
+            for (definition, tally) in &mut self.own {
+                tally.add_before(definition, fact);
+            }
         }
     }
 
     fn fill(&self, cells: &mut Cells) {
-        let mut put = |metric: &str, currency: &str, figures: Figures| {
-            if figures.is_empty() {
-                return;
-            }
+        let mut put = |metric: &str, currency: &str, bin: i32, figures: Figures| {
             let key = Key {
                 metric: metric.to_owned(),
                 currency: currency.to_owned(),
                 variant: if self.several { SEVERAL.to_owned() } else { self.first.variant.clone() },
                 channel: self.first.channel,
                 day: self.first.at.div_euclid(DAY) as i32,
+                bin,
             };
             cells.put(key, &Sums::of(&figures), 1);
         };
-        put(UNITS, "", Figures { outcome: 1, ..Figures::default() });
+        put(UNITS, "", 0, Figures { outcome: 1, ..Figures::default() });
         if self.several {
             return;
         }
@@ -211,16 +244,28 @@ impl<'a> Unit<'a> {
             denominator: i64::try_from(self.activity.decisions).unwrap_or(i64::MAX),
             covariate: 0,
         };
-        put(CLICKS_PER_DECISION, "", per_decision);
+        let mut put_any = |metric: &str, currency: &str, figures: Figures| {
+            if !figures.is_empty() {
+                put(metric, currency, 0, figures);
+            }
+        };
+        put_any(CLICKS_PER_DECISION, "", per_decision);
         for metric in named::ALL {
             let currencies: BTreeSet<&String> =
                 self.activity.money.keys().chain(self.before.money.keys()).collect();
             if metric.is_money() {
                 for currency in currencies {
-                    put(metric.name(), currency, metric.figures(&self.activity, &self.before, currency));
+                    put_any(metric.name(), currency, metric.figures(&self.activity, &self.before, currency));
                 }
             } else {
-                put(metric.name(), "", metric.figures(&self.activity, &self.before, ""));
+                put_any(metric.name(), "", metric.figures(&self.activity, &self.before, ""));
+            }
+        }
+        for (definition, tally) in &self.own {
+            for currency in tally.currencies(definition) {
+                if let Some((bin, figures)) = tally.figures(definition, &currency) {
+                    put(&definition.name, &currency, bin, figures);
+                }
             }
         }
     }

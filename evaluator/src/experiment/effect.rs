@@ -2,6 +2,8 @@
 
 use crate::metric::statistic::covariance;
 use crate::metric::{MetricKind, Moments, Statistic};
+use crate::stats::rank::Test;
+use crate::stats::student;
 
 /// How an effect is expressed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -100,9 +102,10 @@ pub(super) fn between(
     if variance <= 0.0 || !variance.is_finite() || !estimate.is_finite() {
         return Err(Obstacle::ZeroVariance);
     }
-    let dof = (ea + eb).powi(2)
-        / (ea * ea / (a.raw.units - 1.0).max(f64::MIN_POSITIVE)
-            + eb * eb / (b.raw.units - 1.0).max(f64::MIN_POSITIVE));
+    // Welch and Satterthwaite's, by each arm's share of the squared error: squares of squares may overflow.
+    let share = ea / (ea + eb);
+    let part = |share: f64, units: f64| share * share / (units - 1.0).max(f64::MIN_POSITIVE);
+    let dof = (part(share, a.raw.units) + part(eb / (ea + eb), b.raw.units)).recip();
     Ok(Effect {
         control: a.raw.mean,
         treatment: b.raw.mean,
@@ -115,6 +118,16 @@ pub(super) fn between(
         control_error: ea.sqrt(),
         treatment_error: eb.sqrt(),
     })
+}
+
+/// Student's t of two means with one variance for both arms, and its two-sided p-value; `None` without spread.
+pub fn pooled_t(control: &Moments, treatment: &Moments) -> Option<Test> {
+    let [a, b] = [Statistic::of(control, MetricKind::Mean)?, Statistic::of(treatment, MetricKind::Mean)?];
+    let dof = a.units + b.units - 2.0;
+    let pooled = ((a.units - 1.0) * a.variance + (b.units - 1.0) * b.variance) / dof;
+    let error = (pooled * (a.units.recip() + b.units.recip())).sqrt();
+    let statistic = (b.mean - a.mean) / error;
+    (dof > 0.0 && error > 0.0).then(|| Test { statistic, p_value: student::two_sided(statistic, dof) })
 }
 
 /// θ over both arms; `None` for a ratio, without covariates, or where the covariate is constant.

@@ -64,6 +64,9 @@ pub fn mean_units(d: f64, alpha: f64, power: f64) -> f64 {
     // The normal approximation is a lower bound, and a tight one from the start.
     let z = normal::quantile(1.0 - alpha / 2.0) + normal::quantile(power);
     let mut low = (2.0 * (z / d).powi(2)).max(2.0);
+    if mean_power(d, low, alpha) >= power {
+        return low;
+    }
     let mut high = low + 10.0;
     while mean_power(d, high, alpha) < power {
         low = high;

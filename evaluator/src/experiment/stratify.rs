@@ -29,7 +29,8 @@ pub fn compare(control: &Strata, treatment: &Strata, question: &Question) -> Com
     answer
 }
 
-fn whole(strata: &Strata) -> Moments {
+/// The sums of all strata.
+pub fn whole(strata: &Strata) -> Moments {
     strata.values().fold(Moments::default(), |sum, stratum| sum.plus(stratum))
 }
 

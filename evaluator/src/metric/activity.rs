@@ -1,6 +1,6 @@
 //! What one person did within one cell of a report, or one arm of an experiment.
 
-use std::collections::{BTreeMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashSet};
 
 use proto::common::v1::EventKind;
 
@@ -9,6 +9,8 @@ use super::fact::{DAY, Fact};
 /// Sums over one person's events.
 #[derive(Debug, Clone, Default)]
 pub struct Activity {
+    /// Events of any kind.
+    pub events: usize,
     /// Items shown.
     pub impressions: u32,
     /// Clicks.
@@ -21,7 +23,7 @@ pub struct Activity {
     pub rating_sum: f64,
     /// Purchases by currency.
     pub money: BTreeMap<String, Money>,
-    days: Option<(i64, i64)>,
+    days: BTreeSet<i64>,
 }
 
 /// Purchases in one currency, minor units.
@@ -51,8 +53,8 @@ impl Activity {
     /// Adds an event. Impressions and clicks count only where they are `answers`: to the decisions in question, or
     /// in a report to anything.
     pub fn add(&mut self, fact: &Fact, answers: bool) {
-        let day = fact.at.div_euclid(DAY);
-        self.days = Some(self.days.map_or((day, day), |(first, last)| (first.min(day), last.max(day))));
+        self.events += 1;
+        self.days.insert(fact.at.div_euclid(DAY));
         match fact.kind {
             EventKind::Impression if answers => self.impressions += 1,
             EventKind::Click if answers => self.clicks += 1,
@@ -74,8 +76,13 @@ impl Activity {
         }
     }
 
+    /// Number of days the person was seen on.
+    pub fn days(&self) -> usize {
+        self.days.len()
+    }
+
     /// Whether the person was seen on more than one day.
     pub fn returned(&self) -> bool {
-        self.days.is_some_and(|(first, last)| last > first)
+        self.days() > 1
     }
 }

@@ -45,11 +45,6 @@ impl Named {
         }
     }
 
-    /// All names, for a refusal.
-    pub fn names() -> String {
-        ALL.map(Self::name).join(", ")
-    }
-
     /// What it is made of.
     pub fn kind(self) -> MetricKind {
         match self {

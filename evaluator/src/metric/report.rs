@@ -1,15 +1,14 @@
 //! Metrics by dimension and time.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, HashMap};
 
 use chrono::{DateTime, Datelike as _, Days, NaiveDate};
 
+use super::Metric;
 use super::activity::Activity;
+use super::column::Column;
 use super::fact::{Exposure, Fact};
-use super::named::Named;
-use super::statistic::value_with_interval;
-use super::{MetricKind, Moments};
-use crate::stats::{Interval, interval, normal};
+use crate::stats::Interval;
 
 /// Nominal coverage of a report's intervals.
 pub const LEVEL: f64 = 0.95;
@@ -74,8 +73,8 @@ pub struct Row {
     pub from: Option<String>,
     /// Value of each dimension, in the order asked.
     pub values: Vec<String>,
-    /// The metric.
-    pub metric: Named,
+    /// The metric's name.
+    pub metric: String,
     /// Its value.
     pub value: Interval,
     /// People behind it.
@@ -87,78 +86,50 @@ pub struct Row {
 /// Start of a cell's time and its place in each dimension.
 type Cell = (Option<String>, Vec<String>);
 
-/// Rows for every cell in which a metric has something to divide by, in order of time and dimensions.
-pub fn report(
-    facts: &[Fact],
-    metrics: &[Named],
-    dimensions: &[Dimension],
+/// A report in the making: people are added one by one and forgotten, so it takes the memory of its cells.
+pub struct Report {
+    metrics: Vec<Metric>,
+    dimensions: Vec<Dimension>,
     granularity: Granularity,
-) -> Vec<Row> {
-    let mut cells: BTreeMap<Cell, HashMap<&str, Activity>> = BTreeMap::new();
-    for fact in facts {
-        let key = (
-            start(fact.at, granularity),
-            dimensions.iter().map(|dimension| place(fact, dimension)).collect(),
-        );
-        cells.entry(key).or_default().entry(fact.unit.as_str()).or_default().add(fact, true);
+    cells: BTreeMap<Cell, Vec<Column>>,
+}
+
+impl Report {
+    /// Of nobody yet.
+    pub fn new(metrics: Vec<Metric>, dimensions: Vec<Dimension>, granularity: Granularity) -> Self {
+        Self { metrics, dimensions, granularity, cells: BTreeMap::new() }
     }
-    let mut rows = Vec::new();
-    for ((from, values), people) in cells {
-        // A fixed order of summation: the same facts give the same bytes.
-        let mut people: Vec<_> = people.into_iter().collect();
-        people.sort_unstable_by_key(|(unit, _)| *unit);
-        let currencies: BTreeSet<&str> =
-            people.iter().flat_map(|(_, activity)| activity.money.keys().map(String::as_str)).collect();
-        for &metric in metrics {
-            let of: Vec<&str> =
-                if metric.is_money() { currencies.iter().copied().collect() } else { vec![""] };
-            for currency in of {
-                let moments = moments(metric, people.iter().map(|(_, activity)| activity), currency);
-                if let Some(value) = value(metric, &moments) {
-                    let (from, values, units) = (from.clone(), values.clone(), moments.units);
-                    rows.push(Row { from, values, metric, value, units, currency: currency.to_owned() });
-                }
+
+    /// Adds all of one person's facts, in order of time. The same people in the same order give the same bytes.
+    pub fn add(&mut self, facts: &[Fact]) {
+        let mut parts: BTreeMap<Cell, Vec<&Fact>> = BTreeMap::new();
+        for fact in facts {
+            let places = self.dimensions.iter().map(|dimension| place(fact, dimension)).collect();
+            parts.entry((start(fact.at, self.granularity), places)).or_default().push(fact);
+        }
+        for (cell, facts) in parts {
+            let fresh = || self.metrics.iter().map(|metric| Column::new(metric.clone())).collect();
+            let columns = self.cells.entry(cell).or_insert_with(fresh);
+            let mut activity = Activity::default();
+            for fact in &facts {
+                activity.add(fact, true);
+            }
+            for column in columns {
+                column.add(&facts, &activity);
             }
         }
     }
-    rows
-}
 
-/// Sums over the people a metric concerns: all for a share of people, else those with a denominator or a purchase.
-fn moments<'a>(metric: Named, people: impl Iterator<Item = &'a Activity>, currency: &str) -> Moments {
-    let mut moments = Moments::default();
-    for activity in people {
-        let (numerator, denominator) = metric.pair(activity, currency);
-        let concerned = match metric.kind() {
-            MetricKind::Proportion => true,
-            MetricKind::Ratio => numerator != 0.0 || denominator != 0.0,
-            MetricKind::Mean => activity.money.contains_key(currency),
-        };
-        if concerned {
-            moments.add_unit(numerator, denominator);
-        }
+    /// Rows for every cell in which a metric has something to divide by, in order of time and dimensions.
+    pub fn rows(self) -> Vec<Row> {
+        let row =
+            |((from, values), columns): (Cell, Vec<Column>)| {
+                columns.into_iter().flat_map(Column::values).map(move |(metric, currency, value, units)| {
+                    Row { from: from.clone(), values: values.clone(), metric, value, units, currency }
+                })
+            };
+        self.cells.into_iter().flat_map(row).collect()
     }
-    moments
-}
-
-/// A total's variance is Σx², that of a compound Poisson sum: who comes is chance too. One person alone tells
-/// nothing of the spread between people: the value itself is then taken for its standard error.
-fn value(metric: Named, moments: &Moments) -> Option<Interval> {
-    let z = normal::quantile(f64::midpoint(1.0, LEVEL));
-    if moments.units == 0 {
-        return None;
-    }
-    match metric.kind() {
-        MetricKind::Proportion => interval::wilson(moments.sum, moments.units as f64, LEVEL),
-        MetricKind::Mean => Some(Interval::around(moments.sum, z * moments.sum_squares.sqrt(), LEVEL)),
-        MetricKind::Ratio if moments.units == 1 && moments.denominator_sum > 0.0 => {
-            let ratio = moments.sum / moments.denominator_sum;
-            Some(Interval::around(ratio, z * ratio.abs(), LEVEL))
-        }
-        MetricKind::Ratio => value_with_interval(moments, MetricKind::Ratio, LEVEL),
-    }
-    // No metric of shown, clicked and bought goods can be below nothing, whatever a few units' spread says.
-    .map(|interval| Interval { lower: interval.lower.max(interval.estimate.min(0.0)), ..interval })
 }
 
 fn place(fact: &Fact, dimension: &Dimension) -> String {

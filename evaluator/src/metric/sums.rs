@@ -59,6 +59,14 @@ impl Sums {
         self.0[3]
     }
 
+    /// The same units with an outcome of `value` each; their denominators count them.
+    #[must_use]
+    pub fn capped(&self, value: i64) -> Self {
+        let [_, _, _, d, dd, _, c, cc, _] = self.0;
+        let x = i128::from(value);
+        Self([if value > 0 { d } else { 0 }, d * x, d * x * x, d, dd, d * x, c, cc, c * x])
+    }
+
     /// The sums over `units` as a metric of `kind`; outcomes (and covariates) are told in `scale`ths. A proportion is
     /// the share of units with any of the outcome.
     pub fn moments(&self, units: u64, kind: MetricKind, scale: f64) -> Moments {

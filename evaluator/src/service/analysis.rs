@@ -1,5 +1,6 @@
 //! AnalyseExperiment and PlanExperiment, as plain functions the command line calls too.
 
+mod beside;
 mod inline;
 mod plan;
 mod stored;
@@ -12,9 +13,11 @@ use crate::experiment::analyse::{Alternative, Comparison, Method, Prior, Questio
 use crate::experiment::decision::{Judged, Verdict, decide};
 use crate::experiment::effect::Difference;
 use crate::experiment::health::Health;
+use crate::experiment::quantile::{self, Quantile};
 use crate::experiment::stratify::{self, Strata};
 use crate::metric::{MetricKind, Moments};
 use crate::stats::adjust::{Adjustment, adjusted};
+use crate::stats::posterior::Beta;
 
 pub use inline::inline;
 pub use plan::plan;
@@ -24,20 +27,31 @@ pub(super) use stored::stored;
 struct Family {
     metric: String,
     guardrail: bool,
-    kind: MetricKind,
-    arms: Vec<Moments>,
-    /// Of each arm by stratum; empty: not stratified.
-    strata: Vec<Strata>,
+    lower_is_better: bool,
+    arms: Arms,
     warnings: Vec<&'static str>,
+}
+
+/// What is known of each arm.
+enum Arms {
+    Whole(MetricKind, Vec<Moments>),
+    Stratified(MetricKind, Vec<Strata>),
+    Quantiles(Vec<Quantile>),
 }
 
 impl Family {
     fn compare(&self, arm: usize, question: &Question) -> Comparison {
-        let question = Question { kind: self.kind, ..*question };
-        match self.strata.first() {
-            Some(control) => stratify::compare(control, &self.strata[arm], &question),
-            None => compare(&self.arms[0], &self.arms[arm], &question),
+        let question = &Question { lower_is_better: self.falls_are_better(question), ..*question };
+        let of = |kind: &MetricKind| Question { kind: *kind, ..*question };
+        match &self.arms {
+            Arms::Whole(kind, arms) => compare(&arms[0], &arms[arm], &of(kind)),
+            Arms::Stratified(kind, arms) => stratify::compare(&arms[0], &arms[arm], &of(kind)),
+            Arms::Quantiles(arms) => quantile::compare(&arms[0], &arms[arm], question),
         }
+    }
+
+    fn falls_are_better(&self, question: &Question) -> bool {
+        self.lower_is_better || question.lower_is_better
     }
 }
 
@@ -48,12 +62,11 @@ fn answer(
     adjustment: Adjustment,
     health: &Health,
 ) -> wire::AnalyseExperimentResponse {
-    let mut compared: Vec<(&Family, &str, Comparison)> = Vec::new();
+    let mut compared: Vec<(&Family, usize, Comparison)> = Vec::new();
     for family in families {
-        for (index, name) in names.iter().enumerate().skip(1) {
-            compared.push((family, name, family.compare(index, question)));
-        }
+        compared.extend((1..names.len()).map(|arm| (family, arm, family.compare(arm, question))));
     }
+    let level = 1.0 - question.alpha;
     let p_values: Vec<f64> = compared.iter().filter_map(|(_, _, comparison)| comparison.p_value).collect();
     let mut by_size = adjusted(&p_values, adjustment).into_iter();
     let p_adjusted: Vec<Option<f64>> =
@@ -61,11 +74,11 @@ fn answer(
     let mut judged: Vec<Judged<'_>> = compared
         .iter()
         .zip(&p_adjusted)
-        .map(|((family, variant_id, comparison), p_adjusted)| Judged {
-            variant_id,
+        .map(|((family, arm, comparison), p_adjusted)| Judged {
+            variant_id: &names[*arm],
             metric: &family.metric,
             guardrail: family.guardrail,
-            lower_is_better: question.lower_is_better,
+            lower_is_better: family.falls_are_better(question),
             comparison,
             p_adjusted: *p_adjusted,
         })
@@ -75,9 +88,9 @@ fn answer(
     let results = compared
         .iter()
         .zip(&p_adjusted)
-        .map(|((family, variant_id, comparison), p_adjusted)| wire::VariantResult {
+        .map(|((family, arm, comparison), p_adjusted)| wire::VariantResult {
             metric: family.metric.clone(),
-            variant_id: (*variant_id).to_owned(),
+            variant_id: names[*arm].clone(),
             effect: comparison.effect.map(interval),
             standard_error: comparison.standard_error,
             p_value: comparison.p_value,
@@ -95,6 +108,12 @@ fn answer(
             control_value: comparison.control_value.unwrap_or(0.0),
             variant_value: comparison.variant_value.unwrap_or(0.0),
             fieller: comparison.fieller.map(interval),
+            control_interval: family.value(0, level),
+            variant_interval: family.value(*arm, level),
+            proportions: family.proportions(*arm, level),
+            pooled_t: family.pooled(*arm).map(|test| test.statistic),
+            pooled_p_value: family.pooled(*arm).map(|test| test.p_value),
+            ranks: None,
         })
         .collect();
     let verdict = match decision.verdict {
@@ -119,10 +138,11 @@ fn answer(
     }
 }
 
+/// The kind asked for; `None` where none is given, or where it is a quantile, which no sums over units make.
 fn metric_kind(found: &mut Violations, given: i32, required: bool) -> Option<MetricKind> {
     found.known_enum::<wire::MetricKind>("metric_kind", given, required);
     match wire::MetricKind::try_from(given).unwrap_or_default() {
-        wire::MetricKind::Unspecified => None,
+        wire::MetricKind::Unspecified | wire::MetricKind::Quantile => None,
         wire::MetricKind::Proportion => Some(MetricKind::Proportion),
         wire::MetricKind::Mean => Some(MetricKind::Mean),
         wire::MetricKind::Ratio => Some(MetricKind::Ratio),
@@ -130,6 +150,9 @@ fn metric_kind(found: &mut Violations, given: i32, required: bool) -> Option<Met
 }
 
 fn question(found: &mut Violations, request: &wire::AnalyseExperimentRequest, kind: MetricKind) -> Question {
+    if request.beta_prior.is_some() && request.method() != wire::AnalysisMethod::Bayesian {
+        found.add("beta_prior", "ONLY_BAYESIAN", "must be absent but for ANALYSIS_METHOD_BAYESIAN");
+    }
     found.known_enum::<wire::Difference>("difference", request.difference, false);
     found.known_enum::<wire::AnalysisMethod>("method", request.method, false);
     let alpha = share(found, "alpha", request.alpha, 0.05);
@@ -157,7 +180,10 @@ fn question(found: &mut Violations, request: &wire::AnalyseExperimentRequest, ki
     let method = match request.method() {
         wire::AnalysisMethod::Unspecified | wire::AnalysisMethod::Fixed => Method::Fixed,
         wire::AnalysisMethod::Sequential => Method::Sequential { tuning },
-        wire::AnalysisMethod::Bayesian => Method::Bayesian { prior },
+        wire::AnalysisMethod::Bayesian => match beta_prior(found, request) {
+            Some(prior) => Method::Posterior { prior },
+            None => Method::Bayesian { prior },
+        },
     };
     let difference = match request.difference() {
         wire::Difference::Unspecified | wire::Difference::Relative => Difference::Relative,
@@ -167,8 +193,9 @@ fn question(found: &mut Violations, request: &wire::AnalyseExperimentRequest, ki
     let alternative = match request.alternative() {
         wire::Alternative::Unspecified | wire::Alternative::TwoSided => Alternative::TwoSided,
         wire::Alternative::Greater => Alternative::Greater,
+        wire::Alternative::Lesser => Alternative::Lesser,
     };
-    if alternative == Alternative::Greater && method != Method::Fixed {
+    if alternative != Alternative::TwoSided && method != Method::Fixed {
         found.add("alternative", "ONLY_FIXED", "must be ALTERNATIVE_TWO_SIDED but for ANALYSIS_METHOD_FIXED");
     }
     if alternative == Alternative::Greater && request.lower_is_better {
@@ -184,11 +211,37 @@ fn question(found: &mut Violations, request: &wire::AnalyseExperimentRequest, ki
     }
 }
 
+/// The Beta prior, where one is given; it says all there is to say beforehand, and of the counts alone.
+fn beta_prior(found: &mut Violations, request: &wire::AnalyseExperimentRequest) -> Option<Beta> {
+    let given = request.beta_prior?;
+    for (field, value) in [("beta_prior.alpha", given.alpha), ("beta_prior.beta", given.beta)] {
+        if !(value > 0.0 && value.is_finite()) {
+            found.add(field, "OUT_OF_RANGE", format!("must be a finite number above 0, is {value}"));
+        }
+    }
+    if request.metric_kind() != wire::MetricKind::Proportion {
+        found.add("beta_prior", "ONLY_PROPORTIONS", "must be absent but for METRIC_KIND_PROPORTION");
+    }
+    for (set, field) in [
+        (request.prior.is_some(), "prior"),
+        (request.cuped, "cuped"),
+        (request.post_stratify, "post_stratify"),
+    ] {
+        if set {
+            found.add(field, "NOT_WITH_BETA_PRIOR", "must be absent where beta_prior is given");
+        }
+    }
+    Some(Beta { alpha: given.alpha, beta: given.beta })
+}
+
 fn adjustment(found: &mut Violations, request: &wire::AnalyseExperimentRequest) -> Adjustment {
     found.known_enum::<wire::Adjustment>("adjustment", request.adjustment, false);
     match request.adjustment() {
         wire::Adjustment::Unspecified | wire::Adjustment::Holm => Adjustment::Holm,
         wire::Adjustment::BenjaminiHochberg => Adjustment::BenjaminiHochberg,
+        wire::Adjustment::BenjaminiYekutieli => Adjustment::BenjaminiYekutieli,
+        wire::Adjustment::Bonferroni => Adjustment::Bonferroni,
+        wire::Adjustment::Sidak => Adjustment::Sidak,
     }
 }
 

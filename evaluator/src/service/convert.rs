@@ -1,7 +1,9 @@
 use pbjson_types::Timestamp;
 use proto::common::v1 as wire;
+use proto::evaluator::v1 as wire_evaluator;
 use proto::validate::Violations;
 
+use crate::metric::Moments;
 use crate::stats::Interval;
 
 /// The last second a timestamp may hold: the end of the year 9999.
@@ -43,4 +45,58 @@ pub(super) fn span(
         found.add("until", "EMPTY_SPAN", "must be after from");
     }
     (from, until)
+}
+
+impl From<wire_evaluator::Moments> for Moments {
+    fn from(given: wire_evaluator::Moments) -> Self {
+        let wire_evaluator::Moments {
+            units,
+            sum,
+            sum_squares,
+            denominator_sum,
+            denominator_sum_squares,
+            cross_sum,
+            covariate_sum,
+            covariate_sum_squares,
+            covariate_cross_sum,
+        } = given;
+        Self {
+            units,
+            sum,
+            sum_squares,
+            denominator_sum,
+            denominator_sum_squares,
+            cross_sum,
+            covariate_sum,
+            covariate_sum_squares,
+            covariate_cross_sum,
+        }
+    }
+}
+
+impl From<Moments> for wire_evaluator::Moments {
+    fn from(kept: Moments) -> Self {
+        let Moments {
+            units,
+            sum,
+            sum_squares,
+            denominator_sum,
+            denominator_sum_squares,
+            cross_sum,
+            covariate_sum,
+            covariate_sum_squares,
+            covariate_cross_sum,
+        } = kept;
+        Self {
+            units,
+            sum,
+            sum_squares,
+            denominator_sum,
+            denominator_sum_squares,
+            cross_sum,
+            covariate_sum,
+            covariate_sum_squares,
+            covariate_cross_sum,
+        }
+    }
 }

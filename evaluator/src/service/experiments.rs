@@ -9,7 +9,7 @@ use super::status::{refuse, refuse_domain};
 use super::{Base, now, page};
 use crate::error::Error;
 use crate::experiment::definition::{Experiment, Namespace, Registered, State, Variant};
-use crate::metric::Named;
+use crate::metric::Known;
 
 /// `ExperimentService`
 pub(crate) struct Experiments(pub(crate) Base);
@@ -24,7 +24,8 @@ impl ExperimentService for Experiments {
         request: Request<wire::CreateExperimentRequest>,
     ) -> Result<Response<wire::CreateExperimentResponse>, Status> {
         let request = request.into_inner();
-        let design = design(request.experiment, &request.request_id)?;
+        let known = self.0.store.known_metrics().await?;
+        let design = design(request.experiment, &request.request_id, &known)?;
         let made = self.0.store.create_experiment(&design, now()).await?;
         Ok(Response::new(wire::CreateExperimentResponse { experiment: Some(experiment(made)) }))
     }
@@ -165,7 +166,7 @@ pub(super) fn assignment(design: &Experiment, unit: &str) -> wire::Assignment {
     }
 }
 
-fn design(given: Option<wire::Experiment>, request_id: &str) -> Result<Experiment, Status> {
+fn design(given: Option<wire::Experiment>, request_id: &str, known: &Known) -> Result<Experiment, Status> {
     let mut found = Violations::new();
     found.optional_id("request_id", request_id);
     let Some(given) = given else {
@@ -183,9 +184,9 @@ fn design(given: Option<wire::Experiment>, request_id: &str) -> Result<Experimen
     }
     for (list, names) in [("metrics", &given.metrics), ("guardrails", &given.guardrails)] {
         for (index, name) in names.iter().enumerate() {
-            if Named::parse(name).is_none() {
+            if known.find(name).is_none() {
                 let field = format!("experiment.{list}[{index}]");
-                found.add(field, "UNKNOWN_METRIC", format!("must be one of {}, is {name:?}", Named::names()));
+                found.add(field, "UNKNOWN_METRIC", format!("must be one of {}, is {name:?}", known.names()));
             }
         }
     }

@@ -2,14 +2,15 @@ use proto::common::v1::EventKind;
 use proto::evaluator::v1 as wire;
 use proto::evaluator::v1::metric_service_server::MetricService;
 use proto::validate::Violations;
+use tokio::sync::mpsc;
 use tonic::{Request, Response, Status};
 
 use super::convert::{interval, span};
 use super::status::refuse;
-use super::{Base, cohorts};
-use crate::metric::Named;
+use super::{Base, cohorts, definitions};
 use crate::metric::behaviour::{self, funnel, transitions};
-use crate::metric::report::{Dimension, Granularity, Variants, report};
+use crate::metric::fact::Fact;
+use crate::metric::report::{Dimension, Granularity, Report, Variants};
 
 /// `MetricService`
 pub(crate) struct Metrics(pub(crate) Base);
@@ -31,16 +32,17 @@ impl MetricService for Metrics {
     ) -> Result<Response<wire::QueryMetricsResponse>, Status> {
         let request = request.into_inner();
         let mut found = Violations::new();
+        let known = self.0.store.known_metrics().await?;
         if request.metrics.is_empty() {
-            found.add("metrics", "EMPTY", format!("must name at least one of {}", Named::names()));
+            found.add("metrics", "EMPTY", format!("must name at least one of {}", known.names()));
         }
         let mut metrics = Vec::new();
         for (index, name) in request.metrics.iter().enumerate() {
-            match Named::parse(name) {
+            match known.find(name) {
                 Some(metric) if !metrics.contains(&metric) => metrics.push(metric),
                 Some(_) => {}
                 None => {
-                    let text = format!("must be one of {}, is {name:?}", Named::names());
+                    let text = format!("must be one of {}, is {name:?}", known.names());
                     found.add(format!("metrics[{index}]"), "UNKNOWN_METRIC", text);
                 }
             }
@@ -68,8 +70,17 @@ impl MetricService for Metrics {
         for name in &request.dimensions {
             dimensions.push(self.dimension(name).await?);
         }
-        let facts = self.0.store.facts(from, until, &[]).await?;
-        let rows = self.0.pool.run(move || report(&facts, &metrics, &dimensions, granularity)).await?;
+        let (sender, mut receiver) = mpsc::channel::<Vec<Fact>>(4);
+        let work = self.0.pool.run(move || {
+            let mut report = Report::new(metrics, dimensions, granularity);
+            while let Some(facts) = receiver.blocking_recv() {
+                facts.chunk_by(|a, b| a.unit == b.unit).for_each(|person| report.add(person));
+            }
+            report.rows()
+        });
+        let (sent, rows) = tokio::join!(self.0.store.send_facts(from, until, sender), work);
+        sent?;
+        let rows = rows?;
         let row = |row: crate::metric::report::Row| wire::MetricRow {
             dimensions: request
                 .dimensions
@@ -78,7 +89,7 @@ impl MetricService for Metrics {
                 .zip(row.values)
                 .chain(row.from.map(|from| ("from".to_owned(), from)))
                 .collect(),
-            metric: row.metric.name().into(),
+            metric: row.metric,
             value: Some(interval(row.value)),
             units: row.units,
             currency_code: row.currency,
@@ -146,6 +157,20 @@ impl MetricService for Metrics {
         request: Request<wire::AnalyseCohortsRequest>,
     ) -> Result<Response<wire::AnalyseCohortsResponse>, Status> {
         cohorts::analyse(&self.0, &request.into_inner()).await.map(Response::new)
+    }
+
+    async fn define_metric(
+        &self,
+        request: Request<wire::DefineMetricRequest>,
+    ) -> Result<Response<wire::DefineMetricResponse>, Status> {
+        definitions::define(&self.0, request.into_inner()).await.map(Response::new)
+    }
+
+    async fn list_metrics(
+        &self,
+        request: Request<wire::ListMetricsRequest>,
+    ) -> Result<Response<wire::ListMetricsResponse>, Status> {
+        definitions::list(&self.0, request.into_inner()).await.map(Response::new)
     }
 }
 

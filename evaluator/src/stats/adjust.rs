@@ -7,6 +7,12 @@ pub enum Adjustment {
     Holm,
     /// Benjamini-Hochberg (1995): the expected share of false positives among the positives.
     BenjaminiHochberg,
+    /// Benjamini-Yekutieli (2001): the same however the comparisons depend on each other.
+    BenjaminiYekutieli,
+    /// Bonferroni: the chance of any false positive, never less strict than Holm.
+    Bonferroni,
+    /// Šidák (1967): the same for comparisons that are independent.
+    Sidak,
 }
 
 /// The p-values adjusted, in the order given; each is comparable with alpha itself.
@@ -23,12 +29,21 @@ pub fn adjusted(p_values: &[f64], adjustment: Adjustment) -> Vec<f64> {
                 answer[index] = running;
             }
         }
-        Adjustment::BenjaminiHochberg => {
+        Adjustment::BenjaminiHochberg | Adjustment::BenjaminiYekutieli => {
+            let harmonic = || (1..=count).map(|rank| (rank as f64).recip()).sum();
+            let factor: f64 = if adjustment == Adjustment::BenjaminiYekutieli { harmonic() } else { 1.0 };
             let mut running = 1.0_f64;
             for (rank, &index) in order.iter().enumerate().rev() {
-                running = running.min(p_values[index] * count as f64 / (rank + 1) as f64);
+                running = running.min(factor * p_values[index] * count as f64 / (rank + 1) as f64);
                 answer[index] = running;
             }
+        }
+        Adjustment::Bonferroni => {
+            answer = p_values.iter().map(|p| (p * count as f64).min(1.0)).collect();
+        }
+        // 1 − (1 − p)ⁿ, exact for the smallest p too.
+        Adjustment::Sidak => {
+            answer = p_values.iter().map(|p| -(count as f64 * (-p).ln_1p()).exp_m1()).collect();
         }
     }
     answer

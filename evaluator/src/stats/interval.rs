@@ -46,7 +46,10 @@ pub fn wilson(successes: f64, trials: f64, level: f64) -> Option<Interval> {
     let spread = z * z / trials;
     let centre = (rate + spread / 2.0) / (1.0 + spread);
     let half = z / (1.0 + spread) * (rate * (1.0 - rate) / trials + spread / (4.0 * trials)).max(0.0).sqrt();
-    Some(Interval { estimate: rate, lower: (centre - half).max(0.0), upper: (centre + half).min(1.0), level })
+    // At the ends the bound is exactly 0 or 1, which rounding would miss by a hair.
+    let lower = if successes <= 0.0 { 0.0 } else { (centre - half).max(0.0) };
+    let upper = if successes >= trials { 1.0 } else { (centre + half).min(1.0) };
+    Some(Interval { estimate: rate, lower, upper, level })
 }
 
 /// Student's interval of a mean with `variance` (a unit's) over `units`. `None` with fewer than two units.

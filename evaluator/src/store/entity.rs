@@ -215,6 +215,9 @@ pub(super) mod cell {
         /// Day of the units' first exposure, days since 1970.
         #[sea_orm(primary_key, auto_increment = false)]
         pub(crate) day: i32,
+        /// Bin of the units' outcome, of metrics whose distribution is told; otherwise 0.
+        #[sea_orm(primary_key, auto_increment = false)]
+        pub(crate) bin: i32,
         /// The sums, whole numbers apart by spaces.
         pub(crate) sums: String,
     }
@@ -291,6 +294,29 @@ pub(super) mod grant {
         pub(crate) amount: i64,
         /// Then all of it has been redeemed or never will be, microseconds since 1970.
         pub(crate) until: i64,
+    }
+
+    /// None.
+    #[derive(Copy, Clone, Debug, EnumIter, DeriveRelation)]
+    pub(crate) enum Relation {}
+    impl ActiveModelBehavior for ActiveModel {}
+}
+
+/// `evaluator_metric`
+pub(super) mod metric {
+    use sea_orm::entity::prelude::*;
+
+    /// A metric somebody defined.
+    #[derive(Clone, Debug, DeriveEntityModel)]
+    #[sea_orm(table_name = "evaluator_metric")]
+    pub(crate) struct Model {
+        /// Its name.
+        #[sea_orm(primary_key, auto_increment = false)]
+        pub(crate) name: String,
+        /// When it was defined.
+        pub(crate) created_at: i64,
+        /// The definition, JSON.
+        pub(crate) definition: String,
     }
 
     /// None.

@@ -1,9 +1,11 @@
+use futures::TryStreamExt as _;
 use proto::common::v1::{Channel, EventKind};
-use sea_orm::sea_query::OnConflict;
+use sea_orm::sea_query::{Expr, OnConflict, SimpleExpr};
 use sea_orm::{
-    ColumnTrait as _, EntityTrait as _, FromQueryResult, IntoActiveModel as _, QueryFilter as _,
+    ColumnTrait as _, EntityTrait as _, FromQueryResult, IntoActiveModel as _, Order, QueryFilter as _,
     QueryOrder as _, QuerySelect as _,
 };
+use tokio::sync::mpsc::Sender;
 
 use super::entity::event::{Column, Entity};
 use super::{EventRow, STATEMENT, Store, moments, unit};
@@ -91,6 +93,48 @@ impl Store {
         let query = query.order_by_asc(Column::OccurredAt).order_by_asc(Column::EventId);
         let rows = query.into_model::<Row>().all(&self.db).await?;
         Ok(rows.into_iter().map(fact).collect())
+    }
+}
+
+/// Rows sent on at once.
+const SENT: usize = 4_096;
+
+impl Store {
+    /// Sends what happened from `from` and before `until` on, person after person, each in order of time; ends early
+    /// where nobody takes it any more. All facts of a person come in one piece.
+    pub async fn send_facts(
+        &self,
+        from: Option<i64>,
+        until: Option<i64>,
+        to: Sender<Vec<Fact>>,
+    ) -> Result<()> {
+        let mut query = Entity::find().select_only().columns(FACT);
+        if let Some(from) = from {
+            query = query.filter(Column::OccurredAt.gte(from));
+        }
+        if let Some(until) = until {
+            query = query.filter(Column::OccurredAt.lt(until));
+        }
+        // The person, or the visitor where the person is not known; as `unit` says.
+        let unit =
+            Expr::case(Column::Person.eq(""), Expr::col(Column::Visitor)).finally(Expr::col(Column::Person));
+        let query = query
+            .order_by(SimpleExpr::Case(Box::new(unit)), Order::Asc)
+            .order_by_asc(Column::OccurredAt)
+            .order_by_asc(Column::EventId);
+        let mut rows = query.into_model::<Row>().stream(&self.db).await?;
+        let mut batch: Vec<Fact> = Vec::new();
+        while let Some(row) = rows.try_next().await? {
+            let next = fact(row);
+            let whole = batch.len() >= SENT && batch.last().is_some_and(|last| last.unit != next.unit);
+            if whole && to.send(std::mem::take(&mut batch)).await.is_err() {
+                return Ok(());
+            }
+            batch.push(next);
+        }
+        // The last piece is wanted or not; there is nothing left to stop.
+        let _ = to.send(batch).await;
+        Ok(())
     }
 }
 

@@ -5,7 +5,14 @@ pub(super) struct Migrator;
 #[async_trait::async_trait]
 impl MigratorTrait for Migrator {
     fn migrations() -> Vec<Box<dyn MigrationTrait>> {
-        vec![Box::new(First), Box::new(Second), Box::new(Cells), Box::new(Plans), Box::new(Ledgers)]
+        vec![
+            Box::new(First),
+            Box::new(Second),
+            Box::new(Cells),
+            Box::new(Plans),
+            Box::new(Ledgers),
+            Box::new(Metrics),
+        ]
     }
 
     // Services may share one PostgreSQL database while they are small; their migrations are told apart.
@@ -239,5 +246,39 @@ impl MigrationTrait for Ledgers {
         let mut both = Index::create();
         both.col(Alias::new("plan_id")).col(Alias::new("holder"));
         manager.create_table(table("evaluator_grant", columns).primary_key(&mut both).take()).await
+    }
+}
+
+struct Metrics;
+
+impl MigrationName for Metrics {
+    fn name(&self) -> &'static str {
+        "m0006_metrics_of_ones_own"
+    }
+}
+
+#[async_trait::async_trait]
+impl MigrationTrait for Metrics {
+    async fn up(&self, manager: &SchemaManager) -> Result<(), DbErr> {
+        let columns = [key("name"), number("created_at"), column("definition").text().not_null().take()];
+        manager.create_table(table("evaluator_metric", columns)).await?;
+        // The key of cells grows, which neither database can do in place. They are made anew from the log on opening.
+        manager.drop_table(Table::drop().table(Alias::new("evaluator_cell")).take()).await?;
+        let whole = |name| column(name).integer().not_null().take();
+        let columns = [
+            text("experiment_id"),
+            text("metric"),
+            text("currency"),
+            text("variant_id"),
+            column("channel").small_integer().not_null().take(),
+            whole("day"),
+            whole("bin"),
+            column("sums").text().not_null().take(),
+        ];
+        let mut key = Index::create();
+        for name in ["experiment_id", "metric", "currency", "variant_id", "channel", "day", "bin"] {
+            key.col(Alias::new(name));
+        }
+        manager.create_table(table("evaluator_cell", columns).primary_key(&mut key).take()).await
     }
 }

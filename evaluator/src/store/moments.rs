@@ -13,9 +13,9 @@ use sea_orm::{
 
 use super::entity::{assignment, cell, event, experiment};
 use super::events::{FACT, Row, fact};
-use super::{STATEMENT, Store};
+use super::{STATEMENT, Store, metrics};
 use crate::error::{Error, Result};
-use crate::experiment::cells::{Cells, Key, Log};
+use crate::experiment::cells::{COMMON, Cells, Key, Log};
 use crate::metric::fact::{Assigned, Fact};
 
 /// Units read at once when everything is built anew.
@@ -48,12 +48,12 @@ pub(super) async fn settle(transaction: &DatabaseTransaction, before: Before) ->
             continue;
         }
         let days: BTreeSet<i32> = change.iter().map(|(key, _)| key.day).collect();
-        let mut kept = kept(transaction, &experiment_id, Some(days)).await?;
+        let mut kept = kept(transaction, &experiment_id, cell::Column::Day.is_in(days)).await?;
         kept.add(&change, 1);
         let (mut gone, mut present) = (Vec::new(), Vec::new());
         for (key, _) in change.iter() {
-            match kept.iter().find(|(other, _)| *other == key) {
-                Some((key, sums)) => present.push(row(&experiment_id, key, &sums.to_string())),
+            match kept.get(key) {
+                Some(sums) => present.push(row(&experiment_id, key, &sums.to_string())),
                 None => gone.push(key),
             }
         }
@@ -65,6 +65,7 @@ pub(super) async fn settle(transaction: &DatabaseTransaction, before: Before) ->
                 .filter(cell::Column::VariantId.eq(&key.variant))
                 .filter(cell::Column::Channel.eq(key.channel))
                 .filter(cell::Column::Day.eq(key.day))
+                .filter(cell::Column::Bin.eq(key.bin))
                 .exec(transaction)
                 .await?;
         }
@@ -98,9 +99,10 @@ pub(super) async fn concerned_by_decisions(
 }
 
 impl Store {
-    /// The sums of one experiment.
-    pub async fn cells(&self, experiment_id: &str) -> Result<Cells> {
-        kept(&self.db, experiment_id, None).await
+    /// The sums of one experiment that analyses of `metrics` need.
+    pub async fn cells(&self, experiment_id: &str, metrics: &[&str]) -> Result<Cells> {
+        let metrics = metrics.iter().copied().chain(COMMON);
+        kept(&self.db, experiment_id, cell::Column::Metric.is_in(metrics)).await
     }
 
     /// Builds all cells anew from the log in one transaction; gives what was kept before and what is now.
@@ -117,28 +119,10 @@ impl Store {
             .all(&transaction)
             .await?;
         for id in ids {
-            let cells = kept(&transaction, &id, None).await?;
+            let cells = kept(&transaction, &id, Condition::all()).await?;
             old.insert(id, cells);
         }
-        let mut new = ByExperiment::new();
-        let mut last = String::new();
-        loop {
-            let units: Vec<String> = assignment::Entity::find()
-                .select_only()
-                .column(assignment::Column::Unit)
-                .distinct()
-                .filter(assignment::Column::Unit.gt(last.as_str()))
-                .order_by_asc(assignment::Column::Unit)
-                .limit(UNITS)
-                .into_tuple()
-                .all(&transaction)
-                .await?;
-            let Some(greatest) = units.last() else { break };
-            last.clone_from(greatest);
-            for (experiment, cells) in share(&transaction, &units.into_iter().collect()).await? {
-                new.entry(experiment).or_default().add(&cells, 1);
-            }
-        }
+        let new = from_log(&transaction).await?;
         cell::Entity::delete_many().exec(&transaction).await?;
         for (experiment, cells) in &new {
             let rows = cells.iter().map(|(key, sums)| row(experiment, key, &sums.to_string())).collect();
@@ -158,9 +142,42 @@ impl Store {
     }
 }
 
+/// Makes the cells of a new metric from the log.
+pub(super) async fn fill(transaction: &DatabaseTransaction, metric: &str) -> Result<()> {
+    for (experiment, cells) in from_log(transaction).await? {
+        let own = cells.iter().filter(|(key, _)| key.metric == metric);
+        insert(transaction, own.map(|(key, sums)| row(&experiment, key, &sums.to_string())).collect())
+            .await?;
+    }
+    Ok(())
+}
+
+/// All cells as the log tells them.
+async fn from_log(transaction: &DatabaseTransaction) -> Result<ByExperiment> {
+    let mut found = ByExperiment::new();
+    let mut last = String::new();
+    loop {
+        let units: Vec<String> = assignment::Entity::find()
+            .select_only()
+            .column(assignment::Column::Unit)
+            .distinct()
+            .filter(assignment::Column::Unit.gt(last.as_str()))
+            .order_by_asc(assignment::Column::Unit)
+            .limit(UNITS)
+            .into_tuple()
+            .all(transaction)
+            .await?;
+        let Some(greatest) = units.last() else { return Ok(found) };
+        last.clone_from(greatest);
+        for (experiment, cells) in share(transaction, &units.into_iter().collect()).await? {
+            found.entry(experiment).or_default().add(&cells, 1);
+        }
+    }
+}
+
 /// On PostgreSQL writers of cells wait for each other from here to their end, before they read anything the others may
 /// change; on SQLite they do already.
-async fn lock(transaction: &DatabaseTransaction) -> Result<()> {
+pub(super) async fn lock(transaction: &DatabaseTransaction) -> Result<()> {
     if transaction.get_database_backend() == DbBackend::Postgres {
         // The number is ours alone: "cells" in ASCII.
         transaction.execute_unprepared("SELECT pg_advisory_xact_lock(427103284339)").await?;
@@ -176,6 +193,7 @@ fn row(experiment_id: &str, key: &Key, sums: &str) -> cell::ActiveModel {
         variant_id: key.variant.clone(),
         channel: key.channel,
         day: key.day,
+        bin: key.bin,
         sums: sums.to_owned(),
     }
     .into_active_model()
@@ -189,6 +207,7 @@ async fn insert(transaction: &DatabaseTransaction, rows: Vec<cell::ActiveModel>)
         cell::Column::VariantId,
         cell::Column::Channel,
         cell::Column::Day,
+        cell::Column::Bin,
     ];
     let replace = OnConflict::columns(key).update_column(cell::Column::Sums).to_owned();
     for chunk in rows.chunks(STATEMENT) {
@@ -200,11 +219,12 @@ async fn insert(transaction: &DatabaseTransaction, rows: Vec<cell::ActiveModel>)
     Ok(())
 }
 
-async fn kept(db: &impl ConnectionTrait, experiment_id: &str, days: Option<BTreeSet<i32>>) -> Result<Cells> {
-    let mut query = cell::Entity::find().filter(cell::Column::ExperimentId.eq(experiment_id));
-    if let Some(days) = days {
-        query = query.filter(cell::Column::Day.is_in(days));
-    }
+async fn kept(
+    db: &impl ConnectionTrait,
+    experiment_id: &str,
+    which: impl sea_orm::sea_query::IntoCondition,
+) -> Result<Cells> {
+    let query = cell::Entity::find().filter(cell::Column::ExperimentId.eq(experiment_id)).filter(which);
     let mut cells = Vec::new();
     for row in query.all(db).await? {
         let sums =
@@ -215,6 +235,7 @@ async fn kept(db: &impl ConnectionTrait, experiment_id: &str, days: Option<BTree
             variant: row.variant_id,
             channel: row.channel,
             day: row.day,
+            bin: row.bin,
         };
         cells.push((key, sums));
     }
@@ -269,9 +290,10 @@ async fn share(transaction: &DatabaseTransaction, units: &BTreeSet<String>) -> R
         .await?
         .into_iter()
         .collect();
+    let own = metrics::definitions(transaction).await?;
     let share = |(experiment, (assigned, answered)): (&str, (Vec<&Assigned>, HashMap<&str, &str>))| {
         let until = ends.get(experiment).copied().flatten();
-        (experiment.to_owned(), Cells::of(&Log { assigned, answered, facts: &facts, until }))
+        (experiment.to_owned(), Cells::of(&Log { assigned, answered, facts: &facts, until, own: &own }))
     };
     Ok(by_experiment.into_iter().map(share).collect())
 }

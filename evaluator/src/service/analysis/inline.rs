@@ -4,7 +4,8 @@ use proto::evaluator::v1 as wire;
 use proto::validate::Violations;
 use tonic::Status;
 
-use super::{Family, Strata, adjustment, answer, metric_kind, question};
+use super::{Arms, Family, Quantile, Strata, adjustment, answer, metric_kind, question};
+use crate::error::Violation;
 use crate::experiment::health::check;
 use crate::metric::{MetricKind, Moments};
 use crate::service::status::refuse;
@@ -26,48 +27,116 @@ pub fn inline(request: &wire::AnalyseExperimentRequest) -> Result<wire::AnalyseE
     if !request.metrics.is_empty() {
         found.add("metrics", "NOT_STORED", "must be empty where arms are given");
     }
-    let mut seen = HashSet::new();
-    let mut arms = Vec::new();
-    let mut strata = Vec::new();
     if request.post_stratify && kind == Some(MetricKind::Ratio) {
         found.add("post_stratify", "NOT_FOR_RATIOS", "must be false for METRIC_KIND_RATIO");
     }
-    for (index, arm) in request.arms.iter().enumerate() {
+    names(&mut found, &request.arms);
+    let (arms, units) = match kind {
+        _ if request.metric_kind() == wire::MetricKind::Quantile => quantiles(&mut found, request),
+        Some(kind) => sums(&mut found, request, kind),
+        None => (Arms::Quantiles(Vec::new()), Vec::new()),
+    };
+    refuse(found)?;
+    let weights: Vec<f64> = request.arms.iter().map(|arm| arm.weight).collect();
+    let names: Vec<String> = request.arms.iter().map(|arm| arm.variant_id.clone()).collect();
+    let mut health = check(&units, &weights, 0);
+    if let Some((_, arms)) = arms.sums() {
+        health = health.with_covariates(&arms);
+    }
+    let family = Family {
+        metric: String::new(),
+        guardrail: false,
+        lower_is_better: false,
+        arms,
+        warnings: Vec::new(),
+    };
+    Ok(answer(&names, &[family], &question, adjustment, &health))
+}
+
+fn names(found: &mut Violations, arms: &[wire::Arm]) {
+    let mut seen = HashSet::new();
+    for (index, arm) in arms.iter().enumerate() {
         let path = format!("arms[{index}]");
         found.required_id(&format!("{path}.variant_id"), &arm.variant_id);
         if !arm.variant_id.is_empty() && !seen.insert(arm.variant_id.as_str()) {
             found.add(format!("{path}.variant_id"), "DUPLICATE", "must differ from the other arms' ids");
         }
         found.within_range(&format!("{path}.weight"), arm.weight, 0.0, f64::MAX);
+    }
+}
+
+/// The arms' sums, and the units of each.
+fn sums(
+    found: &mut Violations,
+    request: &wire::AnalyseExperimentRequest,
+    kind: MetricKind,
+) -> (Arms, Vec<u64>) {
+    let (mut arms, mut strata) = (Vec::new(), Vec::new());
+    for (index, arm) in request.arms.iter().enumerate() {
+        let path = format!("arms[{index}]");
+        if arm.quantile.is_some() {
+            found.add(
+                format!("{path}.quantile"),
+                "ONLY_QUANTILES",
+                "must be absent but for METRIC_KIND_QUANTILE",
+            );
+        }
         let Some(given) = &arm.moments else {
             found.add(format!("{path}.moments"), "EMPTY", "must be given");
             continue;
         };
-        let sums = moments(given);
-        if let Some(kind) = kind {
-            for v in sums.check(kind, &format!("{path}.moments")) {
-                found.add(v.field, v.reason, v.description);
-            }
-        }
+        let sums = Moments::from(*given);
+        add_all(found, sums.check(kind, &format!("{path}.moments")));
         if request.post_stratify {
-            strata.push(stratified(&mut found, &path, arm, &sums, kind));
+            strata.push(stratified(found, &path, arm, &sums, kind));
         }
         arms.push(sums);
     }
-    refuse(found)?;
-    let units: Vec<u64> = arms.iter().map(|arm| arm.units).collect();
-    let weights: Vec<f64> = request.arms.iter().map(|arm| arm.weight).collect();
-    let names: Vec<String> = request.arms.iter().map(|arm| arm.variant_id.clone()).collect();
-    let health = check(&units, &weights, 0).with_covariates(&arms);
-    let family = Family {
-        metric: String::new(),
-        guardrail: false,
-        kind: question.kind,
-        arms,
-        strata,
-        warnings: Vec::new(),
-    };
-    Ok(answer(&names, &[family], &question, adjustment, &health))
+    let units = arms.iter().map(|arm| arm.units).collect();
+    (if request.post_stratify { Arms::Stratified(kind, strata) } else { Arms::Whole(kind, arms) }, units)
+}
+
+/// The arms' quantiles, and the units of each: clusters, or values where each unit has one.
+fn quantiles(found: &mut Violations, request: &wire::AnalyseExperimentRequest) -> (Arms, Vec<u64>) {
+    for (set, field) in [(request.cuped, "cuped"), (request.post_stratify, "post_stratify")] {
+        if set {
+            found.add(field, "NOT_FOR_QUANTILES", "must be false for METRIC_KIND_QUANTILE");
+        }
+    }
+    let (mut arms, mut units) = (Vec::new(), Vec::new());
+    for (index, arm) in request.arms.iter().enumerate() {
+        let path = format!("arms[{index}]");
+        let Some(given) = &arm.quantile else {
+            found.add(format!("{path}.quantile"), "EMPTY", "must be given");
+            continue;
+        };
+        let clusters = arm.moments.map(Moments::from);
+        if let Some(clusters) = &clusters {
+            add_all(found, clusters.check(MetricKind::Ratio, &format!("{path}.moments")));
+        }
+        let quantile = Quantile {
+            level: given.level,
+            values: given.values,
+            estimate: given.estimate,
+            lower: given.lower,
+            upper: given.upper,
+            bound_values: if given.bound_values == 0 { given.values } else { given.bound_values },
+            clusters,
+        };
+        add_all(found, quantile.check(&format!("{path}.quantile")));
+        if arms.first().is_some_and(|first: &Quantile| first.level.total_cmp(&quantile.level).is_ne()) {
+            found.add(format!("{path}.quantile.level"), "MIXED", "must be the same in all arms");
+        }
+        units.push(clusters.map_or(quantile.values, |clusters| clusters.units));
+        arms.push(quantile);
+    }
+    (Arms::Quantiles(arms), units)
+}
+
+fn add_all(found: &mut Violations, more: Vec<Violation>) {
+    for v in more {
+        found.add(v.field, v.reason, v.description);
+    }
 }
 
 fn stratified(
@@ -75,17 +144,15 @@ fn stratified(
     path: &str,
     arm: &wire::Arm,
     whole: &Moments,
-    kind: Option<MetricKind>,
+    kind: MetricKind,
 ) -> Strata {
-    let strata: Strata = arm.strata.iter().map(|(name, sums)| (name.clone(), moments(sums))).collect();
+    let strata: Strata = arm.strata.iter().map(|(name, sums)| (name.clone(), Moments::from(*sums))).collect();
     if strata.is_empty() {
         found.add(format!("{path}.strata"), "EMPTY", "must be given where post_stratify is set");
         return strata;
     }
     for (name, sums) in &strata {
-        for v in kind.map(|kind| sums.check(kind, &format!("{path}.strata[{name}]"))).unwrap_or_default() {
-            found.add(v.field, v.reason, v.description);
-        }
+        add_all(found, sums.check(kind, &format!("{path}.strata[{name}]")));
     }
     let all = strata.values().fold(Moments::default(), |all, part| all.plus(part));
     if all.units != whole.units || (all.sum - whole.sum).abs() > 1e-9 * whole.sum.abs().max(1.0) {
@@ -96,18 +163,4 @@ fn stratified(
         found.add(format!("{path}.strata"), "NOT_THE_WHOLE", text);
     }
     strata
-}
-
-fn moments(given: &wire::Moments) -> Moments {
-    Moments {
-        units: given.units,
-        sum: given.sum,
-        sum_squares: given.sum_squares,
-        denominator_sum: given.denominator_sum,
-        denominator_sum_squares: given.denominator_sum_squares,
-        cross_sum: given.cross_sum,
-        covariate_sum: given.covariate_sum,
-        covariate_sum_squares: given.covariate_sum_squares,
-        covariate_cross_sum: given.covariate_cross_sum,
-    }
 }

@@ -4,16 +4,19 @@ use tonic::Status;
 
 use super::{metric_kind, share};
 use crate::error::Error;
-use crate::experiment::power::{Approximation, mean_units, proportion_units};
+use crate::experiment::power::{Approximation, mean_power, mean_units, proportion_power, proportion_units};
 use crate::metric::MetricKind;
 use crate::service::status::refuse;
+
+/// Most units an arm: more than there will ever be, and still exact in `f64`.
+const MOST_UNITS: u64 = 1_000_000_000_000_000;
 
 /// Units and days an experiment needs. With more than two arms the level is shared among the comparisons with the
 /// control, as Bonferroni does.
 pub fn plan(request: &wire::PlanExperimentRequest) -> Result<wire::PlanExperimentResponse, Status> {
     let mut found = Violations::new();
     let kind = metric_kind(&mut found, request.metric_kind, true);
-    if kind == Some(MetricKind::Ratio) {
+    if matches!(request.metric_kind(), wire::MetricKind::Ratio | wire::MetricKind::Quantile) {
         found.add("metric_kind", "NOT_PLANNED", "must be METRIC_KIND_PROPORTION or METRIC_KIND_MEAN");
     }
     found.finite("baseline", request.baseline);
@@ -55,20 +58,45 @@ pub fn plan(request: &wire::PlanExperimentRequest) -> Result<wire::PlanExperimen
     if !(2..=1_000).contains(&arms) {
         found.add("variants", "OUT_OF_RANGE", format!("must be 2 to 1000, is {arms}"));
     }
+    found.known_enum::<wire::PlanApproximation>("approximation", request.approximation, false);
+    if request.units_per_variant > 0 && request.power.is_some() {
+        found.add("power", "BOTH_GIVEN", "must be absent where units_per_variant is given");
+    }
+    let given = request.units_per_variant;
+    if given == 1 || given > MOST_UNITS {
+        let text = format!("must be 2 to {MOST_UNITS}, or 0 to have it told, is {given}");
+        found.add("units_per_variant", "OUT_OF_RANGE", text);
+    }
     refuse(found)?;
-    let level = level / f64::from(arms - 1);
-    let units = match kind {
-        Some(MetricKind::Proportion) => {
-            proportion_units(request.baseline, treated, level, power, 1.0, Approximation::Pooled)
-        }
-        _ => mean_units(request.baseline * effect / request.standard_deviation, level, power),
+    let by = match request.approximation() {
+        wire::PlanApproximation::Unspecified | wire::PlanApproximation::Pooled => Approximation::Pooled,
+        wire::PlanApproximation::Unpooled => Approximation::Unpooled,
+        wire::PlanApproximation::Arcsine => Approximation::Arcsine,
     };
-    if !units.is_finite() || units > 1e15 {
+    let level = level / f64::from(arms - 1);
+    let proportion = kind == Some(MetricKind::Proportion);
+    let distance = request.baseline * effect / request.standard_deviation;
+    let reached = |units: u64| {
+        if proportion {
+            proportion_power(request.baseline, treated, units as f64, level, by)
+        } else {
+            mean_power(distance, units as f64, level)
+        }
+    };
+    let units = if request.units_per_variant > 0 {
+        request.units_per_variant as f64
+    } else if proportion {
+        proportion_units(request.baseline, treated, level, power, 1.0, by)
+    } else {
+        mean_units(distance, level, power)
+    };
+    if !units.is_finite() || units > MOST_UNITS as f64 {
         let text = "is too small to be found by any number of units";
         return Err(Error::invalid("minimum_effect", "OUT_OF_RANGE", text).into());
     }
     let units_per_variant = units.ceil() as u64;
     let all = units_per_variant.saturating_mul(u64::from(arms));
     let days = if request.daily_units == 0 { 0 } else { all.div_ceil(request.daily_units) };
-    Ok(wire::PlanExperimentResponse { units_per_variant, days })
+    let power = reached(units_per_variant);
+    Ok(wire::PlanExperimentResponse { units_per_variant, days, power, exact_units: units })
 }

@@ -1,13 +1,15 @@
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 
 use proto::evaluator::v1 as wire;
 use proto::validate::Violations;
 use tonic::Status;
 
-use super::{Family, adjustment, answer, metric_kind, question};
+use super::{Arms, Family, adjustment, answer, metric_kind, question};
 use crate::error::Error;
+use crate::experiment::cells::Cells;
+use crate::experiment::definition::Experiment;
 use crate::experiment::health::check;
-use crate::metric::{MetricKind, Moments, Named};
+use crate::metric::{Metric, MetricKind, Moments, Named};
 use crate::service::Base;
 use crate::service::status::refuse;
 
@@ -25,11 +27,19 @@ pub(in crate::service) async fn stored(
         found.add("arms", "BOTH_GIVEN", "must be empty where experiment_id is given");
     }
     let kind = metric_kind(&mut found, request.metric_kind, false);
+    if request.metric_kind() == wire::MetricKind::Quantile {
+        let text = "must be another where experiment_id is given: define a metric of METRIC_TYPE_QUANTILE";
+        found.add("metric_kind", "NOT_STORED", text);
+    }
+    if request.beta_prior.is_some() {
+        found.add("beta_prior", "NOT_STORED", "must be absent where experiment_id is given");
+    }
     let question = question(&mut found, &request, MetricKind::Mean);
     let adjustment = adjustment(&mut found, &request);
+    let known = base.store.known_metrics().await?;
     for (index, name) in request.metrics.iter().enumerate() {
-        if Named::parse(name).is_none() {
-            let text = format!("must be one of {}, is {name:?}", Named::names());
+        if known.find(name).is_none() {
+            let text = format!("must be one of {}, is {name:?}", known.names());
             found.add(format!("metrics[{index}]"), "UNKNOWN_METRIC", text);
         }
     }
@@ -39,52 +49,85 @@ pub(in crate::service) async fn stored(
         let text = format!("experiment {:?} was never started", request.experiment_id);
         return Err(Error::precondition("EXPERIMENT_NOT_STARTED", text).into());
     }
-    let cells = base.store.cells(&request.experiment_id).await?;
-    let (design, post_stratify) = (kept.design, request.post_stratify);
-    let mut wanted: Vec<Named> = request.metrics.iter().filter_map(|name| Named::parse(name)).collect();
+    let design = kept.design;
+    let own = || design.metrics.iter().chain(&design.guardrails);
+    let mut names: Vec<&String> =
+        if request.metrics.is_empty() { own().collect() } else { request.metrics.iter().collect() };
+    let mut seen = HashSet::new();
+    names.retain(|name| seen.insert(*name));
+    let mut wanted: Vec<Metric> = names.into_iter().filter_map(|name| known.find(name)).collect();
     if wanted.is_empty() {
-        wanted =
-            design.metrics.iter().chain(&design.guardrails).filter_map(|name| Named::parse(name)).collect();
+        wanted = USUAL.map(Metric::Named).to_vec();
     }
-    if wanted.is_empty() {
-        wanted = USUAL.to_vec();
-    }
-    wanted.dedup();
-    let analysis = move || -> Result<wire::AnalyseExperimentResponse, Status> {
-        let names: Vec<String> = design.variants.iter().map(|variant| variant.variant_id.clone()).collect();
-        let weights: Vec<f64> = design.variants.iter().map(|variant| variant.weight).collect();
-        let mut health = check(&cells.units_of(&names), &weights, cells.multiple_exposures());
+    let read: Vec<&str> = wanted.iter().map(Metric::name).collect();
+    let cells = base.store.cells(&request.experiment_id, &read).await?;
+    let analysis = Analysis { kind, post_stratify: request.post_stratify, cells, design };
+    let work = move || -> Result<wire::AnalyseExperimentResponse, Status> {
+        let variants: Vec<String> =
+            analysis.design.variants.iter().map(|variant| variant.variant_id.clone()).collect();
+        let weights: Vec<f64> = analysis.design.variants.iter().map(|variant| variant.weight).collect();
+        let units = analysis.cells.units_of(&variants);
+        let mut health = check(&units, &weights, analysis.cells.multiple_exposures());
         let mut families = Vec::new();
-        for metric in wanted {
-            let kind = kind.unwrap_or_else(|| metric.kind());
-            let (by_channel, decisions_for_impressions) = cells.arms(metric, kind, &names)?;
-            let whole =
-                |arm: &BTreeMap<i16, Moments>| arm.values().fold(Moments::default(), |a, b| a.plus(b));
-            let arms: Vec<Moments> = by_channel.iter().map(whole).collect();
-            if kind == metric.kind() {
+        for metric in &wanted {
+            let family = analysis.family(metric, &variants)?;
+            if let Some((kind, arms)) = family.arms.sums()
+                && kind == metric.kind()
+            {
                 health = health.with_covariates(&arms);
             }
-            let mut warnings = Vec::new();
-            if decisions_for_impressions {
-                warnings.push("DECISIONS_COUNTED_AS_IMPRESSIONS");
-            }
-            let stratify = post_stratify && kind != MetricKind::Ratio;
-            if post_stratify && !stratify {
-                warnings.push("RATIO_NOT_STRATIFIED");
-            }
-            let named = |(channel, moments): (i16, Moments)| (channel.to_string(), moments);
-            let strata = |arm: BTreeMap<i16, Moments>| arm.into_iter().map(named).collect();
-            let guardrail = design.guardrails.iter().any(|name| name == metric.name());
-            families.push(Family {
-                metric: metric.name().into(),
-                guardrail,
-                kind,
-                arms,
-                strata: if stratify { by_channel.into_iter().map(strata).collect() } else { Vec::new() },
-                warnings,
+            families.push(family);
+        }
+        Ok(answer(&variants, &families, &question, adjustment, &health))
+    };
+    base.pool.run(work).await?
+}
+
+/// A stored experiment and how it is looked at.
+struct Analysis {
+    /// Absent: each metric's own.
+    kind: Option<MetricKind>,
+    post_stratify: bool,
+    cells: Cells,
+    design: Experiment,
+}
+
+impl Analysis {
+    fn family(&self, metric: &Metric, variants: &[String]) -> Result<Family, Status> {
+        let guardrail = self.design.guardrails.iter().any(|name| name == metric.name());
+        let mut warnings = Vec::new();
+        let arms = match metric.quantile() {
+            Some(level) => Arms::Quantiles(self.cells.quantiles(metric, level, variants)?),
+            None => self.sums(metric, variants, &mut warnings)?,
+        };
+        if self.post_stratify && !matches!(arms, Arms::Stratified(..)) {
+            warnings.push(if metric.quantile().is_some() {
+                "QUANTILE_NOT_STRATIFIED"
+            } else {
+                "RATIO_NOT_STRATIFIED"
             });
         }
-        Ok(answer(&names, &families, &question, adjustment, &health))
-    };
-    base.pool.run(analysis).await?
+        let lower_is_better = metric.lower_is_better();
+        Ok(Family { metric: metric.name().to_owned(), guardrail, lower_is_better, arms, warnings })
+    }
+
+    fn sums(
+        &self,
+        metric: &Metric,
+        variants: &[String],
+        warnings: &mut Vec<&'static str>,
+    ) -> Result<Arms, Status> {
+        let kind = self.kind.unwrap_or_else(|| metric.kind());
+        let (by_channel, decisions_for_impressions) = self.cells.arms(metric, kind, variants)?;
+        if decisions_for_impressions {
+            warnings.push("DECISIONS_COUNTED_AS_IMPRESSIONS");
+        }
+        if self.post_stratify && kind != MetricKind::Ratio {
+            let named = |(channel, moments): (i16, Moments)| (channel.to_string(), moments);
+            let strata = |arm: BTreeMap<i16, Moments>| arm.into_iter().map(named).collect();
+            return Ok(Arms::Stratified(kind, by_channel.into_iter().map(strata).collect()));
+        }
+        let whole = |arm: &BTreeMap<i16, Moments>| arm.values().fold(Moments::default(), |a, b| a.plus(b));
+        Ok(Arms::Whole(kind, by_channel.iter().map(whole).collect()))
+    }
 }

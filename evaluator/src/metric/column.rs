@@ -1,0 +1,149 @@
+//! One metric in one cell of a report: what people add up to.
+
+use std::collections::BTreeMap;
+
+use super::activity::Activity;
+use super::definition::{Cap, Definition, Shape};
+use super::fact::Fact;
+use super::report::LEVEL;
+use super::statistic::value_with_interval;
+use super::{Metric, MetricKind, Moments, Named, Tally, quantile};
+use crate::stats::{Interval, interval, normal};
+
+/// A metric's sums, or where its distribution is told its values, by currency.
+pub(super) struct Column {
+    metric: Metric,
+    people: u64,
+    sums: BTreeMap<String, Moments>,
+    values: BTreeMap<String, Vec<f64>>,
+}
+
+impl Column {
+    pub(super) fn new(metric: Metric) -> Self {
+        Self { metric, people: 0, sums: BTreeMap::new(), values: BTreeMap::new() }
+    }
+
+    /// Adds a person's `facts` in order of time, `activity` all of them.
+    pub(super) fn add(&mut self, facts: &[&Fact], activity: &Activity) {
+        self.people += 1;
+        match self.metric.clone() {
+            Metric::Named(named) => self.add_named(named, activity),
+            Metric::Own(own) => self.add_own(&own, facts),
+        }
+    }
+
+    /// Adds a person whom the metric concerns: anybody of a share of people, else who has a denominator or a purchase.
+    fn add_named(&mut self, named: Named, activity: &Activity) {
+        let none = String::new();
+        let currencies: Vec<&String> =
+            if named.is_money() { activity.money.keys().collect() } else { vec![&none] };
+        for currency in currencies {
+            let (numerator, denominator) = named.pair(activity, currency);
+            if named.kind() != MetricKind::Ratio || numerator != 0.0 || denominator != 0.0 {
+                self.sums.entry(currency.clone()).or_default().add_unit(numerator, denominator);
+            }
+        }
+    }
+
+    fn add_own(&mut self, own: &Definition, facts: &[&Fact]) {
+        let mut tally = Tally::default();
+        let from = facts.first().map_or(0, |fact| fact.at);
+        for fact in facts {
+            // What answers to any decision is taken for an answer.
+            tally.add(own, fact, !fact.decision.is_empty(), fact.at - from);
+        }
+        for currency in tally.currencies(own) {
+            let Some((_, figures)) = tally.figures(own, &currency) else { continue };
+            let outcome = figures.outcome as f64 / self.metric.scale();
+            if own.is_binned() {
+                self.values.entry(currency).or_default().push(outcome);
+            } else {
+                self.sums.entry(currency).or_default().add_unit(outcome, figures.denominator as f64);
+            }
+        }
+    }
+
+    /// Name, currency, value and people of each currency that has a value.
+    pub(super) fn values(self) -> Vec<(String, String, Interval, u64)> {
+        let Self { metric, people, mut sums, values } = self;
+        let mut found = Vec::new();
+        for (currency, values) in values {
+            let mut values = values;
+            values.sort_by(f64::total_cmp);
+            match &metric {
+                Metric::Own(own) if matches!(own.cap, Some(Cap::Quantile(_))) => {
+                    sums.insert(currency, winsorised(own, values, people));
+                }
+                _ => {
+                    let level = metric.quantile().unwrap_or(0.5);
+                    let [lower, estimate, upper] = quantile::sample(&values, level);
+                    let value = Interval { estimate, lower, upper, level: LEVEL };
+                    found.push((currency, value, values.len() as u64));
+                }
+            }
+        }
+        // Nobody did it: a share of people and a mean without currency are told all the same.
+        let told_of_all = matches!(metric, Metric::Own(_)) && metric.kind() != MetricKind::Ratio;
+        if told_of_all && !metric.is_money() && metric.quantile().is_none() {
+            sums.entry(String::new()).or_default();
+        }
+        for (currency, mut moments) in sums {
+            if told_of_all {
+                moments.units = people;
+            }
+            if let Some(value) = value(&metric, &moments) {
+                found.push((currency, value, moments.units));
+            }
+        }
+        let name = metric.name();
+        found.into_iter().map(|(currency, value, units)| (name.to_owned(), currency, value, units)).collect()
+    }
+}
+
+/// The sums of `values`, sorted, of `people` of whom the others have 0, none counted above the quantile.
+fn winsorised(own: &Definition, values: Vec<f64>, people: u64) -> Moments {
+    let (Some(Cap::Quantile(share)), Shape::Mean(_)) = (own.cap, &own.shape) else {
+        return Moments::default();
+    };
+    let absent = usize::try_from(people).unwrap_or(usize::MAX).saturating_sub(values.len());
+    let mut all = vec![0.0; absent];
+    all.extend(values);
+    all.sort_by(f64::total_cmp);
+    let place = (share * all.len() as f64).ceil() as usize;
+    let most = all.get(place.saturating_sub(1)).copied().unwrap_or(0.0);
+    let mut moments = Moments::default();
+    for value in &all {
+        moments.add_unit(value.min(most), 1.0);
+    }
+    moments
+}
+
+/// A total's variance is Σx², that of a compound Poisson sum: who comes is chance too. One person alone tells
+/// nothing of the spread between people: the value itself is then taken for its standard error.
+fn value(metric: &Metric, moments: &Moments) -> Option<Interval> {
+    let z = normal::quantile(f64::midpoint(1.0, LEVEL));
+    if moments.units == 0 {
+        return None;
+    }
+    let alone = |value: f64| Some(Interval::around(value, z * value.abs(), LEVEL));
+    let found = match (metric.kind(), metric) {
+        (MetricKind::Proportion, _) => interval::wilson(moments.sum, moments.units as f64, LEVEL),
+        (MetricKind::Mean, Metric::Named(_)) => {
+            Some(Interval::around(moments.sum, z * moments.sum_squares.sqrt(), LEVEL))
+        }
+        (MetricKind::Mean, Metric::Own(_)) if moments.units == 1 => alone(moments.sum),
+        (MetricKind::Ratio, _) if moments.units == 1 && moments.denominator_sum > 0.0 => {
+            alone(moments.sum / moments.denominator_sum)
+        }
+        (kind, _) => value_with_interval(moments, kind, LEVEL),
+    };
+    // No metric of shown, clicked and bought goods can be below nothing, whatever a few units' spread says; what was
+    // earned by them can.
+    let signed = match metric {
+        Metric::Named(named) => *named == Named::Profit,
+        Metric::Own(own) => own.may_be_negative(),
+    };
+    found.map(|found| {
+        if signed { found } else { Interval { lower: found.lower.max(found.estimate.min(0.0)), ..found } }
+    })
+}
