@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 
 use proto::common::v1::DegradationCause;
 use proto::generator::v1::CopySource;
+use tonic::transport::Endpoint;
 use tonic_health::pb::HealthCheckRequest;
 use tonic_health::pb::health_check_response::ServingStatus;
 use tonic_health::pb::health_client::HealthClient;
@@ -67,16 +68,17 @@ fn place(path: &Path, text: &[u8]) -> u64 {
 
 /// The real model's beginning in a file of the real length.
 fn copy(folder: &Path) -> PathBuf {
-    let (path, mut real) = (folder.join(SMOL), File::open(models().join(SMOL)).unwrap());
+    let (path, real) = (folder.join(SMOL), File::open(models().join(SMOL)).unwrap());
     let mut file = File::create(&path).unwrap();
-    std::io::copy(&mut real.by_ref().take(HEAD), &mut file).unwrap();
+    std::io::copy(&mut (&real).take(HEAD), &mut file).unwrap();
     file.set_len(real.metadata().unwrap().len()).unwrap();
     path
 }
 
 /// What the service says of a name's health.
 async fn health(service: &Service, name: &str) -> ServingStatus {
-    let mut client = HealthClient::connect(service.address.clone()).await.unwrap();
+    let channel = Endpoint::from_shared(service.address.clone()).unwrap().connect().await.unwrap();
+    let mut client = HealthClient::new(channel);
     client.check(HealthCheckRequest { service: name.into() }).await.unwrap().into_inner().status()
 }
 
