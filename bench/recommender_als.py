@@ -37,10 +37,10 @@ def peer(matrix: sp.csr_matrix, rank: int, threads: int) -> tuple[float, float]:
     """Seconds of 15 iterations, and the loss then."""
     confidence = matrix.copy()
     confidence.data = 1 + ALPHA * confidence.data
-    model = AlternatingLeastSquares(
-        factors=rank, regularization=RIDGE, alpha=1.0, iterations=ITERATIONS, num_threads=threads, random_state=0
-    )
     with threadpool_limits(1, "blas"):
+        model = AlternatingLeastSquares(
+            factors=rank, regularization=RIDGE, alpha=1.0, iterations=ITERATIONS, num_threads=threads, random_state=0
+        )
         started = time.perf_counter()
         model.fit(confidence, show_progress=False)
         seconds = time.perf_counter() - started
