@@ -361,10 +361,14 @@ mod tests {
     fn the_vector_kernels_agree_to_the_bit_however_many_rows() {
         let arch = pulp::Arch::new();
         let workers = Workers::new(1).unwrap();
-        // The first is of small steps, up to both ends; the second is of any.
+        // The first is of small steps with both ends in every block, and a row of the largest; the second is of any.
         let mut steps = StdRng::seed_from_u64(8);
-        let small: Vec<f32> =
+        let mut small: Vec<f32> =
             (0..64 * 256).map(|_| f32::from(steps.random_range(-16i16..=16)) * 0.5).collect();
+        for block in small.chunks_exact_mut(BLOCK) {
+            block[..2].copy_from_slice(&[8.0, -8.0]);
+        }
+        small[..256].fill(8.0);
         for (weights, is_small) in [(small, true), (random(64 * 256, 4), false)] {
             let mut matrix = Matrix::new(64, 256);
             matrix.fill(arch, &weights);
