@@ -65,7 +65,7 @@ impl Loader<'_> {
         let names: Vec<&str> = parts.iter().map(|(name, _)| name.as_str()).collect();
         let name = names.join("+");
         if let Pack::Read(pack) = &mut self.pack {
-            return pack.matrix(self.arch, &name, rows, columns);
+            return pack.matrix(&name, rows, columns);
         }
         for (name, rows) in parts {
             let found = self.checkpoint.shape(name)?;

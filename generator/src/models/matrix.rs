@@ -34,7 +34,7 @@ impl Matrix {
             blocks,
             words: vec![Word([0; TILE]); tiles * blocks * WORDS],
             scales: vec![[0; TILE]; tiles * blocks],
-            small: vec![false; tiles],
+            small: vec![true; tiles],
             filled: 0,
         }
     }
@@ -77,6 +77,7 @@ impl Matrix {
                     let mut bytes = [0; BLOCK];
                     let scale = scale.to_f32();
                     round(&block, if scale > 0.0 { 1.0 / scale } else { 0.0 }, &mut bytes);
+                    self.small[tile] &= bytes.iter().all(|byte| byte.cast_signed().unsigned_abs() <= SMALL);
                     let words = self.words[at * WORDS..][..WORDS].iter_mut();
                     for (word, bytes) in words.zip(bytes.as_chunks::<4>().0) {
                         // The sign bit turned over is the same as 128 added.
@@ -86,18 +87,6 @@ impl Matrix {
                 self.filled += 1;
             }
         });
-        if self.filled() {
-            self.weigh(arch);
-        }
-    }
-
-    /// Finds the tiles whose weights are all small.
-    fn weigh(&mut self, arch: pulp::Arch) {
-        let tiles = self.words.chunks_exact(self.blocks * WORDS);
-        self.small
-            .iter_mut()
-            .zip(tiles)
-            .for_each(|(small, words)| *small = arch.dispatch(|| all_small(words)));
     }
 
     /// Whether all rows are there.
@@ -130,16 +119,11 @@ impl Matrix {
                 .for_each(|(to, value)| *to = value.to_le_bytes());
             to.write_all(bytes)?;
         }
-        Ok(())
+        to.write_all(&self.small.iter().map(|small| u8::from(*small)).collect::<Vec<_>>())
     }
 
     /// Reads what [`Self::write`] wrote of a matrix of that shape; no more than a small piece is held twice.
-    pub fn read_from(
-        from: &mut impl Read,
-        arch: pulp::Arch,
-        rows: usize,
-        columns: usize,
-    ) -> std::io::Result<Matrix> {
+    pub fn read_from(from: &mut impl Read, rows: usize, columns: usize) -> std::io::Result<Matrix> {
         let blocks = columns.div_ceil(BLOCK);
         let many = rows.div_ceil(TILE) * blocks;
         let (mut words, mut scales) = (Vec::with_capacity(many * WORDS), Vec::with_capacity(many));
@@ -163,24 +147,15 @@ impl Matrix {
                 std::array::from_fn::<u16, TILE, _>(|at| u16::from_le_bytes(values[at]))
             }));
         }
-        let small = vec![false; rows.div_ceil(TILE)];
-        let mut matrix = Matrix { rows, columns, blocks, words, scales, small, filled: rows };
-        matrix.weigh(arch);
-        Ok(matrix)
+        let mut small = vec![0; rows.div_ceil(TILE)];
+        from.read_exact(&mut small)?;
+        let small = small.into_iter().map(|small| small == 1).collect();
+        Ok(Matrix { rows, columns, blocks, words, scales, small, filled: rows })
     }
 
     /// A number that another matrix hardly has: it guards against accidents, not against malice.
     pub fn checksum(&self) -> u32 {
-        const PRIME: i32 = 0x0100_0193; // of FNV-1a, Fowler, Noll and Vo
-        let mut sums = [0i32; TILE];
-        for word in &self.words {
-            sums.iter_mut().zip(&word.0).for_each(|(sum, value)| *sum = (*sum ^ value).wrapping_mul(PRIME));
-        }
-        for scales in &self.scales {
-            let values = scales.iter().map(|scale| i32::from(*scale));
-            sums.iter_mut().zip(values).for_each(|(sum, value)| *sum = (*sum ^ value).wrapping_mul(PRIME));
-        }
-        sums.iter().fold(0, |all: i32, sum| (all ^ sum).wrapping_mul(PRIME)).cast_unsigned()
+        pulp::Arch::new().dispatch(Checksum(self))
     }
 
     /// Reads a row back.
@@ -224,6 +199,30 @@ impl Matrix {
     }
 }
 
+/// The sum over a matrix; a type of its own, so that it is compiled for the registers at hand.
+struct Checksum<'a>(&'a Matrix);
+
+impl pulp::NullaryFnOnce for Checksum<'_> {
+    type Output = u32;
+
+    #[allow(clippy::inline_always, reason = "only inlined code is compiled for the dispatched registers")]
+    #[inline(always)]
+    fn call(self) -> u32 {
+        const PRIME: i32 = 0x0100_0193; // of FNV-1a, Fowler, Noll and Vo
+        let mut sums = [0i32; TILE];
+        for word in &self.0.words {
+            sums.iter_mut().zip(&word.0).for_each(|(sum, value)| *sum = (*sum ^ value).wrapping_mul(PRIME));
+        }
+        for scales in &self.0.scales {
+            let values = scales.iter().map(|scale| i32::from(*scale));
+            sums.iter_mut().zip(values).for_each(|(sum, value)| *sum = (*sum ^ value).wrapping_mul(PRIME));
+        }
+        let small = self.0.small.iter().map(|small| i32::from(*small));
+        let sums = sums.into_iter().chain(small);
+        sums.fold(0, |all: i32, sum| (all ^ sum).wrapping_mul(PRIME)).cast_unsigned()
+    }
+}
+
 /// What a byte of a block is worth.
 ///
 /// Where the weights come from steps of one size, as those of Q4_0, Q5_0 and Q8_0 do, that is the step and nothing is
@@ -255,21 +254,6 @@ fn rounded(scale: f32, block: &[f32; BLOCK]) -> f16 {
     let near = f16::from_f32(scale);
     // Half precision has few digits for the smallest numbers.
     if largest(block) > 127.4 * near.to_f32() { f16::from_bits(near.to_bits() + 1) } else { near }
-}
-
-/// Whether no byte is further from 128 than [`SMALL`].
-#[allow(clippy::inline_always, reason = "only inlined code is compiled for the dispatched registers")]
-#[inline(always)]
-fn all_small(words: &[Word]) -> bool {
-    let mut most = [[0u8; 4]; TILE];
-    for word in words {
-        for (most, word) in most.iter_mut().zip(&word.0) {
-            for (most, byte) in most.iter_mut().zip(word.to_le_bytes()) {
-                *most = byte.abs_diff(128).max(*most);
-            }
-        }
-    }
-    most.as_flattened().iter().all(|most| *most <= SMALL)
 }
 
 #[cfg(test)]
@@ -349,12 +333,12 @@ mod tests {
         matrix.fill(arch, &random(40 * 70, 7));
         let mut bytes = Vec::new();
         matrix.write(&mut bytes).unwrap();
-        let again = Matrix::read_from(&mut &*bytes, arch, 40, 70).unwrap();
+        let again = Matrix::read_from(&mut &*bytes, 40, 70).unwrap();
         assert_eq!(again.checksum(), matrix.checksum());
-        assert_eq!(bytes.len(), matrix.bytes());
-        assert!(Matrix::read_from(&mut &bytes[..bytes.len() - 1], arch, 40, 70).is_err());
+        assert_eq!(bytes.len(), matrix.bytes() + matrix.small.len());
+        assert!(Matrix::read_from(&mut &bytes[..bytes.len() - 1], 40, 70).is_err());
         bytes[100] ^= 1;
-        assert_ne!(Matrix::read_from(&mut &*bytes, arch, 40, 70).unwrap().checksum(), matrix.checksum());
+        assert_ne!(Matrix::read_from(&mut &*bytes, 40, 70).unwrap().checksum(), matrix.checksum());
     }
 
     #[test]

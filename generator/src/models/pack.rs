@@ -13,7 +13,7 @@ use sha2::{Digest as _, Sha256};
 
 use super::matrix::Matrix;
 
-const MAGIC: &[u8; 8] = b"bespoke2";
+const MAGIC: &[u8; 8] = b"bespoke3";
 const END: &[u8; 8] = b"whole-1\n";
 
 /// How much of the beginning of a file goes into its fingerprint.
@@ -62,20 +62,14 @@ impl Reader {
     }
 
     /// The next matrix, which must be this one.
-    pub fn matrix(
-        &mut self,
-        arch: pulp::Arch,
-        name: &str,
-        rows: usize,
-        columns: usize,
-    ) -> anyhow::Result<Matrix> {
+    pub fn matrix(&mut self, name: &str, rows: usize, columns: usize) -> anyhow::Result<Matrix> {
         let mut found = vec![0; self.number()?.min(4096) as usize];
         self.file.read_exact(&mut found)?;
         ensure!(found == name.as_bytes(), "{name} is not where it should be");
         let shape = (self.number()?, self.number()?);
         ensure!(shape == (rows as u64, columns as u64), "{name} has another shape");
         let checksum = self.number()?;
-        let matrix = Matrix::read_from(&mut self.file, arch, rows, columns)?;
+        let matrix = Matrix::read_from(&mut self.file, rows, columns)?;
         ensure!(u64::from(matrix.checksum()) == checksum, "{name} is damaged");
         Ok(matrix)
     }
