@@ -21,6 +21,9 @@ pub(super) struct Asked<'a> {
     stop: &'a [String],
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     logprobs: bool,
+    /// Of each token's rivals; llama.cpp tells twenty where it is not told how many.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    top_logprobs: Option<u32>,
 }
 
 #[derive(Debug, Serialize)]
@@ -48,6 +51,7 @@ impl<'a> Asked<'a> {
             seed: task.seed.wrapping_add(candidate as u64) % SEEDS,
             stop: &task.stop,
             logprobs,
+            top_logprobs: logprobs.then_some(1),
         }
     }
 }
@@ -174,6 +178,7 @@ mod tests {
             "seed": 2,
             "stop": ["\n"],
             "logprobs": true,
+            "top_logprobs": 1,
         });
         assert_eq!(asked, wanted);
     }
