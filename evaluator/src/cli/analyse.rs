@@ -95,7 +95,22 @@ pub(super) fn print_analysis(arguments: &Arguments) -> anyhow::Result<String> {
         (None, Some(file)) => units::analysed(file, arguments)?,
         (None, None) => anyhow::bail!("--arms or --units must be given"),
     };
-    if arguments.json { Ok(serde_json::to_string(&found)?) } else { Ok(table(&found)) }
+    if arguments.json { object(&found) } else { Ok(table(&found)) }
+}
+
+/// The answer as JSON. A one-sided interval's open end is "Infinity" as in proto3's mapping; serde_json would say null.
+fn object(found: &AnalyseExperimentResponse) -> anyhow::Result<String> {
+    let mut told = serde_json::to_value(found)?;
+    for (index, result) in found.results.iter().enumerate() {
+        let Some(effect) = &result.effect else { continue };
+        for (name, bound) in [("lower", effect.lower), ("upper", effect.upper)] {
+            if bound.is_infinite() {
+                let text = if bound > 0.0 { "Infinity" } else { "-Infinity" };
+                told["results"][index]["effect"][name] = text.into();
+            }
+        }
+    }
+    Ok(told.to_string())
 }
 
 fn analysed(request: AnalyseExperimentRequest) -> anyhow::Result<AnalyseExperimentResponse> {
