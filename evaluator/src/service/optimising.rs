@@ -55,8 +55,7 @@ pub(super) async fn answer(
         }
     }
     refuse(found)?;
-    let work =
-        move || if request.limits.is_empty() { optimise(&request) } else { optimise_within(&request) };
+    let work = move || if request.limits.is_empty() { optimise(&request) } else { optimise_within(&request) };
     Ok(base.pool.run(work).await?)
 }
 
