@@ -227,7 +227,8 @@ async fn replicas_together_promise_no_more_than_the_budget() {
         }
     }
     assert!(offers.iter().all(|made| *made > 0), "{offers:?}: each has a share");
-    assert!(promised > 10_000.0 && promised <= 50_000.0, "{promised} are promised");
+    // Three standard deviations kept free by each leave room for some twenty coupons.
+    assert!(promised > 5_000.0 && promised <= 50_000.0, "{promised} are promised");
 }
 
 #[tokio::test]

@@ -42,6 +42,8 @@ pub struct Ledger {
     latest: i64,
     /// Reserved since the last grant.
     lately: f64,
+    /// The least grant under which an offer refused since the last one could have been made.
+    needed: f64,
     /// Whether the last grant was all there was.
     exhausted: bool,
     offered: Offered,
@@ -107,6 +109,7 @@ impl Ledger {
             variance: 0.0,
             latest: i64::MIN,
             lately: 0.0,
+            needed: 0.0,
             exhausted: false,
             offered: Offered::default(),
         }
@@ -127,27 +130,24 @@ impl Ledger {
         self.expected + MARGIN * self.variance.max(0.0).sqrt()
     }
 
-    /// What to ask for: twice what was reserved since the last grant on top of what is reserved.
+    /// What to ask for: on top of what is reserved, or of what an offer would have needed, twice what was reserved since
+    /// the last grant.
     pub fn ask(&self, now: i64) -> Ask {
         let at = if self.latest == i64::MIN { now } else { self.latest };
         let committed = self.committed().ceil() as i64;
         let more = (2.0 * self.lately).max(IN_HAND * self.budget as f64);
-        Ask {
-            committed,
-            wanted: committed.saturating_add(more.ceil() as i64),
-            at,
-            until: at.saturating_add(self.lasts),
-        }
+        let wanted = (self.committed() + more).max(self.needed + more);
+        Ask { committed, wanted: wanted.ceil() as i64, at, until: at.saturating_add(self.lasts) }
     }
 
     /// Takes a grant.
     pub fn take(&mut self, grant: Grant) {
         // Less than a hundredth in hand is the end of it: asking again at every decision would bring no more.
         let least = 0.01 * IN_HAND * self.budget as f64;
-        self.exhausted = (grant.amount as f64) < self.committed() + least;
+        self.exhausted = (grant.amount as f64) < self.needed.max(self.committed() + least);
         self.granted = grant.amount as f64;
         self.spent = grant.spent;
-        self.lately = 0.0;
+        (self.lately, self.needed) = (0.0, 0.0);
     }
 
     /// Whether asking for a larger grant may bring one.
@@ -173,13 +173,17 @@ impl Ledger {
     }
 
     /// Whether an offer that costs `worst` if redeemed and `expected` on average is covered.
-    pub fn affords(&self, expected: f64, worst: f64) -> Afford {
+    pub fn affords(&mut self, expected: f64, worst: f64) -> Afford {
         if self.spent as f64 + worst > self.budget as f64 {
             return Afford::Spent;
         }
         let variance = self.variance + variance(expected, worst);
         let committed = self.expected + expected + MARGIN * variance.max(0.0).sqrt();
-        if committed <= self.granted { Afford::Yes } else { Afford::NotGranted }
+        if committed <= self.granted {
+            return Afford::Yes;
+        }
+        self.needed = self.needed.max(committed);
+        Afford::NotGranted
     }
 
     /// Reserves an offer made to a person in a channel.
