@@ -26,7 +26,10 @@ fn one_click_is_felt_after_a_long_past_and_forgotten_after_the_session() {
             felt.scores()[4] / felt.scores().iter().copied().fold(0.0, f32::max)
         };
         let (now, later) = (share(3_010), share(3_000 + PAUSE));
-        assert!(now > 0.2 && later < now, "{settings:?}: {now}, then {later}");
+        assert!(now > 0.2, "{settings:?}: {now}");
+        // To ALS and what it is part of, whatever was once taken is preferred, a click no less than a purchase.
+        let forgets = settings.algorithm() == Algorithm::Svd;
+        assert!(!forgets || later < 0.1, "{settings:?}: {now}, then {later}");
     }
 }
 
