@@ -5,7 +5,7 @@ set -euo pipefail
 cd "$(dirname "$0")/.."
 name=$1
 shift
-[ -f "bench/$name.py" ] || { echo "no bench $name; there are: $(cd bench && ls -- *.txt | sed 's/\.txt//' | xargs)" >&2; exit 2; }
+[ -f "bench/$name.py" ] || { echo "no bench $name; there are: $(printf '%s\n' bench/*.txt | sed 's|bench/||; s|\.txt||' | xargs)" >&2; exit 2; }
 tools=$PWD/.cache/bench/$name
 [ -x "$tools/bin/python" ] || python3 -m venv "$tools"
 "$tools/bin/pip" install --quiet --disable-pip-version-check -r "bench/$name.txt"

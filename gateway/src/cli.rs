@@ -45,6 +45,9 @@ enum Command {
 }
 
 /// Does what the command line asks; messages go to standard error, results to standard output.
+///
+/// # Panics
+/// The machine gives no threads to run on.
 #[tokio::main]
 pub async fn main() -> ExitCode {
     let arguments = Arguments::parse();

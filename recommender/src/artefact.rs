@@ -84,7 +84,8 @@ impl Artefacts {
             Err(object_store::Error::NotFound { .. }) => None,
             Err(cause) => return Err(cause.into()),
         };
-        let (factors, mapped) = (model.factors().map(|all| all.ncols()), texts.as_ref().map(TextMap::factors));
+        let (factors, mapped) =
+            (model.factors().map(|all| all.ncols()), texts.as_ref().map(TextMap::factors));
         anyhow::ensure!(
             mapped.is_none() || mapped == factors,
             "{model_id}: texts map to {mapped:?} factors, the model has {factors:?}"

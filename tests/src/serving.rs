@@ -56,6 +56,9 @@ struct Arguments {
 ///
 /// # Errors
 /// What kept it from being done.
+///
+/// # Panics
+/// The machine gives no threads to run on.
 #[tokio::main]
 pub async fn main() -> anyhow::Result<()> {
     Arguments::parse().run().await

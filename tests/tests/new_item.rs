@@ -42,7 +42,10 @@ async fn stored(gateway: &Channel, items: Vec<Item>) {
     let rows: Vec<_> = rows.collect();
     let sent = rows.len() as u64;
     let mut client = RecommenderServiceClient::new(gateway.clone());
-    assert_eq!(client.upsert_items(tokio_stream::iter(rows)).await.expect("taken").into_inner().accepted, sent);
+    assert_eq!(
+        client.upsert_items(tokio_stream::iter(rows)).await.expect("taken").into_inner().accepted,
+        sent
+    );
 }
 
 async fn of_the_new(gateway: &Channel, user: &str) -> Vec<Recommendation> {

@@ -26,6 +26,9 @@ struct Arguments {
 ///
 /// # Errors
 /// What kept it from being done.
+///
+/// # Panics
+/// The machine gives no threads to run on.
 #[tokio::main]
 pub async fn main() -> anyhow::Result<()> {
     let Arguments { settings, stay } = Arguments::parse();
