@@ -208,7 +208,8 @@ mod tests {
     #[test]
     fn the_switch_leaves_huge_weights_to_the_model() {
         let row = |i: usize| {
-            let (action, propensity, number) = if i % 50 == 0 { ("b", 0.02, i / 50) } else { ("a", 0.98, i) };
+            let (action, propensity, number) =
+                if i.is_multiple_of(50) { ("b", 0.02, i / 50) } else { ("a", 0.98, i) };
             Logged { action: action.into(), propensity, reward: f64::from(u8::from(number % 10 < 3)) }
         };
         let log = log_of((0..4_000).map(row).collect());

@@ -159,7 +159,7 @@ impl Shared {
         let begun = Instant::now();
         let answer = self.ask(asked.into()).await?;
         let reading = reading::Reading::new(task, candidate, queue, begun);
-        reading.to_the_end(answer, pieces).await
+        reading.read_out(answer, pieces).await
     }
 
     /// Asks, and asks again what has not begun, as often as the budget of all texts allows.

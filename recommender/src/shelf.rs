@@ -116,7 +116,7 @@ impl Shelf {
         let mut fresh: Vec<Arc<Item>> = catalogue.iter().filter(|item| !known(item)).cloned().collect();
         by_id(&mut fresh);
         let (fresh, guessed) = guess(fresh, serving.as_deref(), vectors);
-        Self { popular, goods, fresh, guessed, catalogue, serving }
+        Self { catalogue, serving, popular, goods, fresh, guessed }
     }
 }
 

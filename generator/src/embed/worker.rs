@@ -60,7 +60,9 @@ pub(super) fn work(config: &EmbedConfig, state: &Mutex<State>, jobs: &mpsc::Rece
             next = if texts < ROUND { jobs.try_recv().ok() } else { None };
         }
         pool.install(|| {
-            others.into_iter().for_each(|work| work(&bert));
+            for work in others {
+                work(&bert);
+            }
             serve(&bert, config.batch_tokens, round);
         });
     }

@@ -44,7 +44,7 @@ impl<'a> Reading<'a> {
     }
 
     /// Reads until the text is over, or has to be.
-    pub(super) async fn to_the_end(
+    pub(super) async fn read_out(
         mut self,
         mut answer: Answer,
         pieces: &mpsc::Sender<Piece>,

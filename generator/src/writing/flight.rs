@@ -218,7 +218,7 @@ impl Turn<'_> {
                 }
                 // Of a model elsewhere the other candidates may still come.
                 Piece::Failed(reason) => {
-                    tracing::error!(model = self.author.id(), reason, "a text did not come")
+                    tracing::error!(model = self.author.id(), reason, "a text did not come");
                 }
             }
         }

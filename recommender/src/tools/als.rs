@@ -62,7 +62,7 @@ impl AlsArgs {
         let bar = bar("als")?;
         let (mut losses, mut aside, started) = (Vec::new(), Duration::ZERO, Instant::now());
         let mut each = |iteration: usize, factors: &AlsFactors| {
-            let seconds = (started.elapsed() - aside).as_secs_f64();
+            let seconds = started.elapsed().saturating_sub(aside).as_secs_f64();
             let began = Instant::now();
             losses.push((iteration + 1, seconds, als_loss(&matrix, plan, factors)));
             aside += began.elapsed();

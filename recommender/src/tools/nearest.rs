@@ -48,6 +48,9 @@ fn read(path: &Path) -> anyhow::Result<Array2<f32>> {
     Ok(matrix.as_standard_layout().into_owned())
 }
 
+/// The nearest rows of a query with their inner products, the best first.
+type Search<'a> = dyn Fn(ArrayView1<f32>) -> Vec<(u32, f32)> + 'a;
+
 impl NearestArgs {
     /// Searches, one query after the other, and prints.
     ///
@@ -58,7 +61,7 @@ impl NearestArgs {
         let (count, width) = rows.dim();
         ensure!(width == queries.ncols(), "rows are {width} wide, queries {}", queries.ncols());
         ensure!(queries.nrows() > 0, "there are no queries");
-        let search: Box<dyn Fn(ArrayView1<f32>) -> Vec<(u32, f32)>> = match self.precision {
+        let search: Box<Search<'_>> = match self.precision {
             Precision::F32 => {
                 let panels = Panels::new(&rows, &vec![1.0; count]);
                 Box::new(move |query| panels.top(&query.to_vec(), self.limit))

@@ -181,7 +181,7 @@ mod tests {
         let mut value = vec![0.0_f64; sizes.iter().product()];
         for person in people {
             let before = value.clone();
-            for index in 0..before.len() {
+            for (index, value) in value.iter_mut().enumerate() {
                 let (mut rest, mut state) = (index, [0; 4]);
                 for limit in (0..4).rev() {
                     (state[limit], rest) = (rest % sizes[limit], rest / sizes[limit]);
@@ -190,7 +190,7 @@ mod tests {
                     let needed = [0, 1, 2, 3].map(|limit| amount(candidate, limit) as usize);
                     if (0..4).all(|limit| needed[limit] <= state[limit]) {
                         let left = [0, 1, 2, 3].map(|limit| state[limit] - needed[limit]);
-                        value[index] = value[index].max(before[place(left)] + candidate.value);
+                        *value = value.max(before[place(left)] + candidate.value);
                     }
                 }
             }
