@@ -83,7 +83,7 @@ impl Arguments {
         shop::fill(&mut client, &self).await?;
         let filled = started.elapsed();
         let model = shop::train(&mut client, self.seed).await?;
-        let trained = started.elapsed() - filled;
+        let trained = started.elapsed().saturating_sub(filled);
         eprintln!(
             "filled in {:.1} s, trained in {:.1} s ({model})",
             filled.as_secs_f64(),
