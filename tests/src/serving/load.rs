@@ -43,7 +43,7 @@ impl Latencies {
 }
 
 async fn call(mut client: Client, how: &Arguments, n: u64) -> bool {
-    let person = shop::person((shop::chance(how.seed ^ 0b1011, n) % u64::from(how.people)) as u32);
+    let person = shop::person((shop::chance(how.seed ^ 0xB, n) % u64::from(how.people)) as u32);
     match client.recommend(how.request(&person)).await {
         Ok(answer) => answer.into_inner().recommendations.len() == how.limit as usize,
         Err(_) => false,
