@@ -383,7 +383,7 @@ async fn a_model_is_trained_from_the_log_and_predicts() {
     assert_eq!(judged.estimates.len(), 5, "every estimator of the contract");
 }
 
-/// Run by hand, in release: `cargo test --release -p evaluator --test service -- --ignored --nocapture`.
+/// Run by hand, in release: `cargo test --release -p evaluator --test all service::figures -- --ignored --nocapture`.
 #[tokio::test]
 #[ignore = "figures, not facts"]
 async fn figures() {
