@@ -8,11 +8,11 @@ mod worker;
 
 use std::collections::HashMap;
 use std::path::PathBuf;
-use std::sync::{Arc, Mutex, PoisonError, mpsc};
+use std::sync::{Arc, mpsc};
 use std::time::Instant;
 
 use sha2::{Digest as _, Sha256};
-use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot, watch};
 
 use bert::Bert;
 pub use reading::{Fault, Unread};
@@ -84,9 +84,6 @@ pub enum EmbedError {
     /// The queue has no room for as many texts.
     #[error("the embedding queue is full")]
     Overloaded,
-    /// The weights are still being read.
-    #[error("the embedding model is being loaded")]
-    Loading,
     /// The model could not be loaded; the log has the cause.
     #[error("the embedding model could not be loaded")]
     NotLoaded,
@@ -112,7 +109,7 @@ struct Texts {
 /// A handle on the encoder's thread; the thread ends when the last handle is dropped. Cheap to clone.
 #[derive(Clone)]
 pub struct Embedder {
-    state: Arc<Mutex<State>>,
+    state: watch::Receiver<State>,
     jobs: mpsc::Sender<Job>,
     room: Arc<Semaphore>,
     kept: moka::future::Cache<[u8; 32], Vector>,
@@ -122,34 +119,30 @@ impl Embedder {
     /// Starts the thread, which loads the model and then serves; returns at once.
     pub fn start(config: &EmbedConfig) -> Embedder {
         let (jobs, waiting) = mpsc::channel();
-        let state = Arc::new(Mutex::new(State::Loading));
+        let (set, state) = watch::channel(State::Loading);
         let room = Arc::new(Semaphore::new(config.queue));
         let kept = moka::future::Cache::new(config.cache);
         let embedder = Embedder { state, jobs, room, kept };
-        let (state, config) = (embedder.state.clone(), config.clone());
+        let (told, config) = (set.clone(), config.clone());
         let spawned = std::thread::Builder::new()
             .name("embedding".to_owned())
-            .spawn(move || worker::work(&config, &state, &waiting));
+            .spawn(move || worker::work(&config, &told, &waiting));
         if let Err(error) = spawned {
-            set(&embedder.state, State::Failed(format!("no embedding thread: {error}")));
+            set.send_replace(State::Failed(format!("no embedding thread: {error}")));
         }
         embedder
     }
 
     /// Whether the encoder serves.
     pub fn state(&self) -> State {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner).clone()
+        self.state.borrow().clone()
     }
 
     /// The vectors of `texts`; `truncate` cuts what is too long at its end instead of refusing it.
     ///
-    /// Dropping the future takes the texts out of the queue.
+    /// Waits for the weights to be read. Dropping the future takes the texts out of the queue.
     pub async fn embed(&self, texts: &[String], truncate: bool) -> Result<Embedded, EmbedError> {
-        let card = match self.state() {
-            State::Ready(card) => card,
-            State::Loading => return Err(EmbedError::Loading),
-            State::Failed(_) => return Err(EmbedError::NotLoaded),
-        };
+        let card = self.card().await?;
         let keys: Vec<[u8; 32]> = texts.iter().map(|text| key(&card.model_id, text, truncate)).collect();
         let mut found: HashMap<[u8; 32], Vector> = HashMap::new();
         let mut missing: Vec<usize> = Vec::new();
@@ -176,6 +169,15 @@ impl Embedder {
         let vectors = keys.iter().map(|key| found.get(key).cloned());
         let vectors = vectors.collect::<Option<Vec<_>>>().ok_or(EmbedError::Failed)?;
         Ok(Embedded { vectors, card, tokens, cached })
+    }
+
+    /// What the encoder says about itself, once its weights are read.
+    async fn card(&self) -> Result<EncoderCard, EmbedError> {
+        let mut state = self.state.clone();
+        match state.wait_for(|state| !matches!(state, State::Loading)).await.as_deref() {
+            Ok(State::Ready(card)) => Ok(card.clone()),
+            _ => Err(EmbedError::NotLoaded),
+        }
     }
 
     async fn ask(&self, texts: Vec<String>, truncate: bool) -> Result<worker::Batch, EmbedError> {
@@ -221,10 +223,6 @@ fn key(model_id: &str, text: &str, truncate: bool) -> [u8; 32] {
     digest.update([u8::from(truncate)]);
     digest.update(text);
     digest.finalize().into()
-}
-
-fn set(state: &Mutex<State>, value: State) {
-    *state.lock().unwrap_or_else(PoisonError::into_inner) = value;
 }
 
 #[cfg(test)]

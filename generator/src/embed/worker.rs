@@ -1,10 +1,12 @@
 //! The embedding thread: takes what waits, sorts it by length so that little is padding, and runs it in batches.
 
-use std::sync::{Mutex, mpsc};
+use std::sync::mpsc;
 use std::time::Instant;
 
+use tokio::sync::watch;
+
 use super::bert::{Bert, Tokens};
-use super::{EmbedConfig, EmbedError, Fault, Job, State, Texts, Vector, set};
+use super::{EmbedConfig, EmbedError, Fault, Job, State, Texts, Vector};
 
 /// Texts taken out of the queue at once at most.
 const ROUND: usize = 512;
@@ -17,18 +19,18 @@ pub(super) struct Batch {
 }
 
 /// Says so when the thread dies of a panic.
-struct Watch<'a>(&'a Mutex<State>);
+struct Watch<'a>(&'a watch::Sender<State>);
 
 impl Drop for Watch<'_> {
     fn drop(&mut self) {
         if std::thread::panicking() {
-            set(self.0, State::Failed("the embedding thread has died".to_owned()));
+            self.0.send_replace(State::Failed("the embedding thread has died".to_owned()));
         }
     }
 }
 
 /// Loads the model, then serves jobs until nobody can send any more.
-pub(super) fn work(config: &EmbedConfig, state: &Mutex<State>, jobs: &mpsc::Receiver<Job>) {
+pub(super) fn work(config: &EmbedConfig, state: &watch::Sender<State>, jobs: &mpsc::Receiver<Job>) {
     let _watch = Watch(state);
     let started = Instant::now();
     let loaded = Bert::load(&config.model).and_then(|bert| Ok((bert, pool(config.threads)?)));
@@ -36,7 +38,8 @@ pub(super) fn work(config: &EmbedConfig, state: &Mutex<State>, jobs: &mpsc::Rece
         Ok(loaded) => loaded,
         Err(error) => {
             tracing::error!(model = %config.model.display(), error = format!("{error:#}"), "no embedding model");
-            return set(state, State::Failed(format!("{error:#}")));
+            state.send_replace(State::Failed(format!("{error:#}")));
+            return;
         }
     };
     let card = bert.card().clone();
@@ -45,7 +48,7 @@ pub(super) fn work(config: &EmbedConfig, state: &Mutex<State>, jobs: &mpsc::Rece
         seconds = started.elapsed().as_secs_f64(),
         "embedding model loaded"
     );
-    set(state, State::Ready(card));
+    state.send_replace(State::Ready(card));
     while let Ok(first) = jobs.recv() {
         let (mut round, mut others, mut texts) = (Vec::new(), Vec::new(), 0);
         let mut next = Some(first);

@@ -65,7 +65,6 @@ fn failed(error: EmbedError) -> Status {
                 .collect(),
         ),
         EmbedError::Overloaded => overloaded(LATER),
-        EmbedError::Loading => status(Code::Unavailable, "EMBEDDING_LOADING", error.to_string()),
         EmbedError::NotLoaded => {
             let message = format!("{error}; the service's log has the cause");
             status(Code::FailedPrecondition, "EMBEDDING_NOT_LOADED", message)

@@ -26,8 +26,14 @@ enum Command {
 /// The machine gives no threads to run on.
 #[tokio::main]
 pub async fn main() -> anyhow::Result<()> {
-    match Arguments::parse().command {
-        Command::Demo => super::demo::run().await,
-        Command::Run => super::serve::run().await,
+    let command = Arguments::parse().command;
+    let stop = chassis::launch::stop_signal()?;
+    match command {
+        // The services end with what started them.
+        Command::Demo => match stop.run_until_cancelled(super::demo::run()).await {
+            Some(outcome) => outcome,
+            None => anyhow::bail!("ended by a signal"),
+        },
+        Command::Run => super::serve::run(&stop).await,
     }
 }

@@ -3,16 +3,19 @@
 use std::path::Path;
 
 use anyhow::Context as _;
+use tokio_util::sync::CancellationToken;
 
 use super::{move_in, say};
 
-/// Serves on the default ports until Ctrl-C; every start moves in afresh.
-pub async fn run() -> anyhow::Result<()> {
+/// Serves on the default ports until `stop`; every start moves in afresh.
+pub async fn run(stop: &CancellationToken) -> anyhow::Result<()> {
     let folder = Path::new("runs/run");
     if folder.exists() {
         std::fs::remove_dir_all(folder).context("runs/run cannot be cleared")?;
     }
-    let (shop, services) = move_in(folder, [7000, 7001, 7002, 7003]).await?;
+    let moved = stop.run_until_cancelled(move_in(folder, [7000, 7001, 7002, 7003])).await;
+    let Some(moved) = moved else { return Ok(()) };
+    let (shop, services) = moved?;
     let (address, person) =
         (services.address().to_owned(), shop.busiest().first().map_or("1", |(id, _)| id).to_owned());
     say(&format!(
@@ -27,6 +30,6 @@ The shop is open. From another terminal:
 
 Ctrl-C ends it."#
     ));
-    tokio::signal::ctrl_c().await?;
+    stop.cancelled().await;
     services.stop().await
 }
