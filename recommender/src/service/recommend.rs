@@ -84,7 +84,7 @@ impl Recommender {
             let factors = serving.and_then(|serving| serving.artefact.model.factors());
             let places = select(candidates.all, choice, factors);
             let teller = match known {
-                Some((serving, fold_in)) => Teller::Model { serving, fold_in, shelf: &shelf },
+                Some((serving, fold_in)) => Teller::Model { serving, fold_in, shelf: &shelf, deeds: &deeds },
                 None if segment.is_some() => Teller::Popularity(SEGMENT),
                 None => Teller::Popularity(POPULARITY),
             };

@@ -1,12 +1,13 @@
 //! Picks as they are told: what proposed each, and why.
 
-use proto::common::v1::{Degradation, DegradationCause};
+use proto::common::v1::{Degradation, DegradationCause, EventKind};
 use proto::recommender::v1::{Reason, Recommendation};
 
 use crate::algorithm::{BlendSettings, Cause, Settings, Share};
 use crate::fold_in::FoldIn;
 use crate::rank::Place;
 use crate::shelf::{Serving, Shelf};
+use crate::store::Deed;
 
 /// Reasons of a pick.
 const REASONS: usize = 3;
@@ -27,6 +28,8 @@ pub(super) enum Teller<'a> {
         fold_in: &'a FoldIn<'a>,
         /// What there is.
         shelf: &'a Shelf,
+        /// What the person did.
+        deeds: &'a [Deed],
     },
     /// What many take, of all or of a segment.
     Popularity(&'static str),
@@ -67,8 +70,8 @@ impl Teller<'_> {
     /// What carried each pick: the past items with the largest shares of its score, or what is popular.
     fn reasons(&self, places: &[Place]) -> Vec<Vec<Reason>> {
         let popular = |kind: &str, weight: f64| Reason { feature: kind.into(), weight, ..Reason::default() };
-        let (serving, fold_in, shelf) = match self {
-            Self::Model { serving, fold_in, shelf } => (serving, fold_in, shelf),
+        let (serving, fold_in, shelf, deeds) = match self {
+            Self::Model { serving, fold_in, shelf, deeds } => (serving, fold_in, shelf, deeds),
             Self::Popularity(kind) => return vec![vec![popular(kind, 1.0)]; places.len()],
         };
         let columns: Vec<u32> = places.iter().filter_map(|place| place.candidate.column).collect();
@@ -89,6 +92,7 @@ impl Teller<'_> {
                 Reason {
                     because_item_id: id.clone(),
                     because_title: shelf.catalogue.title(id).to_owned(),
+                    because_kind: telling(deeds, id).into(),
                     feature: String::new(),
                     weight,
                 }
@@ -97,6 +101,21 @@ impl Teller<'_> {
         };
         places.iter().map(because).collect()
     }
+}
+
+/// The most telling thing done with an item.
+fn telling(deeds: &[Deed], item: &str) -> EventKind {
+    const ORDER: [EventKind; 7] = [
+        EventKind::Purchase,
+        EventKind::Cart,
+        EventKind::Favourite,
+        EventKind::Share,
+        EventKind::Rating,
+        EventKind::Click,
+        EventKind::View,
+    ];
+    let done = |kind: &EventKind| deeds.iter().any(|deed| deed.kind == *kind && deed.item_id == item);
+    ORDER.into_iter().find(done).unwrap_or_default()
 }
 
 /// What proposes a pick of this model: its algorithm, those of the parts of a blend.

@@ -11,7 +11,7 @@ use gateway::cli::ask::render;
 use proto::common::v1::{Channel as Place, Event, EventKind};
 use proto::gateway::v1::event_service_client::EventServiceClient;
 use proto::gateway::v1::personalisation_service_client::PersonalisationServiceClient;
-use proto::gateway::v1::{PersonaliseRequest, PersonaliseResponse, TrackEventsRequest};
+use proto::gateway::v1::{PersonaliseRequest, PersonaliseResponse, Placement, TrackEventsRequest};
 
 use super::{bespoke, move_in, say};
 use crate::complete_journey::timestamp;
@@ -116,7 +116,8 @@ async fn learn(gateway: &Channel, person: &str, before: &PersonaliseResponse) ->
     let started = Instant::now();
     loop {
         let after = ask(gateway, person, "en", HURRIED).await?;
-        if ids(&after) != ids(before) {
+        if ids(&after) != ids(before) || carries(&after, &clicked.item_id) > carries(before, &clicked.item_id)
+        {
             say(&format!("  {:.0} ms later the answer is another:", started.elapsed().as_secs_f64() * 1e3));
             say(&format!("  before: {}", ids(before).join(", ")));
             say(&format!("  after:  {}", ids(&after).join(", ")));
@@ -126,6 +127,12 @@ async fn learn(gateway: &Channel, person: &str, before: &PersonaliseResponse) ->
         ensure!(started.elapsed() < Duration::from_secs(20), "the click changed nothing within 20 s");
         tokio::time::sleep(Duration::from_millis(50)).await;
     }
+}
+
+/// Picks that are there because of an item.
+fn carries(answer: &PersonaliseResponse, item_id: &str) -> usize {
+    let because = |placement: &&Placement| placement.reasons.iter().any(|r| r.because_item_id == item_id);
+    answer.placements.iter().filter(because).count()
 }
 
 fn ids(answer: &PersonaliseResponse) -> Vec<&str> {
