@@ -45,7 +45,7 @@ impl Objective {
     }
 
     /// First and second derivative of the loss by the score.
-    pub(crate) fn derivatives(self, score: f64, target: f64) -> (f64, f64) {
+    pub fn derivatives(self, score: f64, target: f64) -> (f64, f64) {
         match self {
             Self::Squared => (score - target, 1.0),
             Self::Logistic => {

@@ -7,6 +7,7 @@ pub mod average;
 mod blend;
 pub mod calibrate;
 mod fitting;
+pub mod joint;
 pub mod learner;
 pub mod log;
 pub mod model;

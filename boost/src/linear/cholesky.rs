@@ -48,6 +48,11 @@ impl Cholesky {
         z
     }
 
+    /// ln |A|.
+    pub fn log_determinant(&self) -> f64 {
+        (0..self.order).map(|i| 2.0 * self.lower[i * self.order + i].ln()).sum()
+    }
+
     /// A⁻¹, row-major.
     pub fn inverse(&self) -> Vec<f64> {
         let n = self.order;

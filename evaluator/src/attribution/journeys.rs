@@ -2,6 +2,8 @@
 
 use std::collections::HashMap;
 
+use foldhash::fast::RandomState;
+
 use crate::error::{Error, Result, Violation};
 
 /// The channel credited with conversions nobody's touch came before.
@@ -38,7 +40,7 @@ pub struct Journey<'a> {
 #[derive(Debug, Clone, Default)]
 pub struct Journeys {
     names: Vec<String>,
-    index: HashMap<String, Channel>,
+    index: HashMap<String, Channel, RandomState>,
     touches: Vec<Channel>,
     /// As long as `touches`, or empty where times are not known.
     ages: Vec<f64>,

@@ -3,15 +3,49 @@
 use boost::{Matrix, Objective};
 use rayon::prelude::*;
 
+use super::joint::{self, Joint};
 use super::learner::{Cate, Learner, Meta};
-use super::panel::{Panel, Target};
+use super::panel::{Panel, Target, with_arm};
 use super::response::{Base, Lesson, Response};
 use crate::error::Result;
 
 /// Responses of one base: of all arms together and of each.
 pub(super) struct Responses {
-    pub(super) together: Response,
+    pub(super) together: Together,
     pub(super) apart: Vec<Response>,
+}
+
+/// One model of all arms.
+pub(super) enum Together {
+    /// That takes flags of the arms.
+    Flags(Response),
+    /// That knows of arms.
+    Joint(Joint),
+}
+
+impl Together {
+    pub(super) fn predict(&self, row: &[f64], arm: usize, arms: &[Vec<f64>]) -> f64 {
+        match self {
+            Self::Flags(response) => response.predict(&with_arm(row, arm, arms, false)),
+            Self::Joint(joint) => joint.predict(row, arm, arms),
+        }
+    }
+
+    /// What it says of the control.
+    pub(super) fn control(&self, arms: &[Vec<f64>]) -> Response {
+        let arms = arms.to_vec();
+        match self {
+            Self::Flags(response) => Response::Untreated { of: Box::new(response.clone()), arms },
+            Self::Joint(joint) => Response::Control { of: joint.clone(), arms },
+        }
+    }
+
+    fn effect(&self) -> Cate {
+        match self {
+            Self::Flags(response) => Cate::Single(response.clone()),
+            Self::Joint(joint) => Cate::Joint(joint.clone()),
+        }
+    }
 }
 
 /// Everything fitted on some rows.
@@ -45,17 +79,29 @@ impl Ground<'_> {
     }
 
     /// One model of all arms.
-    fn together(&self, rows: &[usize], base: Base) -> Result<Response> {
+    fn together(&self, rows: &[usize], base: Base) -> Result<Together> {
         let panel = self.panel;
-        let products = base == Base::Linear;
+        if base == Base::Linear {
+            let pick = |from: &[f64]| rows.iter().map(|&row| from[row]).collect::<Vec<f64>>();
+            let values = pick(self.target.values);
+            let event = self.target.event.map(pick);
+            let lesson = joint::Lesson {
+                features: &panel.features.select(rows),
+                action: &rows.iter().map(|&row| panel.action[row]).collect::<Vec<_>>(),
+                arms: &panel.arms,
+                values: &values,
+                objective: self.target.objective,
+            };
+            return Ok(Together::Joint(Joint::fit(lesson, event.as_deref())?));
+        }
         let mut values = Vec::new();
         for &row in rows {
-            values.extend(panel.with_arm(panel.features.row(row), panel.action[row], products));
+            values.extend(with_arm(panel.features.row(row), panel.action[row], &panel.arms, false));
         }
         let columns = values.len() / rows.len().max(1);
         let features = Matrix::new(values, rows.len(), columns)
             .map_err(|error| crate::error::Error::Internal(error.to_string()))?;
-        self.lesson(rows, &features, base)
+        Ok(Together::Flags(self.lesson(rows, &features, base)?))
     }
 
     /// One model an arm.
@@ -121,9 +167,7 @@ impl Ground<'_> {
             learners
                 .map(|learner| {
                     Ok(match learner.meta {
-                        Meta::S => {
-                            Cate::Single { response: together.clone(), products: base == Base::Linear }
-                        }
+                        Meta::S => together.effect(),
                         Meta::T => {
                             Cate::Difference { treated: apart[arm].clone(), control: apart[0].clone() }
                         }

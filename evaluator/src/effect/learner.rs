@@ -2,6 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::joint::Joint;
 use super::panel::with_arm;
 use super::response::{Base, Response};
 
@@ -64,13 +65,10 @@ impl Learner {
 /// A fitted effect of one arm against the control.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub enum Cate {
-    /// S: the arm's row less the control's through one model.
-    Single {
-        /// The model of all arms.
-        response: Response,
-        /// Whether its features hold products.
-        products: bool,
-    },
+    /// S: the arm's row less the control's through one model of all arms, its features flags.
+    Single(Response),
+    /// S: the same through a model that knows of arms.
+    Joint(Joint),
     /// T: two models.
     Difference {
         /// Of the arm.
@@ -95,10 +93,11 @@ impl Cate {
     /// The effect of `arm` on a row.
     pub fn effect(&self, row: &[f64], arm: usize, arms: &[Vec<f64>]) -> f64 {
         match self {
-            Self::Single { response, products } => {
-                response.predict(&with_arm(row, arm, arms, *products))
-                    - response.predict(&with_arm(row, 0, arms, *products))
+            Self::Single(response) => {
+                response.predict(&with_arm(row, arm, arms, false))
+                    - response.predict(&with_arm(row, 0, arms, false))
             }
+            Self::Joint(joint) => joint.predict(row, arm, arms) - joint.predict(row, 0, arms),
             Self::Difference { treated, control } => treated.predict(row) - control.predict(row),
             Self::Cross { of_treated, of_control, share } => {
                 share * of_control.predict(row) + (1.0 - share) * of_treated.predict(row)

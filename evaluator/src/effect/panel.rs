@@ -55,18 +55,13 @@ impl Panel {
             arms: self.arms.clone(),
         }
     }
-
-    /// The features of a row as an S-learner takes them for `arm`: the row's own, one flag an arm, the arm's
-    /// description, and for a linear model the products of the row's own with flags and description.
-    pub(super) fn with_arm(&self, row: &[f64], arm: usize, products: bool) -> Vec<f64> {
-        with_arm(row, arm, &self.arms, products)
-    }
 }
 
 /// Beyond so many products a linear S-learner lets features act on the description alone.
 const MOST_PRODUCTS: usize = 160;
 
-/// See [`Panel::with_arm`].
+/// The features of a row as one model of all arms takes them for `arm`: the row's own, one flag an arm, the arm's
+/// description, and for a linear model the products of the row's own with flags and description.
 pub(crate) fn with_arm(row: &[f64], arm: usize, arms: &[Vec<f64>], products: bool) -> Vec<f64> {
     let description = &arms[arm];
     let flags = arms.len() - 1;

@@ -3,6 +3,7 @@
 use boost::{Linear, Matrix, Objective, Sample, Settings, Stopping, Trees, logistic, ridge};
 use serde::{Deserialize, Serialize};
 
+use super::joint::Joint;
 use super::panel::with_arm;
 use crate::error::{Error, Result};
 
@@ -38,8 +39,13 @@ pub enum Response {
         of: Box<Response>,
         /// Descriptions of the arms.
         arms: Vec<Vec<f64>>,
-        /// Whether its features hold products.
-        products: bool,
+    },
+    /// The same of a model that knows of arms.
+    Control {
+        /// The model.
+        of: Joint,
+        /// Descriptions of the arms.
+        arms: Vec<Vec<f64>>,
     },
     /// The same for all: too few rows for more.
     Constant(f64),
@@ -52,7 +58,8 @@ impl Response {
             Self::Linear(model) => model.predict(row),
             Self::Trees(model) => model.predict(row),
             Self::TwoPart(event, amount) => event.predict(row) * amount.predict(row),
-            Self::Untreated { of, arms, products } => of.predict(&with_arm(row, 0, arms, *products)),
+            Self::Untreated { of, arms } => of.predict(&with_arm(row, 0, arms, false)),
+            Self::Control { of, arms } => of.predict(row, 0, arms),
             Self::Constant(value) => *value,
         }
     }

@@ -71,6 +71,8 @@ pub struct Study {
     pub control_spread: Spread,
     /// The control's expected outcome for each row, by models that had not seen it.
     pub control_unseen: Vec<f64>,
+    /// What each learner weighed before effects were looked at.
+    pub prior: Vec<f64>,
 }
 
 /// What one fold says of rows it was not fitted on.
@@ -89,8 +91,16 @@ pub fn folds_of(rows: usize, count: usize, seed: u64) -> Vec<usize> {
     folds
 }
 
-/// Studies `target` with the rows' `folds` (numbers from 0 to below `count`).
-pub fn study(panel: &Panel, target: Target<'_>, folds: &[usize], count: usize, seed: u64) -> Result<Study> {
+/// Studies `target` with the rows' `folds` (numbers from 0 to below `count`). The learners weigh as in `prior` before
+/// effects are looked at: what is known of them from an outcome less noisy than this one, if there was one.
+pub fn study(
+    panel: &Panel,
+    target: Target<'_>,
+    folds: &[usize],
+    count: usize,
+    seed: u64,
+    prior: Option<&[f64]>,
+) -> Result<Study> {
     check(panel, folds, count)?;
     let ground = |fold: usize| Ground { panel, target, seed: seed.wrapping_add(fold as u64) };
     let told: Vec<Vec<Told>> = (0..count)
@@ -106,7 +116,7 @@ pub fn study(panel: &Panel, target: Target<'_>, folds: &[usize], count: usize, s
     told.sort_by_key(|told| told.row);
     let losses = losses(panel, target, &told);
     let candidate = (0..losses.len()).min_by(|&a, &b| losses[a].total_cmp(&losses[b])).unwrap_or(0);
-    let prior = prior(&losses, panel.rows());
+    let prior = prior.map_or_else(|| likely(&losses, panel.rows()), <[f64]>::to_vec);
     let fitted = ground(count).fit(&(0..panel.rows()).collect::<Vec<_>>())?;
     let arms = (1..panel.arms.len())
         .into_par_iter()
@@ -114,18 +124,13 @@ pub fn study(panel: &Panel, target: Target<'_>, folds: &[usize], count: usize, s
         .collect();
     let responses = &fitted.responses[candidate / 2];
     let control = if candidate.is_multiple_of(2) {
-        // The model of all arms takes the row with the control's flags behind it.
-        Response::Untreated {
-            of: Box::new(responses.together.clone()),
-            arms: panel.arms.clone(),
-            products: Base::ALL[candidate / 2] == Base::Linear,
-        }
+        responses.together.control(&panel.arms)
     } else {
         responses.apart[0].clone()
     };
     let control_unseen: Vec<f64> = told.iter().map(|told| told.responses[candidate][0]).collect();
     let control_spread = Spread::of_control(panel, target.values, &control_unseen);
-    Ok(Study { arms, control, control_spread, control_unseen })
+    Ok(Study { arms, control, control_spread, control_unseen, prior })
 }
 
 fn check(panel: &Panel, folds: &[usize], count: usize) -> Result<()> {
@@ -151,11 +156,8 @@ fn tell(panel: &Panel, fitted: &Fitted, row: usize) -> Told {
     let responses = fitted
         .responses
         .iter()
-        .zip(Base::ALL)
-        .flat_map(|(of, base)| {
-            let products = base == Base::Linear;
-            let together =
-                arms.clone().map(|arm| of.together.predict(&panel.with_arm(x, arm, products))).collect();
+        .flat_map(|of| {
+            let together = arms.clone().map(|arm| of.together.predict(x, arm, &panel.arms)).collect();
             let apart = of.apart.iter().map(|response| response.predict(x)).collect();
             [together, apart]
         })
@@ -178,7 +180,7 @@ fn losses(panel: &Panel, target: Target<'_>, told: &[Told]) -> Vec<f64> {
 /// What the learners' weights are before anything is known of effects: their responses' likelihoods on rows they had not
 /// seen (pseudo Bayesian model averaging, Geisser and Eddy 1979). An S-learner takes its effects from the model of all
 /// arms, a T-learner from those of each; the others have to earn their weight.
-fn prior(losses: &[f64], rows: usize) -> Vec<f64> {
+fn likely(losses: &[f64], rows: usize) -> Vec<f64> {
     let least = losses.iter().copied().fold(f64::INFINITY, f64::min).max(1e-300);
     let likelihood = |loss: &f64| (-0.5 * rows as f64 * (loss / least - 1.0)).exp();
     let total: f64 = losses.iter().map(likelihood).sum();

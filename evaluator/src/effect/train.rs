@@ -115,14 +115,16 @@ pub fn train(order: &Order, outcomes: &[Outcome], offers: &[Offer]) -> Result<Tr
         arms: described.iter().map(|(_, depth)| vec![*depth]).collect(),
     };
     let folds: Vec<usize> = rows.iter().map(|(row, _)| fold(&row.unit, order.seed)).collect();
-    let of = |values: &[f64], objective, event| {
-        study(&panel, Target { values, objective, event }, &folds, FOLDS, order.seed)
+    let of = |values: &[f64], objective, event, prior| {
+        study(&panel, Target { values, objective, event }, &folds, FOLDS, order.seed, prior)
     };
     let (profit, revenue) = (column(|row| row.profit), column(|row| row.revenue));
-    let mut hits = of(&hit, Objective::Logistic, None)?;
+    let mut hits = of(&hit, Objective::Logistic, None, None)?;
+    // Amounts are mostly whether anything is bought at all, which tells learners apart far better than they do.
+    let prior = (hit == bought).then(|| hits.prior.clone());
     let (profits, revenues) = rayon::join(
-        || of(&profit, Objective::Squared, Some(&bought)),
-        || of(&revenue, Objective::Squared, Some(&bought)),
+        || of(&profit, Objective::Squared, Some(&bought), prior.as_deref()),
+        || of(&revenue, Objective::Squared, Some(&bought), prior.as_deref()),
     );
     let (profits, revenues) = (profits?, revenues?);
     let spend = column(|row| row.spend);

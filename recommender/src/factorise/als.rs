@@ -5,17 +5,20 @@
 //! symmetry, and solved by conjugate gradients started from the row's last factor: once the small matrix is in
 //! cache, a step of it costs next to nothing, so each half-step is exact to 1e-4 and fewer of them are needed.
 
+#![expect(clippy::inline_always, reason = "vector code must be compiled inside what dispatches it")]
+
 use ndarray::Array2;
+use pulp::{Simd, WithSimd};
 use rayon::prelude::*;
 
 use super::dense::{gaussian, gram};
 use super::{SvdError, Watch};
 use crate::matrix::Csr;
 
-/// Floats of one vector register at most.
-const LANES: usize = 16;
-/// Rows of a register tile.
-const TALL: usize = 8;
+/// Factors are kept as a multiple of this: two of the widest registers.
+const LANES: usize = 32;
+/// Rows of a register tile, each two registers wide: eight sums that do not wait for each other.
+const TALL: usize = 4;
 /// Gathered factors that stay in the first-level cache.
 const GATHERED: usize = 64;
 /// Residual of a solve, relative to the right-hand side.
@@ -101,27 +104,42 @@ fn half_step(matrix: &Csr, fixed: &Array2<f32>, target: &mut Array2<f32>, plan: 
         unreachable!("all three are made in standard layout");
     };
     let arch = pulp::Arch::new();
+    let sides = Sides { matrix, fixed, shared, alpha: plan.alpha, width };
     target.par_chunks_mut(ROWS_A_TASK * width).enumerate().for_each_init(
         || Scratch::new(width),
-        |scratch, (task, rows)| {
-            arch.dispatch(
-                #[inline(always)]
-                || {
-                    for (offset, row) in rows.chunks_exact_mut(width).enumerate() {
-                        solve_row(
-                            matrix,
-                            task * ROWS_A_TASK + offset,
-                            fixed,
-                            shared,
-                            plan.alpha,
-                            scratch,
-                            row,
-                        );
-                    }
-                },
-            );
+        |scratch, (task, target)| {
+            arch.dispatch(Rows { sides, first: task * ROWS_A_TASK, scratch, target });
         },
     );
+}
+
+/// What every row is solved with.
+#[derive(Clone, Copy)]
+struct Sides<'a> {
+    matrix: &'a Csr,
+    fixed: &'a [f32],
+    shared: &'a [f32],
+    alpha: f32,
+    width: usize,
+}
+
+/// Some rows, from `first` on.
+struct Rows<'a> {
+    sides: Sides<'a>,
+    first: usize,
+    scratch: &'a mut Scratch,
+    target: &'a mut [f32],
+}
+
+impl WithSimd for Rows<'_> {
+    type Output = ();
+
+    #[inline(always)]
+    fn with_simd<S: Simd>(self, simd: S) {
+        for (offset, target) in self.target.chunks_exact_mut(self.sides.width).enumerate() {
+            solve_row(simd, self.sides, self.first + offset, self.scratch, target);
+        }
+    }
 }
 
 /// What one thread works in.
@@ -149,17 +167,8 @@ impl Scratch {
 }
 
 #[inline(always)]
-#[expect(clippy::inline_always, reason = "must be compiled inside the dispatching closure")]
-fn solve_row(
-    matrix: &Csr,
-    row: usize,
-    fixed: &[f32],
-    shared: &[f32],
-    alpha: f32,
-    scratch: &mut Scratch,
-    target: &mut [f32],
-) {
-    let width = target.len();
+fn solve_row<S: Simd>(simd: S, sides: Sides, row: usize, scratch: &mut Scratch, target: &mut [f32]) {
+    let Sides { matrix, fixed, shared, alpha, width } = sides;
     let (columns, values) = matrix.row_parts(row);
     if columns.is_empty() {
         target.fill(0.0);
@@ -178,35 +187,31 @@ fn solve_row(
                 *sum += (1.0 + extra) * x;
             }
         }
-        add_square(gathered, width, &mut scratch.normal);
+        add_square(simd, gathered, width, &mut scratch.normal);
     }
     mirror(&mut scratch.normal, width);
-    conjugate_gradients(scratch, target);
+    conjugate_gradients(simd, scratch, target);
 }
 
 /// Adds the lower half, by tiles, of GᵀG to `normal`; `gathered` holds G's rows.
 #[inline(always)]
-#[expect(clippy::inline_always, reason = "must be compiled inside the dispatching closure")]
-fn add_square(gathered: &[f32], width: usize, normal: &mut [f32]) {
+fn add_square<S: Simd>(simd: S, gathered: &[f32], width: usize, normal: &mut [f32]) {
+    let across = 2 * S::F32_LANES;
     for top in (0..width).step_by(TALL) {
-        for left in (0..=top).step_by(LANES) {
-            let mut tile = [[0.0_f32; LANES]; TALL];
+        for left in (0..top + TALL).step_by(across) {
+            let mut tile = [[simd.splat_f32s(0.0); 2]; TALL];
             for row in gathered.chunks_exact(width) {
-                let (Some(down), Some(across)) = (
-                    row.get(top..top + TALL).and_then(|x| x.first_chunk::<TALL>()),
-                    row.get(left..left + LANES).and_then(|x| x.first_chunk::<LANES>()),
-                ) else {
-                    unreachable!("the width is a multiple of both")
-                };
-                for (sums, x) in tile.iter_mut().zip(down) {
-                    for (sum, y) in sums.iter_mut().zip(across) {
-                        *sum += x * y;
-                    }
+                let (right, _) = S::as_simd_f32s(&row[left..left + across]);
+                for (sums, &x) in tile.iter_mut().zip(&row[top..top + TALL]) {
+                    let x = simd.splat_f32s(x);
+                    sums[0] = simd.mul_add_e_f32s(x, right[0], sums[0]);
+                    sums[1] = simd.mul_add_e_f32s(x, right[1], sums[1]);
                 }
             }
             for (offset, sums) in tile.iter().enumerate() {
                 let place = (top + offset) * width + left;
-                normal[place..place + LANES].iter_mut().zip(sums).for_each(|(sum, part)| *sum += part);
+                let parts: &[f32] = pulp::bytemuck::cast_slice(sums);
+                normal[place..place + across].iter_mut().zip(parts).for_each(|(sum, part)| *sum += part);
             }
         }
     }
@@ -222,24 +227,24 @@ fn mirror(normal: &mut [f32], width: usize) {
 }
 
 #[inline(always)]
-#[expect(clippy::inline_always, reason = "must be compiled inside the dispatching closure")]
-fn conjugate_gradients(scratch: &mut Scratch, x: &mut [f32]) {
+fn conjugate_gradients<S: Simd>(simd: S, scratch: &mut Scratch, x: &mut [f32]) {
     let Scratch { normal, right, residual, direction, image, .. } = scratch;
-    times(normal, x, image);
+    times(simd, normal, x, image);
     residual.iter_mut().zip(right.iter().zip(image.iter())).for_each(|(r, (b, ax))| *r = b - ax);
     direction.copy_from_slice(residual);
-    let (mut size, enough) = (dot(residual, residual), dot(right, right) * TOLERANCE * TOLERANCE);
+    let mut size = dot(simd, residual, residual);
+    let enough = dot(simd, right, right) * TOLERANCE * TOLERANCE;
     for _ in 0..x.len() {
         if size <= enough {
             return;
         }
-        times(normal, direction, image);
-        let step = size / dot(direction, image);
+        times(simd, normal, direction, image);
+        let step = size / dot(simd, direction, image);
         for i in 0..x.len() {
             x[i] += step * direction[i];
             residual[i] -= step * image[i];
         }
-        let next = dot(residual, residual);
+        let next = dot(simd, residual, residual);
         let turn = next / size;
         direction.iter_mut().zip(residual.iter()).for_each(|(d, r)| *d = r + turn * *d);
         size = next;
@@ -248,25 +253,45 @@ fn conjugate_gradients(scratch: &mut Scratch, x: &mut [f32]) {
 
 /// A symmetric matrix times a vector, by columns: no sums across lanes.
 #[inline(always)]
-#[expect(clippy::inline_always, reason = "must be compiled inside the dispatching closure")]
-fn times(matrix: &[f32], x: &[f32], out: &mut [f32]) {
-    let width = x.len();
-    for from in (0..width).step_by(LANES) {
-        let mut sums = [0.0_f32; LANES];
-        for (row, x) in matrix.chunks_exact(width).zip(x) {
-            let Some(row) = row.get(from..from + LANES) else { unreachable!("the width is a multiple") };
-            sums.iter_mut().zip(row).for_each(|(sum, value)| *sum += x * value);
-        }
-        out[from..from + LANES].copy_from_slice(&sums);
+fn times<S: Simd>(simd: S, matrix: &[f32], x: &[f32], out: &mut [f32]) {
+    let mut from = 0;
+    while out.len() - from >= 8 * S::F32_LANES {
+        from = columns::<S, 8>(simd, matrix, x, from, out);
+    }
+    while from < out.len() {
+        from = columns::<S, 2>(simd, matrix, x, from, out);
     }
 }
 
+/// `N` registers of columns from `from` on; where the next begin.
 #[inline(always)]
-#[expect(clippy::inline_always, reason = "must be compiled inside the dispatching closure")]
-fn dot(x: &[f32], y: &[f32]) -> f32 {
-    let mut sums = [0.0_f32; LANES];
-    for (x, y) in x.chunks_exact(LANES).zip(y.chunks_exact(LANES)) {
-        sums.iter_mut().zip(x.iter().zip(y)).for_each(|(sum, (x, y))| *sum += x * y);
+fn columns<S: Simd, const N: usize>(
+    simd: S,
+    matrix: &[f32],
+    x: &[f32],
+    from: usize,
+    out: &mut [f32],
+) -> usize {
+    let to = from + N * S::F32_LANES;
+    let mut sums = [simd.splat_f32s(0.0); N];
+    for (row, &x) in matrix.chunks_exact(x.len()).zip(x) {
+        let x = simd.splat_f32s(x);
+        let (row, _) = S::as_simd_f32s(&row[from..to]);
+        for (sum, value) in sums.iter_mut().zip(row) {
+            *sum = simd.mul_add_e_f32s(x, *value, *sum);
+        }
     }
-    sums.iter().sum()
+    out[from..to].copy_from_slice(pulp::bytemuck::cast_slice(&sums));
+    to
+}
+
+#[inline(always)]
+fn dot<S: Simd>(simd: S, x: &[f32], y: &[f32]) -> f32 {
+    let ((x, _), (y, _)) = (S::as_simd_f32s(x), S::as_simd_f32s(y));
+    let mut sums = [simd.splat_f32s(0.0); 2];
+    for (x, y) in x.chunks_exact(2).zip(y.chunks_exact(2)) {
+        sums[0] = simd.mul_add_e_f32s(x[0], y[0], sums[0]);
+        sums[1] = simd.mul_add_e_f32s(x[1], y[1], sums[1]);
+    }
+    simd.reduce_sum_f32s(simd.add_f32s(sums[0], sums[1]))
 }

@@ -20,6 +20,8 @@ pub(super) fn gaussian(rows: usize, cols: usize, seed: u64) -> Array2<f32> {
     Array2::from_shape_simple_fn((rows, cols), || StandardNormal.sample(&mut random))
 }
 
+/// Columns of a block of a symmetric Gram matrix.
+const ACROSS: usize = 80;
 /// Shares a Gram matrix is summed in: fixed, so that the answer does not depend on the number of threads.
 const SHARES: usize = 16;
 
@@ -40,6 +42,23 @@ pub(super) fn gram(x: ArrayView2<f32>, y: ArrayView2<f32>) -> Array2<f64> {
         })
         .collect();
     sums.into_iter().fold(Array2::zeros(shape), |sum, part| sum + part)
+}
+
+/// xᵀ·x of a tall block: the lower half by blocks of columns, then mirrored.
+pub(super) fn square(x: ArrayView2<f32>) -> Array2<f64> {
+    let n = x.ncols();
+    let mut whole = Array2::zeros((n, n));
+    for from in (0..n).step_by(ACROSS) {
+        let to = (from + ACROSS).min(n);
+        let lower = gram(x.slice(s![.., from..]), x.slice(s![.., from..to]));
+        whole.slice_mut(s![from.., from..to]).assign(&lower);
+    }
+    for row in 0..n {
+        for column in 0..row {
+            whole[[column, row]] = whole[[row, column]];
+        }
+    }
+    whole
 }
 
 /// x·w of a tall block and a small matrix, by slabs in parallel.
@@ -72,8 +91,9 @@ pub(super) fn orthonormal(x: Array2<f32>) -> Result<Array2<f32>, SvdError> {
     orthonormal_once(once)
 }
 
-fn orthonormal_once(x: Array2<f32>) -> Result<Array2<f32>, SvdError> {
-    let g = gram(x.view(), x.view());
+/// One turn of it: enough for what is made orthonormal again.
+pub(super) fn orthonormal_once(x: Array2<f32>) -> Result<Array2<f32>, SvdError> {
+    let g = square(x.view());
     if let Some(inverse) = inverse_cholesky(&g) {
         return Ok(rotate(x.view(), &inverse));
     }
@@ -102,12 +122,11 @@ fn inverse_cholesky(g: &Array2<f64>) -> Option<Array2<f64>> {
     Some(inverse.reversed_axes())
 }
 
-/// Takes the part of `x` within the span of the orthonormal `basis` out of it, twice for `f32`'s sake.
+/// Takes the part of `x` within the span of the orthonormal `basis` out of it; in `f32` it takes two turns, with
+/// [`orthonormal`] between them.
 pub(super) fn project_out(x: &mut Array2<f32>, basis: ArrayView2<f32>) {
-    for _ in 0..2 {
-        let within = gram(basis, x.view());
-        *x -= &rotate(basis, &within);
-    }
+    let within = gram(basis, x.view());
+    *x -= &rotate(basis, &within);
 }
 
 /// `u` with the columns from `known` on replaced by an orthonormal completion: the left vectors of
@@ -141,7 +160,7 @@ pub(super) fn ritz(
     rank: usize,
     seed: u64,
 ) -> Result<Triplet, SvdError> {
-    let (values, vectors) = symmetric_eigen(gram(ak, ak))?;
+    let (values, vectors) = symmetric_eigen(square(ak))?;
     let w = vectors.slice_move(s![.., ..rank]);
     let mut sigma: Vec<f64> = values.iter().take(rank).map(|value| value.max(0.0).sqrt()).collect();
     let largest = sigma.first().copied().unwrap_or(0.0);

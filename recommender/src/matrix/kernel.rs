@@ -1,9 +1,13 @@
 //! Sparse × dense, the one loop training spends its time in.
 //!
-//! The dense operand is cut into panels of fixed width so that a row's sums live in registers; rows are
-//! shared among rayon's threads. The widest vector instructions are chosen at run time (pulp).
+//! The dense operand is read in panels a row of registers wide, so that a row's sums never leave them; rows are
+//! shared among rayon's threads. The widest vector instructions are chosen at run time (pulp), and named: left to
+//! themselves compilers spill such sums.
+
+#![expect(clippy::inline_always, reason = "vector code must be compiled inside what dispatches it")]
 
 use ndarray::{Array2, ArrayView2};
+use pulp::{Simd, WithSimd};
 use rayon::prelude::*;
 
 use super::Csr;
@@ -22,61 +26,80 @@ pub(super) fn product(matrix: &Csr, dense: ArrayView2<f32>) -> Array2<f32> {
         unreachable!("both are in standard layout");
     };
     let arch = pulp::Arch::new();
-    target.par_chunks_mut(ROWS_A_TASK * width).enumerate().for_each(|(task, rows)| {
-        arch.dispatch(
-            #[inline(always)]
-            || {
-                for (offset, row) in rows.chunks_exact_mut(width).enumerate() {
-                    row_product(matrix, task * ROWS_A_TASK + offset, dense, row);
-                }
-            },
-        );
+    target.par_chunks_mut(ROWS_A_TASK * width).enumerate().for_each(|(task, target)| {
+        arch.dispatch(Rows { matrix, first: task * ROWS_A_TASK, dense, width, target });
     });
     out
 }
 
-#[inline(always)]
-#[expect(clippy::inline_always, reason = "must be compiled inside the dispatching closure")]
-fn row_product(matrix: &Csr, row: usize, dense: &[f32], target: &mut [f32]) {
-    let range = matrix.starts[row]..matrix.starts[row + 1];
-    let (columns, values) = (&matrix.columns[range.clone()], &matrix.values[range]);
-    let width = target.len();
-    let mut done = 0;
-    while width - done >= 80 {
-        panel::<80>(columns, values, dense, width, done, target);
-        done += 80;
-    }
-    while width - done >= 16 {
-        panel::<16>(columns, values, dense, width, done, target);
-        done += 16;
-    }
-    while width - done >= 4 {
-        panel::<4>(columns, values, dense, width, done, target);
-        done += 4;
-    }
-    while done < width {
-        panel::<1>(columns, values, dense, width, done, target);
-        done += 1;
+/// Some rows of the product, from `first` on.
+struct Rows<'a> {
+    matrix: &'a Csr,
+    first: usize,
+    dense: &'a [f32],
+    width: usize,
+    target: &'a mut [f32],
+}
+
+impl WithSimd for Rows<'_> {
+    type Output = ();
+
+    #[inline(always)]
+    fn with_simd<S: Simd>(self, simd: S) {
+        let Self { matrix, first, dense, width, target } = self;
+        for (offset, target) in target.chunks_exact_mut(width).enumerate() {
+            let (columns, values) = matrix.row_parts(first + offset);
+            let row = Row { columns, values, dense, width };
+            let mut from = 0;
+            while width - from >= 8 * S::F32_LANES {
+                from = row.panel::<S, 8>(simd, from, target);
+            }
+            if width - from >= 4 * S::F32_LANES {
+                from = row.panel::<S, 4>(simd, from, target);
+            }
+            while width - from >= 2 * S::F32_LANES {
+                from = row.panel::<S, 2>(simd, from, target);
+            }
+            while from < width {
+                target[from] = row.entry(from);
+                from += 1;
+            }
+        }
     }
 }
 
-#[inline(always)]
-#[expect(clippy::inline_always, reason = "must be compiled inside the dispatching closure")]
-fn panel<const W: usize>(
-    columns: &[u32],
-    values: &[f32],
-    dense: &[f32],
+/// One row of the matrix, and what it is multiplied with.
+struct Row<'a> {
+    columns: &'a [u32],
+    values: &'a [f32],
+    dense: &'a [f32],
     width: usize,
-    from: usize,
-    target: &mut [f32],
-) {
-    let mut sums = [0.0_f32; W];
-    for (&column, &value) in columns.iter().zip(values) {
-        let at = column as usize * width + from;
-        let Some(operand) = dense.get(at..at + W) else { unreachable!("columns are checked when built") };
-        for (sum, x) in sums.iter_mut().zip(operand) {
-            *sum += value * x;
+}
+
+impl Row<'_> {
+    /// The sums of `N` registers from column `from` on; where the next begin.
+    #[inline(always)]
+    fn panel<S: Simd, const N: usize>(&self, simd: S, from: usize, target: &mut [f32]) -> usize {
+        let to = from + N * S::F32_LANES;
+        let mut sums = [simd.splat_f32s(0.0); N];
+        for (&column, &value) in self.columns.iter().zip(self.values) {
+            let at = column as usize * self.width;
+            let Some(operand) = self.dense.get(at + from..at + to) else {
+                unreachable!("columns are checked when built")
+            };
+            let value = simd.splat_f32s(value);
+            let (operand, _) = S::as_simd_f32s(operand);
+            for (sum, x) in sums.iter_mut().zip(operand) {
+                *sum = simd.mul_add_e_f32s(value, *x, *sum);
+            }
         }
+        target[from..to].copy_from_slice(pulp::bytemuck::cast_slice(&sums));
+        to
     }
-    target[from..from + W].copy_from_slice(&sums);
+
+    #[inline(always)]
+    fn entry(&self, column: usize) -> f32 {
+        let operand = |at: u32| self.dense[at as usize * self.width + column];
+        self.columns.iter().zip(self.values).map(|(&at, value)| value * operand(at)).sum()
+    }
 }

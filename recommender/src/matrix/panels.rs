@@ -1,12 +1,15 @@
-//! All items' scores for one person: factors in panels of 32 items, dimension-major, so that a panel's sums
+//! All items' scores for one person: factors in panels of 64 items, dimension-major, so that a panel's sums
 //! live in registers and memory is read once, in order.
 
+#![expect(clippy::inline_always, reason = "vector code must be compiled inside what dispatches it")]
+
 use ndarray::Array2;
+use pulp::{Simd, WithSimd};
 
 use super::top::Top;
 
 /// Items in a panel.
-const LANES: usize = 32;
+const LANES: usize = 64;
 
 /// Factors of all items, times their output scales, in the order they are read.
 #[derive(Debug, Clone, PartialEq)]
@@ -45,16 +48,11 @@ impl Panels {
             out.fill(0.0);
             return;
         }
-        pulp::Arch::new().dispatch(
-            #[inline(always)]
-            || {
-                for (panel, target) in self.values.chunks_exact(LANES * self.rank).zip(out.chunks_mut(LANES))
-                {
-                    let sums = products(panel, person);
-                    target.copy_from_slice(&sums[..target.len()]);
-                }
-            },
-        );
+        self.each(person, &mut |first, sums| {
+            let target = &mut out[first..];
+            let known = target.len().min(LANES);
+            target[..known].copy_from_slice(&sums[..known]);
+        });
     }
 
     /// The rows with the largest products with `person`, the largest first; of equals the lower row.
@@ -68,37 +66,62 @@ impl Panels {
             (0..self.items as u32).for_each(|item| top.add(item, 0.0));
             return top.into_best();
         }
-        pulp::Arch::new().dispatch(
-            #[inline(always)]
-            || {
-                for (number, panel) in self.values.chunks_exact(LANES * self.rank).enumerate() {
-                    let sums = products(panel, person);
-                    let bar = top.bar();
-                    // All lanes are compared, without a short cut: that is one instruction.
-                    if sums.iter().map(|&score| u32::from(score > bar)).sum::<u32>() > 0 {
-                        let first = number * LANES;
-                        for (lane, &score) in sums.iter().enumerate().take(self.items - first) {
-                            top.add((first + lane) as u32, score);
-                        }
-                    }
+        self.each(person, &mut |first, sums| {
+            let bar = top.bar();
+            // All lanes are compared, without a short cut: that is a handful of instructions.
+            if sums.iter().map(|&score| u32::from(score > bar)).sum::<u32>() > 0 {
+                for (lane, &score) in sums.iter().enumerate().take(self.items - first) {
+                    top.add((first + lane) as u32, score);
                 }
-            },
-        );
+            }
+        });
         top.into_best()
+    }
+
+    /// Gives `take` the products of each panel's rows with `person`, and the first row.
+    fn each(&self, person: &[f32], take: &mut impl FnMut(usize, &[f32; LANES])) {
+        pulp::Arch::new().dispatch(Each { values: &self.values, person, take });
     }
 }
 
-/// The products of one panel's rows with `person`.
-#[inline(always)]
-#[expect(clippy::inline_always, reason = "must be compiled inside the dispatching closure")]
-fn products(panel: &[f32], person: &[f32]) -> [f32; LANES] {
-    let mut sums = [0.0_f32; LANES];
-    for (values, &weight) in panel.chunks_exact(LANES).zip(person) {
-        for (sum, value) in sums.iter_mut().zip(values) {
-            *sum += weight * value;
+struct Each<'a, F> {
+    values: &'a [f32],
+    person: &'a [f32],
+    take: &'a mut F,
+}
+
+impl<F: FnMut(usize, &[f32; LANES])> WithSimd for Each<'_, F> {
+    type Output = ();
+
+    #[inline(always)]
+    fn with_simd<S: Simd>(self, simd: S) {
+        let Self { values, person, take } = self;
+        for (number, panel) in values.chunks_exact(LANES * person.len()).enumerate() {
+            let sums = match S::F32_LANES {
+                16 => products::<S, 4>(simd, panel, person),
+                8 => products::<S, 8>(simd, panel, person),
+                4 => products::<S, 16>(simd, panel, person),
+                _ => products::<S, LANES>(simd, panel, person),
+            };
+            take(number * LANES, &sums);
         }
     }
-    sums
+}
+
+/// The products of one panel's rows with `person`, in `N` registers.
+#[inline(always)]
+fn products<S: Simd, const N: usize>(simd: S, panel: &[f32], person: &[f32]) -> [f32; LANES] {
+    let mut sums = [simd.splat_f32s(0.0); N];
+    let (panel, _) = S::as_simd_f32s(panel);
+    for (values, &weight) in panel.chunks_exact(N).zip(person) {
+        let weight = simd.splat_f32s(weight);
+        for (sum, value) in sums.iter_mut().zip(values) {
+            *sum = simd.mul_add_e_f32s(weight, *value, *sum);
+        }
+    }
+    let mut told = [0.0; LANES];
+    told.copy_from_slice(pulp::bytemuck::cast_slice(&sums));
+    told
 }
 
 #[cfg(test)]

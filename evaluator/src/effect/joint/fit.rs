@@ -1,0 +1,211 @@
+//! Coefficients and their prior, by turns.
+
+use boost::Objective;
+use boost::linear::Cholesky;
+
+use super::basis::Basis;
+use super::{Layout, Lesson};
+
+/// Times the prior is learnt anew.
+const ROUNDS: usize = 6;
+/// Newton steps before the prior is first learnt, and between.
+const STEPS: (usize, usize) = (8, 3);
+/// A step that moves no coefficient by more, in standard deviations of a prior of precision 1, ends the descent.
+const TOLERANCE: f64 = 1e-4;
+/// Precisions the prior begins with: of the control's slopes, of what arms differ by.
+const FIRST: (f64, f64) = (5.0, 20.0);
+/// Precisions are held between these; in units of the logit, or of the outcome's standard deviation.
+const BOUNDS: (f64, f64) = (1.0, 1e5);
+
+/// The rows with what the model makes of them.
+pub(super) struct Rows<'a> {
+    pub(super) basis: &'a Basis,
+    pub(super) layout: &'a Layout,
+    pub(super) lesson: Lesson<'a>,
+}
+
+/// The rows of one arm.
+struct OfArm {
+    basis: Vec<f64>,
+    values: Vec<f64>,
+    parts: Vec<(usize, usize, f64)>,
+}
+
+/// Log-likelihood, its gradient, and its negative Hessian, by the coefficients.
+struct Look {
+    likelihood: f64,
+    gradient: Vec<f64>,
+    curvature: Vec<f64>,
+}
+
+/// The coefficients and the logarithm of the evidence; `None` where there is no curvature to go by.
+pub(super) fn fit(rows: &Rows<'_>) -> Option<(Vec<f64>, f64)> {
+    let Lesson { values, objective, arms, .. } = rows.lesson;
+    let n = rows.layout.coefficients(arms.len());
+    let count = values.len().max(1) as f64;
+    let mean = values.iter().sum::<f64>() / count;
+    let variance = (values.iter().map(|value| (value - mean).powi(2)).sum::<f64>() / count).max(1e-12);
+    // A prior of precision 1 has the spread of the outcome itself.
+    let unit = match objective {
+        Objective::Logistic => 1.0,
+        Objective::Squared => variance.recip(),
+    };
+    let by_arm = split(rows);
+    let mut noise = variance;
+    let mut precision: Vec<f64> =
+        (0..n).map(|at| unit * if at < rows.layout.width { FIRST.0 } else { FIRST.1 }).collect();
+    // The control's mean is free.
+    precision[0] = 1e-9 * unit;
+    let mut beta = vec![0.0; n];
+    beta[0] = match objective {
+        Objective::Logistic => {
+            let rate = mean.clamp(1e-6, 1.0 - 1e-6);
+            (rate / (1.0 - rate)).ln()
+        }
+        Objective::Squared => mean,
+    };
+    let mut steps = STEPS.0;
+    let mut evidence = f64::NEG_INFINITY;
+    for _ in 0..ROUNDS {
+        let (look, curvature) = descend(rows, &by_arm, &precision, noise, unit, steps, &mut beta)?;
+        steps = STEPS.1;
+        evidence = log_evidence(&look, &curvature, &precision, &beta);
+        let inverse = curvature.inverse();
+        // Of each coefficient, how much the rows and not the prior tell.
+        let told: Vec<f64> =
+            (0..n).map(|at| (1.0 - precision[at] * inverse[at * n + at]).clamp(0.0, 1.0)).collect();
+        if objective == Objective::Squared {
+            let missed =
+                -2.0 * noise * (look.likelihood + 0.5 * count * (std::f64::consts::TAU * noise).ln());
+            noise = (missed / (count - told.iter().sum::<f64>()).max(1.0)).max(1e-12 * variance);
+        }
+        for at in 1..n {
+            let learnt = (told[at] + 1e-3) / (beta[at] * beta[at] + 1e-9 / unit);
+            precision[at] = learnt.clamp(BOUNDS.0 * unit, BOUNDS.1 * unit);
+        }
+    }
+    descend(rows, &by_arm, &precision, noise, unit, STEPS.0, &mut beta)?;
+    Some((beta, evidence))
+}
+
+fn split(rows: &Rows<'_>) -> Vec<OfArm> {
+    let Lesson { features, action, arms, values, .. } = rows.lesson;
+    let mut by_arm: Vec<OfArm> = arms
+        .iter()
+        .enumerate()
+        .map(|(arm, described)| OfArm {
+            basis: Vec::new(),
+            values: Vec::new(),
+            parts: rows.layout.parts(arm, described),
+        })
+        .collect();
+    for (row, &arm) in action.iter().enumerate() {
+        by_arm[arm].basis.extend(rows.basis.of(features.row(row)));
+        by_arm[arm].values.push(values[row]);
+    }
+    by_arm
+}
+
+/// Newton's method with halved steps, from `beta`.
+fn descend(
+    rows: &Rows<'_>,
+    by_arm: &[OfArm],
+    precision: &[f64],
+    noise: f64,
+    unit: f64,
+    steps: usize,
+    beta: &mut Vec<f64>,
+) -> Option<(Look, Cholesky)> {
+    let n = beta.len();
+    let prior = |beta: &[f64]| -0.5 * beta.iter().zip(precision).map(|(b, p)| b * b * p).sum::<f64>();
+    let mut here = look(rows, by_arm, noise, beta, true);
+    for step in 0.. {
+        let mut curvature = here.curvature.clone();
+        (0..n).for_each(|at| curvature[at * n + at] += precision[at]);
+        let solved = Cholesky::new(&curvature, n)?;
+        let slope: Vec<f64> = (0..n).map(|at| here.gradient[at] - precision[at] * beta[at]).collect();
+        let move_by = solved.solve(&slope);
+        let far = move_by.iter().fold(0.0, |far: f64, by| far.max(by.abs())) * unit.sqrt();
+        if step == steps || far < TOLERANCE {
+            return Some((here, solved));
+        }
+        let stand = here.likelihood + prior(beta);
+        let mut share = 1.0;
+        loop {
+            let tried: Vec<f64> = beta.iter().zip(&move_by).map(|(b, by)| b + share * by).collect();
+            if look(rows, by_arm, noise, &tried, false).likelihood + prior(&tried) >= stand {
+                *beta = tried;
+                break;
+            }
+            share /= 2.0;
+            if share < 1e-4 {
+                return Some((here, solved));
+            }
+        }
+        here = look(rows, by_arm, noise, beta, true);
+    }
+    None
+}
+
+/// All parts of one arm share its rows' basis, so that one Gram matrix an arm is all there is to sum over rows.
+fn look(rows: &Rows<'_>, by_arm: &[OfArm], noise: f64, beta: &[f64], whole: bool) -> Look {
+    let (n, width) = (beta.len(), rows.layout.width);
+    let objective = rows.lesson.objective;
+    let scale = match objective {
+        Objective::Logistic => 1.0,
+        Objective::Squared => noise.recip(),
+    };
+    let mut found = Look { likelihood: 0.0, gradient: vec![0.0; n], curvature: Vec::new() };
+    if whole {
+        found.curvature = vec![0.0; n * n];
+    }
+    for OfArm { basis, values, parts } in by_arm {
+        let mut line = vec![0.0; width];
+        for &(from, length, by) in parts {
+            line[..length].iter_mut().zip(&beta[from..]).for_each(|(sum, b)| *sum += by * b);
+        }
+        let (mut slope, mut gram) = (vec![0.0; width], vec![0.0; if whole { width * width } else { 0 }]);
+        for (x, value) in basis.chunks_exact(width).zip(values) {
+            let score: f64 = x.iter().zip(&line).map(|(x, b)| x * b).sum();
+            found.likelihood -= scale * objective.loss(score, *value);
+            if !whole {
+                continue;
+            }
+            let (first, second) = objective.derivatives(score, *value);
+            for i in 0..width {
+                slope[i] -= scale * first * x[i];
+                let along = scale * second * x[i];
+                gram[i * width..=i * width + i].iter_mut().zip(x).for_each(|(sum, y)| *sum += along * y);
+            }
+        }
+        if objective == Objective::Squared {
+            found.likelihood -= 0.5 * values.len() as f64 * (std::f64::consts::TAU * noise).ln();
+        }
+        if whole {
+            spread(&mut found, &slope, &gram, parts, width);
+        }
+    }
+    found
+}
+
+/// Adds what one arm's rows say to every part that speaks for the arm.
+fn spread(found: &mut Look, slope: &[f64], gram: &[f64], parts: &[(usize, usize, f64)], width: usize) {
+    let n = found.gradient.len();
+    let of = |i: usize, j: usize| if i >= j { gram[i * width + j] } else { gram[j * width + i] };
+    for &(from, length, by) in parts {
+        (0..length).for_each(|i| found.gradient[from + i] += by * slope[i]);
+        for &(beside, across, other) in parts {
+            for i in 0..length {
+                for j in 0..across {
+                    found.curvature[(from + i) * n + beside + j] += by * other * of(i, j);
+                }
+            }
+        }
+    }
+}
+
+/// ln p(rows) ≈ ln p(rows | β) + ln p(β) + ½n·ln 2π − ½ln|H|, at the β that is likeliest.
+fn log_evidence(look: &Look, curvature: &Cholesky, precision: &[f64], beta: &[f64]) -> f64 {
+    let prior: f64 = precision.iter().zip(beta).map(|(p, b)| 0.5 * p.ln() - 0.5 * p * b * b).sum();
+    look.likelihood + prior - 0.5 * curvature.log_determinant()
+}
