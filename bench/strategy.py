@@ -58,6 +58,8 @@ def main() -> None:
         Row("profit, beside chance", profit["product"], profit["random"], "uniform random", "cents", "higher", 1.0),
         Row("gain over no offers", gain, profit["oracle"] - profit["none"], "oracle", "cents", "higher", None),
         Row("spend", score["spent"], score["budget"], "the budget", "cents", "lower", 1.0),
+        Row("a decision, through the gateway: p50", score["decide_ms_p50"], None, "", "ms", "lower"),
+        Row("a decision, through the gateway: p99", score["decide_ms_p99"], None, "", "ms", "lower"),
         Row("calibration error", score["calibration_error"], 0.02, "the bound asked for", "probability", "lower", 1.0),
     ])
 

@@ -26,8 +26,9 @@ pub(super) fn axes(start: &Settings, items: usize) -> Vec<Axis> {
         Algorithm::Svd => vec![
             // Each scale is a factorisation of its own: first, so that it turns slowest.
             axis("item_scale", &[0.35, 0.0, 0.7]),
-            axis("rank", &[30.0, 50.0, 100.0, 200.0]),
-            axis("recency", &[0.0, 0.02, 0.1, 0.2]),
+            // The leading part of the widest factorisation, and the fold-in alone: both next to free.
+            axis("rank", &[20.0, 30.0, 40.0, 50.0, 70.0, 100.0, 200.0]),
+            axis("recency", &[0.0, 0.02, 0.05, 0.1, 0.15, 0.2, 0.3]),
         ],
         Algorithm::Als => vec![
             axis("alpha", &[1.0, 40.0]),

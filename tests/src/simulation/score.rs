@@ -1,5 +1,7 @@
 //! The month judged: against doing nothing, one offer for all, chance, and the best there is.
 
+use std::time::Instant;
+
 use futures::stream::{self, StreamExt as _, TryStreamExt as _};
 use serde::Serialize;
 
@@ -14,6 +16,8 @@ use super::world::{ARMS, World};
 const GROUPS: usize = 10;
 /// Shoppers whose predictions are judged.
 const JUDGED: usize = 1_000;
+/// Decisions that are timed, one after the other.
+const TIMED: usize = 2_000;
 
 /// The figures; money in minor units.
 #[derive(Debug, Serialize)]
@@ -38,6 +42,10 @@ pub struct Score {
     pub offered: f64,
     /// Profit one more unit of budget would have brought the best policy.
     pub shadow_price: f64,
+    /// Milliseconds of a decision by the last plan, asked for one at a time through the gateway: median.
+    pub decide_ms_p50: f64,
+    /// The same: 99th percentile.
+    pub decide_ms_p99: f64,
     /// The plan that decided last.
     pub plan_id: String,
     /// Seed of all chance.
@@ -75,6 +83,7 @@ pub async fn score(
     let Best { book: oracle, bound, shadow_price } = month.best(limit);
     let measured = line.measured_profit(played.span.0, played.span.1).await?;
     let Book { visits, offered, expected_profit, profit, .. } = played.book;
+    let (decide_ms_p50, decide_ms_p99) = decide_ms(world, played.span.1 - 1, line).await?;
     let share = |ours: f64, nothing: f64, best: f64| (ours - nothing) / (best - nothing);
     Ok(Score {
         profit_share_of_oracle: share(expected_profit, none.expected_profit, bound),
@@ -94,9 +103,24 @@ pub async fn score(
         held_out: played.held_out as f64 / visits as f64,
         offered: offered as f64 / visits as f64,
         shadow_price,
+        decide_ms_p50,
+        decide_ms_p99,
         plan_id: played.plan_id.clone(),
         seed: settings.seed,
     })
+}
+
+/// Median and 99th percentile of how long a decision takes.
+async fn decide_ms(world: &World, at: i64, line: &Line) -> anyhow::Result<(f64, f64)> {
+    let mut took = Vec::with_capacity(TIMED);
+    for (number, shopper) in world.shoppers.iter().cycle().take(TIMED).enumerate() {
+        let features = shopper.features();
+        let asked = Instant::now();
+        line.decide(&shopper.id, at, &features, number as u64 + 1).await?;
+        took.push(asked.elapsed().as_secs_f64() * 1e3);
+    }
+    took.sort_unstable_by(f64::total_cmp);
+    Ok((took[TIMED / 2], took[TIMED * 99 / 100]))
 }
 
 /// Expected calibration error of the probabilities the product predicts on `day`, against the true ones.

@@ -12,8 +12,11 @@ const ROUNDS: usize = 6;
 const STEPS: (usize, usize) = (8, 3);
 /// A step that moves no coefficient by more, in standard deviations of a prior of precision 1, ends the descent.
 const TOLERANCE: f64 = 1e-4;
-/// Precisions the prior begins with: of the control's slopes, of what arms differ by.
-const FIRST: (f64, f64) = (5.0, 20.0);
+/// Precisions of the control's slopes and of its products, which stay: much is seen of the control, and what products cost the
+/// evidence is what tells whether they are worth it.
+const CONTROL: (f64, f64) = (5.0, 20.0);
+/// Precision of what arms differ by, to begin with.
+const FIRST: f64 = 20.0;
 /// Precisions are held between these; in units of the logit, or of the outcome's standard deviation.
 const BOUNDS: (f64, f64) = (1.0, 1e5);
 
@@ -52,8 +55,17 @@ pub(super) fn fit(rows: &Rows<'_>) -> Option<(Vec<f64>, f64)> {
     };
     let by_arm = split(rows);
     let mut noise = variance;
-    let mut precision: Vec<f64> =
-        (0..n).map(|at| unit * if at < rows.layout.width { FIRST.0 } else { FIRST.1 }).collect();
+    let (width, slopes) = (rows.layout.width, Basis::width(rows.lesson.features.columns(), false));
+    let first = |at| {
+        if at < slopes {
+            CONTROL.0
+        } else if at < width {
+            CONTROL.1
+        } else {
+            FIRST
+        }
+    };
+    let mut precision: Vec<f64> = (0..n).map(|at| unit * first(at)).collect();
     // The control's mean is free.
     precision[0] = 1e-9 * unit;
     let mut beta = vec![0.0; n];
@@ -79,7 +91,7 @@ pub(super) fn fit(rows: &Rows<'_>) -> Option<(Vec<f64>, f64)> {
                 -2.0 * noise * (look.likelihood + 0.5 * count * (std::f64::consts::TAU * noise).ln());
             noise = (missed / (count - told.iter().sum::<f64>()).max(1.0)).max(1e-12 * variance);
         }
-        for at in 1..n {
+        for at in width..n {
             let learnt = (told[at] + 1e-3) / (beta[at] * beta[at] + 1e-9 / unit);
             precision[at] = learnt.clamp(BOUNDS.0 * unit, BOUNDS.1 * unit);
         }
