@@ -41,6 +41,17 @@ impl<'a> Filter<'a> {
         Self { rules, excluded, only: rules.only_item_ids.iter().map(String::as_str).collect(), now }
     }
 
+    /// Whether all but the items' own times of sale is allowed.
+    pub fn is_open(&self) -> bool {
+        let Rules { in_stock_only, categories, price_min, price_max, .. } = self.rules;
+        self.excluded.is_empty()
+            && self.only.is_empty()
+            && !in_stock_only
+            && categories.is_empty()
+            && price_min.is_none()
+            && price_max.is_none()
+    }
+
     /// Whether the rules let `item` through.
     pub fn allows(&self, item: &Item) -> bool {
         let rules = self.rules;
@@ -78,6 +89,12 @@ mod tests {
         let usd = |minor_units| Some(Money { currency_code: "USD".into(), minor_units });
         let allows = |rules: Rules, item: &Item| Filter::new(&rules, &["b".to_owned()], 100).allows(item);
         assert!(allows(Rules::default(), &item("a")));
+        let open = |rules: Rules| Filter::new(&rules, &[], 100).is_open();
+        assert!(open(Rules { max_per_category: 2, diversity: 0.5, ..Rules::default() }));
+        assert!(!open(Rules { in_stock_only: true, ..Rules::default() }));
+        assert!(!open(Rules { categories: vec!["Soap".into()], ..Rules::default() }));
+        assert!(!open(Rules { price_max: usd(499), ..Rules::default() }));
+        assert!(!open(Rules { exclude_item_ids: vec!["a".into()], ..Rules::default() }));
         assert!(!allows(Rules::default(), &item("b")), "bought");
         assert!(!allows(Rules { exclude_item_ids: vec!["a".into()], ..Rules::default() }, &item("a")));
         assert!(!allows(Rules { only_item_ids: vec!["c".into()], ..Rules::default() }, &item("a")));

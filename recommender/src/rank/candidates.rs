@@ -24,11 +24,17 @@ impl<'a> Candidates<'a> {
         filter: &Filter,
     ) -> Self {
         let mut found = Self { all: Vec::with_capacity(shelf.popular.len()), filtered_out: 0 };
-        let goods = shelf.goods.iter().zip(scores).zip(popularity).zip(0_u32..);
-        for (((item, score), popularity), column) in goods {
+        let open = filter.is_open();
+        let goods = shelf.goods.iter().zip(&shelf.timed).zip(scores).zip(popularity).zip(0_u32..);
+        for ((((item, timed), score), popularity), column) in goods {
             let Some(item) = item else { continue };
             let (score, popularity) = (f64::from(*score), f64::from(*popularity));
-            found.add(Candidate { item, score, popularity, column: Some(column) }, filter);
+            let candidate = Candidate { item, score, popularity, column: Some(column) };
+            if open && !timed {
+                found.all.push(candidate);
+            } else {
+                found.add(candidate, filter);
+            }
         }
         let guessed = guessed.iter().copied().chain(std::iter::repeat(0.0));
         for (item, score) in shelf.fresh.iter().zip(guessed) {
