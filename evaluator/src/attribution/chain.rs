@@ -2,7 +2,12 @@
 
 use std::collections::HashMap;
 
-use super::journeys::{Channel, Counts, Journeys};
+use rayon::prelude::*;
+
+use super::journeys::{Channel, Counts, Journey, Journeys};
+
+/// Journeys counted in one go; more are counted side by side, always in the same parts, so that sums round the same.
+const PART: usize = 1 << 16;
 
 /// Where no touch has been made yet.
 pub(super) const START: usize = 0;
@@ -40,10 +45,47 @@ impl Chain {
     /// A journey of fewer touches than `order` passes through shorter states, so none is lost. Empty journeys make
     /// no transition: nothing was touched.
     pub fn of(journeys: &Journeys, counts: &[Counts], order: usize) -> Self {
-        let order = order.max(1);
+        let (order, rows) = (order.max(1), journeys.len());
+        if rows <= PART {
+            return Self::part(journeys.rows_as(counts), order);
+        }
+        let part = |from: usize| Self::part(journeys.span(from..(from + PART).min(rows), counts), order);
+        let parts: Vec<Self> = (0..rows).into_par_iter().step_by(PART).map(part).collect();
+        let mut whole = Self { states: vec![State::default()] };
+        let mut known = HashMap::from([(Vec::new(), START)]);
+        parts.into_iter().for_each(|part| whole.add(&mut known, part));
+        whole
+    }
+
+    /// Adds what another part has counted; `known` holds the states by what they remember.
+    fn add(&mut self, known: &mut HashMap<Vec<Channel>, usize>, part: Self) {
+        let states = &mut self.states;
+        let place = |state: &State| {
+            *known.entry(state.memory.clone()).or_insert_with(|| {
+                states.push(State { memory: state.memory.clone(), ..State::default() });
+                states.len() - 1
+            })
+        };
+        let places: Vec<usize> = part.states.iter().map(place).collect();
+        for (state, &place) in part.states.iter().zip(&places) {
+            let own = &mut self.states[place];
+            own.ended.conversions += state.ended.conversions;
+            own.ended.nulls += state.ended.nulls;
+            own.ended.value += state.ended.value;
+            for step in &state.steps {
+                match own.steps.binary_search_by_key(&step.touch, |step| step.touch) {
+                    Ok(at) => own.steps[at].flow += step.flow,
+                    Err(at) => own.steps.insert(at, Step { target: places[step.target], ..*step }),
+                }
+            }
+        }
+    }
+
+    /// Counts some journeys one after the other.
+    fn part<'a>(journeys: impl Iterator<Item = Journey<'a>>, order: usize) -> Self {
         let mut known: HashMap<Vec<Channel>, usize> = HashMap::from([(Vec::new(), START)]);
         let mut states = vec![State::default()];
-        for row in journeys.rows_as(counts) {
+        for row in journeys {
             let flow = row.counts.conversions + row.counts.nulls;
             if row.touches.is_empty() || flow <= 0.0 {
                 continue;
@@ -110,4 +152,34 @@ fn remembered(
     states.push(State { memory: memory.clone(), ..State::default() });
     known.insert(memory, target);
     target
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn parts_counted_side_by_side_are_the_whole() {
+        let mut journeys = Journeys::new();
+        for row in 0..3 * PART + 7 {
+            let touches = ["a", "b", "c", "d"].into_iter().cycle().skip(row % 7).step_by(1 + row % 3);
+            let counts = Counts { conversions: (row % 2) as f64, value: (row % 2 * 5) as f64, nulls: 1.0 };
+            journeys.push(|| "j".into(), touches.take(row % 6), &[], counts).expect("sound");
+        }
+        for order in [1, 3] {
+            let (whole, one) =
+                (Chain::of(&journeys, journeys.counts(), order), Chain::part(journeys.rows(), order));
+            assert_eq!(whole.states(), one.states());
+            for state in &one.states {
+                let same = whole.states.iter().find(|other| other.memory == state.memory).expect("known");
+                assert_eq!(same.ended, state.ended);
+                let flows =
+                    |of: &State| of.steps.iter().map(|step| (step.touch, step.flow)).collect::<Vec<_>>();
+                assert_eq!(flows(same), flows(state));
+                for (step, other) in state.steps.iter().zip(&same.steps) {
+                    assert_eq!(one.states[step.target].memory, whole.states[other.target].memory);
+                }
+            }
+        }
+    }
 }

@@ -1,6 +1,7 @@
 //! Journeys: channels in the order touched, and how often that way was taken.
 
 use std::collections::HashMap;
+use std::ops::Range;
 
 use foldhash::fast::RandomState;
 
@@ -87,8 +88,17 @@ impl Journeys {
 
     /// The journeys with other `counts`, one each.
     pub fn rows_as<'a>(&'a self, counts: &'a [Counts]) -> impl Iterator<Item = Journey<'a>> {
-        let mut start = 0;
-        self.ends.iter().zip(counts).map(move |(&end, &counts)| {
+        self.span(0..self.len(), counts)
+    }
+
+    /// Those of the places `rows`; `counts` are those of all.
+    pub(super) fn span<'a>(
+        &'a self,
+        rows: Range<usize>,
+        counts: &'a [Counts],
+    ) -> impl Iterator<Item = Journey<'a>> {
+        let mut start = rows.start.checked_sub(1).map_or(0, |before| self.ends[before]);
+        self.ends[rows.clone()].iter().zip(&counts[rows]).map(move |(&end, &counts)| {
             let span = start..end;
             start = end;
             let ages = if self.ages.is_empty() { &[][..] } else { &self.ages[span.clone()] };
@@ -130,6 +140,11 @@ impl Journeys {
         let start = self.touches.len();
         let mut faults = counts.faults();
         for name in touches {
+            // Nearly every channel is known by now.
+            if let Some(&known) = self.index.get(name) {
+                self.touches.push(known);
+                continue;
+            }
             match self.channel(name) {
                 Ok(channel) => self.touches.push(channel),
                 Err(Error::Invalid(found)) => faults.extend(found),

@@ -109,7 +109,15 @@ fn objects(rows: impl Iterator<Item = serde_json::Result<Object>>) -> anyhow::Re
 /// The touches of a path: "a > b > c".
 pub(super) fn touches(path: &str) -> impl Iterator<Item = &str> {
     let empty = path.trim().is_empty();
-    path.split(ARROW).map(str::trim).skip(usize::from(empty))
+    path.split(ARROW).map(trimmed).skip(usize::from(empty))
+}
+
+/// [`str::trim`], which goes by characters only where bytes do not tell.
+fn trimmed(touch: &str) -> &str {
+    let touch = touch.trim_ascii();
+    let plain = |byte: Option<&u8>| byte.is_none_or(u8::is_ascii_graphic);
+    let bytes = touch.as_bytes();
+    if plain(bytes.first()) && plain(bytes.last()) { touch } else { touch.trim() }
 }
 
 /// The ages of a path's touches: "9.5 > 2 > 0".
