@@ -53,7 +53,9 @@ impl Chain {
         let parts: Vec<Self> = (0..rows).into_par_iter().step_by(PART).map(part).collect();
         let mut whole = Self { states: vec![State::default()] };
         let mut known = HashMap::from([(Vec::new(), START)]);
-        parts.into_iter().for_each(|part| whole.add(&mut known, part));
+        for part in parts {
+            whole.add(&mut known, part);
+        }
         whole
     }
 
