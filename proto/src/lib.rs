@@ -56,6 +56,7 @@ pub mod gateway {
     }
 }
 
+mod rules;
 pub mod validate;
 
 /// The encoded file descriptor set of the whole contract, for reflection.

@@ -6,6 +6,7 @@ mod event;
 mod item;
 mod money;
 mod offer;
+mod rules;
 
 use std::fmt::Display;
 
@@ -13,6 +14,7 @@ pub use event::event;
 pub use item::item;
 pub use money::money;
 pub use offer::offer;
+pub use rules::rules;
 
 /// Longest id, bytes.
 pub const MAX_ID_BYTES: usize = 256;
@@ -106,6 +108,13 @@ impl Violations {
             self.finite(field, value);
         } else if !(least..=most).contains(&value) {
             self.add(field, "OUT_OF_RANGE", format!("must be {least} to {most}, is {value}"));
+        }
+    }
+
+    /// A list of at most `most`.
+    pub fn at_most(&mut self, field: &str, count: usize, most: usize) {
+        if count > most {
+            self.add(field, "TOO_MANY", format!("must be at most {most}, are {count}"));
         }
     }
 

@@ -10,6 +10,7 @@ use object_store::{ObjectStore, ObjectStoreExt as _};
 
 use crate::algorithm::{Model, from_safetensors, to_safetensors};
 use crate::cold::TextMap;
+use crate::signals::Signals;
 use crate::store::Card;
 
 /// A model and the items its columns stand for.
@@ -21,12 +22,16 @@ pub struct Artefact {
     pub item_ids: Vec<String>,
     /// What maps an item's text to the model's factors, where one was learnt.
     pub texts: Option<TextMap>,
+    /// How much events tell, where it was learnt and is not as configured.
+    pub signals: Option<Signals>,
 }
 
 mod people;
 
 /// Where a model's map of texts is kept.
 const TEXTS: &str = "texts.safetensors";
+/// Where weights of events that were learnt are kept.
+const SIGNALS: &str = "signals.json";
 
 /// Where models are kept; cheap to clone.
 #[derive(Clone)]
@@ -45,7 +50,7 @@ impl Artefacts {
     /// Stores a model whole.
     pub async fn put(&self, card: &Card, artefact: Artefact) -> anyhow::Result<()> {
         let id = &card.model_id;
-        let Artefact { model, item_ids, texts } = artefact;
+        let Artefact { model, item_ids, texts, signals } = artefact;
         let tensors = tokio::task::spawn_blocking(move || to_safetensors(model.as_ref())).await??;
         let facts = serde_json::json!({
             "model_id": id, "algorithm": card.algorithm.as_str_name(), "parameters": card.parameters,
@@ -57,6 +62,10 @@ impl Artefacts {
         if let Some(texts) = texts {
             let texts = texts.to_safetensors()?;
             self.store.put(&Path::from(format!("{id}/{TEXTS}")), texts.into()).await?;
+        }
+        if let Some(signals) = signals {
+            let signals = serde_json::to_vec_pretty(&signals)?;
+            self.store.put(&Path::from(format!("{id}/{SIGNALS}")), signals.into()).await?;
         }
         self.store
             .put(&Path::from(format!("{id}/card.json")), serde_json::to_vec_pretty(&facts)?.into())
@@ -70,6 +79,16 @@ impl Artefacts {
             let path = Path::from(format!("{model_id}/{name}"));
             async move { anyhow::Ok(self.store.get(&path).await?.bytes().await?) }
         };
+        let may = |name: &str| {
+            let path = Path::from(format!("{model_id}/{name}"));
+            async move {
+                match self.store.get(&path).await {
+                    Ok(found) => anyhow::Ok(Some(found.bytes().await?)),
+                    Err(object_store::Error::NotFound { .. }) => Ok(None),
+                    Err(cause) => Err(cause.into()),
+                }
+            }
+        };
         let (model, items) = (read("model.safetensors").await?, read("items.json").await?);
         let model = tokio::task::spawn_blocking(move || from_safetensors(&model)).await??;
         let item_ids: Vec<String> = serde_json::from_slice(&items)?;
@@ -79,17 +98,14 @@ impl Artefacts {
             item_ids.len(),
             model.items()
         );
-        let texts = match self.store.get(&Path::from(format!("{model_id}/{TEXTS}"))).await {
-            Ok(found) => Some(TextMap::from_safetensors(&found.bytes().await?)?),
-            Err(object_store::Error::NotFound { .. }) => None,
-            Err(cause) => return Err(cause.into()),
-        };
+        let texts = may(TEXTS).await?.map(|bytes| TextMap::from_safetensors(&bytes)).transpose()?;
+        let signals = may(SIGNALS).await?.map(|bytes| serde_json::from_slice(&bytes)).transpose()?;
         let (factors, mapped) =
             (model.factors().map(|all| all.ncols()), texts.as_ref().map(TextMap::factors));
         anyhow::ensure!(
             mapped.is_none() || mapped == factors,
             "{model_id}: texts map to {mapped:?} factors, the model has {factors:?}"
         );
-        Ok(Artefact { model, item_ids, texts })
+        Ok(Artefact { model, item_ids, texts, signals })
     }
 }

@@ -18,8 +18,10 @@ pub use select::{Choice, Place, select};
 pub struct Candidate<'a> {
     /// The item.
     pub item: &'a Arc<Item>,
-    /// The model's score, or the popularity.
+    /// The model's score, or the popularity; boosted.
     pub score: f64,
+    /// What boosts added to it.
+    pub boost: f64,
     /// What decides between equal scores: many models give most items none.
     pub popularity: f64,
     /// The model's column; absent where the model does not know it.
@@ -54,23 +56,9 @@ impl<'a> Filter<'a> {
 
     /// Whether the rules let `item` through.
     pub fn allows(&self, item: &Item) -> bool {
-        let rules = self.rules;
-        let within = |bound: Option<&proto::common::v1::Money>, ok: fn(i64, i64) -> bool| {
-            bound.is_none_or(|bound| {
-                item.price.as_ref().is_some_and(|price| {
-                    price.currency_code == bound.currency_code && ok(price.minor_units, bound.minor_units)
-                })
-            })
-        };
         !self.excluded.contains(item.item_id.as_str())
             && (self.only.is_empty() || self.only.contains(item.item_id.as_str()))
-            && !(rules.in_stock_only && item.stock.is_some_and(|stock| stock <= 0))
-            && (rules.categories.is_empty()
-                || item.categories.iter().any(|name| rules.categories.contains(name)))
-            && within(rules.price_min.as_ref(), |price, least| price >= least)
-            && within(rules.price_max.as_ref(), |price, most| price <= most)
-            && item.available_from.as_ref().is_none_or(|from| from.seconds <= self.now)
-            && item.available_until.as_ref().is_none_or(|until| until.seconds > self.now)
+            && self.rules.fits(item, self.now)
     }
 }
 
@@ -85,26 +73,26 @@ mod tests {
     }
 
     #[test]
-    fn each_rule_keeps_out_what_it_names() {
+    fn what_the_rules_keep_out_is_kept_out() {
         let usd = |minor_units| Some(Money { currency_code: "USD".into(), minor_units });
         let allows = |rules: Rules, item: &Item| Filter::new(&rules, &["b".to_owned()], 100).allows(item);
         assert!(allows(Rules::default(), &item("a")));
+        assert!(!allows(Rules::default(), &item("b")), "bought");
+        assert!(!allows(Rules { exclude_item_ids: vec!["a".into()], ..Rules::default() }, &item("a")));
+        assert!(!allows(Rules { only_item_ids: vec!["c".into()], ..Rules::default() }, &item("a")));
+        assert!(!allows(Rules { price_max: usd(499), ..Rules::default() }, &item("a")));
+    }
+
+    #[test]
+    fn rules_that_look_at_items_are_not_open() {
+        let usd = |minor_units| Some(Money { currency_code: "USD".into(), minor_units });
         let open = |rules: Rules| Filter::new(&rules, &[], 100).is_open();
         assert!(open(Rules { max_per_category: 2, diversity: 0.5, ..Rules::default() }));
         assert!(!open(Rules { in_stock_only: true, ..Rules::default() }));
         assert!(!open(Rules { categories: vec!["Soap".into()], ..Rules::default() }));
         assert!(!open(Rules { price_max: usd(499), ..Rules::default() }));
         assert!(!open(Rules { exclude_item_ids: vec!["a".into()], ..Rules::default() }));
-        assert!(!allows(Rules::default(), &item("b")), "bought");
-        assert!(!allows(Rules { exclude_item_ids: vec!["a".into()], ..Rules::default() }, &item("a")));
-        assert!(!allows(Rules { only_item_ids: vec!["c".into()], ..Rules::default() }, &item("a")));
-        assert!(!allows(Rules { categories: vec!["Soap".into()], ..Rules::default() }, &item("a")));
-        assert!(!allows(Rules { price_max: usd(499), ..Rules::default() }, &item("a")));
-        assert!(allows(Rules { price_min: usd(500), price_max: usd(500), ..Rules::default() }, &item("a")));
-        let sold_out = Item { stock: Some(0), ..item("a") };
-        assert!(!allows(Rules { in_stock_only: true, ..Rules::default() }, &sold_out));
-        let over =
-            Item { available_until: Some(pbjson_types::Timestamp { seconds: 100, nanos: 0 }), ..item("a") };
-        assert!(!allows(Rules::default(), &over));
+        assert!(!open(Rules { only_item_ids: vec!["a".into()], ..Rules::default() }));
+        assert!(!Filter::new(&Rules::default(), &["b".to_owned()], 100).is_open(), "bought");
     }
 }

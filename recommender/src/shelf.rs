@@ -63,8 +63,10 @@ impl Serving {
         Self { model_id, artefact, columns }
     }
 
-    /// A person's `deeds`, the oldest first, folded into the model; `None` where they tell it nothing.
-    pub fn fold_in(&self, deeds: &[Deed], signals: &Signals, now: i64) -> Option<FoldIn<'_>> {
+    /// A person's `deeds`, the oldest first, folded into the model; `None` where they tell it nothing. They weigh what
+    /// the model has learnt, or as `configured`.
+    pub fn fold_in(&self, deeds: &[Deed], configured: &Signals, now: i64) -> Option<FoldIn<'_>> {
+        let signals = self.artefact.signals.as_ref().unwrap_or(configured);
         FoldIn::of(self.artefact.model.as_ref(), &self.columns, deeds, signals, now)
     }
 }

@@ -78,6 +78,35 @@ impl Signals {
         }
     }
 
+    /// The weight of a kind that can tell of a taste.
+    pub fn weight_mut(&mut self, kind: EventKind) -> Option<&mut f32> {
+        match kind {
+            EventKind::Purchase => Some(&mut self.purchase),
+            EventKind::Cart => Some(&mut self.cart),
+            EventKind::Favourite => Some(&mut self.favourite),
+            EventKind::Share => Some(&mut self.share),
+            EventKind::Rating => Some(&mut self.rating),
+            EventKind::Click => Some(&mut self.click),
+            EventKind::View => Some(&mut self.view),
+            EventKind::Dislike => Some(&mut self.dislike),
+            _ => None,
+        }
+    }
+
+    /// The weights by the names they have in the configuration.
+    pub fn weights(&self) -> [(&'static str, f32); 8] {
+        [
+            ("events.purchase", self.purchase),
+            ("events.cart", self.cart),
+            ("events.favourite", self.favourite),
+            ("events.share", self.share),
+            ("events.rating", self.rating),
+            ("events.click", self.click),
+            ("events.view", self.view),
+            ("events.dislike", self.dislike),
+        ]
+    }
+
     /// What is left of a weight after `seconds`, as a share.
     pub fn faded(&self, seconds: i64) -> f32 {
         if self.half_life_days > 0.0 {
@@ -110,19 +139,8 @@ impl Signals {
 
     /// Reports weights and times that make no sense.
     pub(crate) fn validate(&self, problems: &mut Problems) {
-        let weights = [
-            ("purchase", self.purchase),
-            ("cart", self.cart),
-            ("favourite", self.favourite),
-            ("share", self.share),
-            ("rating", self.rating),
-            ("click", self.click),
-            ("view", self.view),
-            ("dislike", self.dislike),
-        ];
-        for (kind, weight) in weights {
-            let within = (-100.0..=100.0).contains(&weight);
-            problems.require(within, &format!("events.{kind}"), "must be -100 to 100");
+        for (name, weight) in self.weights() {
+            problems.require((-100.0..=100.0).contains(&weight), name, "must be -100 to 100");
         }
         let fades = (0.0..=36_500.0).contains(&self.half_life_days);
         problems.require(fades, "events.half_life_days", "must be 0 to 36500");

@@ -1,9 +1,10 @@
-//! One training run: settings searched on some people's last basket, measured on other people's beside what they
+//! One training run: weights of events learnt and settings searched on some people's last basket, measured on other people's beside what they
 //! would replace and popularity, and fitted on everything.
 
 mod holdout;
 mod numbered;
 mod order;
+mod weigh;
 
 use std::collections::BTreeMap;
 use std::ops::Range;
@@ -79,6 +80,7 @@ pub fn run(
     let (count, people, items) = (deeds.deeds(), deeds.people().len(), deeds.items());
     let run = Run { progress, cancelled: &|| cancelled.load(Ordering::Relaxed) };
     (run.progress)("read", READ, format!("{count} deeds of {people} people with {items} items"));
+    let weighed = order.weigh && run.weigh(&mut deeds, order.budget, order.seed)?;
     let Split { kept, validation, test } = holdout::split(deeds.people(), items);
     let (mut settings, trial) = match run.search(order, &kept, &validation)? {
         Some(chosen) => (chosen.settings.clone(), chosen.into_model()),
@@ -107,9 +109,11 @@ pub fn run(
         (settings, measured, before) = (serving.clone(), old, None);
     }
     let people = test.len();
+    let signals = weighed.then(|| deeds.signals().clone());
     let (histories, item_ids) = deeds.into_histories();
     let model = run.fit(&histories, &settings, COMPARED..FITTED)?;
-    Ok(Trained { artefact: Artefact { model, item_ids, texts: None }, measured, popularity, before, people })
+    let artefact = Artefact { model, item_ids, texts: None, signals };
+    Ok(Trained { artefact, measured, popularity, before, people })
 }
 
 /// How a run tells of itself and is ended.

@@ -8,7 +8,7 @@ use pbjson_types::Timestamp;
 use proto::common::v1::{Event, EventKind, Item, Money, Purchase};
 use proto::recommender::v1::recommender_service_client::RecommenderServiceClient;
 use proto::recommender::v1::{
-    Algorithm, DeleteItemsRequest, EraseUserRequest, ExportUserRequest, GetProfileRequest,
+    Algorithm, Boost, DeleteItemsRequest, EraseUserRequest, ExportUserRequest, GetProfileRequest,
     IngestEventsRequest, ListModelsRequest, ListSegmentsRequest, Model, PredictIntentRequest,
     PromoteModelRequest, RecommendRequest, RecommendResponse, Rules, SimilarItemsRequest, TrainRequest,
     UpsertItemsRequest,
@@ -192,6 +192,39 @@ async fn people(client: &mut Client) {
     assert_eq!(refused.code(), Code::InvalidArgument);
 }
 
+/// A boost raises what it names, says so among the reasons, and these still sum to the score.
+async fn boosted(client: &mut Client) {
+    let boost = Boost { attribute: "category".into(), value: "Coffee".into(), factor: 50.0 };
+    let rules = Rules { boosts: vec![boost.clone()], ..Rules::default() };
+    let asked = |rules| RecommendRequest { rules: Some(rules), ..wanted("user-2", 10) };
+    let plain = recommend(client, asked(Rules::default())).await;
+    let raised = recommend(client, asked(rules)).await;
+    let coffee = |answer: &RecommendResponse, place: usize| ids(answer)[place] >= "item-5";
+    assert!(!coffee(&plain, 0) && coffee(&raised, 0), "{:?}, {:?}", ids(&plain), ids(&raised));
+    for pick in raised.recommendations.iter().chain(&plain.recommendations).filter(|pick| pick.score > 0.0) {
+        let shares: f64 = pick.reasons.iter().map(|reason| reason.weight).sum();
+        assert!((shares - 1.0).abs() < 1e-4, "{pick:?}");
+    }
+    let best = &raised.recommendations[0];
+    let told: Vec<_> = best.reasons.iter().filter(|reason| reason.feature == "boost").collect();
+    assert!(told.len() == 1 && (told[0].weight - 0.98).abs() < 1e-4, "49 of 50 parts: {:?}", best.reasons);
+    let nothing = Rules { boosts: vec![Boost { factor: 0.0, ..boost }], ..Rules::default() };
+    let refused = client.recommend(asked(nothing)).await.expect_err("refused");
+    assert!(format!("{refused:?}").contains("rules.boosts[0].factor"), "{refused:?}");
+}
+
+/// An item whose time of sale is over is in no answer, whatever the rules; and comes back with its time.
+async fn timed(client: &mut Client) {
+    let over = Timestamp { seconds: chrono::Utc::now().timestamp() - 1, nanos: 0 };
+    for (available_until, shown) in [(Some(over), false), (None, true)] {
+        let row = UpsertItemsRequest { item: Some(Item { available_until, ..item(1) }) };
+        client.upsert_items(tokio_stream::iter([row])).await.expect("taken");
+        let answer = recommend(client, wanted("user-2", 10)).await;
+        assert_eq!(ids(&answer).contains(&"item-1"), shown, "{answer:?}");
+        assert_eq!(answer.filtered_out, u64::from(!shown));
+    }
+}
+
 async fn journey(served: &mut Served) {
     let client = &mut served.client;
     fill(client).await;
@@ -235,6 +268,9 @@ async fn journey(served: &mut Served) {
     found.sort_unstable();
     assert_eq!(found, ["item-5", "item-6", "item-7", "item-8"]);
     assert_eq!(coffee.filtered_out, 6);
+
+    boosted(client).await;
+    timed(client).await;
 
     // Another replica on the same database and the same models serves the same.
     let (mut other, stop) = replica(&served.url, served.folder.path().join("models")).await;

@@ -8,7 +8,7 @@ use chrono::Utc;
 use prost::Message as _;
 use proto::common::v1::Item;
 use proto::gateway::v1::PersonaliseRequest;
-use proto::recommender::v1::{Reason, RecommendResponse, Recommendation, Rules};
+use proto::recommender::v1::{Reason, RecommendResponse, Recommendation};
 
 use crate::store::{self, Store};
 
@@ -91,10 +91,20 @@ impl Popular {
     pub(super) fn answer(&self, request: &PersonaliseRequest) -> RecommendResponse {
         let rules = request.rules.clone().unwrap_or_default();
         let items = self.items.load();
-        let allowed = items.iter().filter(|item| is_allowed(item, &rules)).take(request.limit as usize);
-        let picks = allowed.zip(0_u32..).map(|(item, place)| Recommendation {
+        let now = Utc::now().timestamp();
+        let named = |ids: &[String], item: &Item| ids.contains(&item.item_id);
+        let allowed = items.iter().filter(|item| {
+            !named(&rules.exclude_item_ids, item)
+                && (rules.only_item_ids.is_empty() || named(&rules.only_item_ids, item))
+                && rules.fits(item, now)
+        });
+        // How popular each is was not kept, only the order: the score falls with the place.
+        let score = |(item, place)| (item, rules.boosted(item, 1.0 / f64::from(place)));
+        let mut scored: Vec<(&Item, f64)> = allowed.zip(1_u32..).map(score).collect();
+        scored.sort_by(|(_, one), (_, other)| other.total_cmp(one));
+        let picks = scored.into_iter().take(request.limit as usize).map(|(item, score)| Recommendation {
             item_id: item.item_id.clone(),
-            score: 1.0 / f64::from(place + 1),
+            score,
             propensity: 1.0,
             sources: vec!["popular".into()],
             reasons: vec![Reason { feature: "popularity".into(), weight: 1.0, ..Reason::default() }],
@@ -102,23 +112,4 @@ impl Popular {
         });
         RecommendResponse { recommendations: picks.collect(), ..RecommendResponse::default() }
     }
-}
-
-fn is_allowed(item: &Item, rules: &Rules) -> bool {
-    let price = item.price.as_ref().map(|price| price.minor_units);
-    let now = Utc::now().timestamp();
-    let within = |least: Option<i64>, most: Option<i64>| {
-        least.is_none_or(|least| price.is_some_and(|price| price >= least))
-            && most.is_none_or(|most| price.is_some_and(|price| price <= most))
-    };
-    !rules.exclude_item_ids.contains(&item.item_id)
-        && (rules.only_item_ids.is_empty() || rules.only_item_ids.contains(&item.item_id))
-        && (rules.categories.is_empty() || item.categories.iter().any(|name| rules.categories.contains(name)))
-        && !(rules.in_stock_only && item.stock == Some(0))
-        && within(
-            rules.price_min.as_ref().map(|money| money.minor_units),
-            rules.price_max.as_ref().map(|money| money.minor_units),
-        )
-        && item.available_from.as_ref().is_none_or(|from| from.seconds <= now)
-        && item.available_until.as_ref().is_none_or(|until| until.seconds > now)
 }

@@ -2,6 +2,8 @@
 
 use std::collections::HashMap;
 
+use proto::recommender::v1::Rules;
+
 use super::{Candidate, Filter};
 use crate::shelf::Shelf;
 
@@ -29,7 +31,7 @@ impl<'a> Candidates<'a> {
         for ((((item, timed), score), popularity), column) in goods {
             let Some(item) = item else { continue };
             let (score, popularity) = (f64::from(*score), f64::from(*popularity));
-            let candidate = Candidate { item, score, popularity, column: Some(column) };
+            let candidate = Candidate { item, score, boost: 0.0, popularity, column: Some(column) };
             if open && !timed {
                 found.all.push(candidate);
             } else {
@@ -39,7 +41,7 @@ impl<'a> Candidates<'a> {
         let guessed = guessed.iter().copied().chain(std::iter::repeat(0.0));
         for (item, score) in shelf.fresh.iter().zip(guessed) {
             let score = f64::from(score);
-            found.add(Candidate { item, score, popularity: 0.0, column: None }, filter);
+            found.add(Candidate { item, score, boost: 0.0, popularity: 0.0, column: None }, filter);
         }
         found
     }
@@ -51,9 +53,21 @@ impl<'a> Candidates<'a> {
         for (item, share) in &shelf.popular {
             let own = |shares: &HashMap<&str, f64>| shares.get(item.item_id.as_str()).copied().unwrap_or(0.0);
             let score = segment.map_or(*share, own);
-            found.add(Candidate { item, score, popularity: *share, column: None }, filter);
+            found.add(Candidate { item, score, boost: 0.0, popularity: *share, column: None }, filter);
         }
         found
+    }
+
+    /// Raises and lowers those that the boosts of `rules` name.
+    pub fn boost(&mut self, rules: &Rules) {
+        if rules.boosts.is_empty() {
+            return;
+        }
+        for candidate in &mut self.all {
+            let boosted = rules.boosted(candidate.item, candidate.score);
+            candidate.boost = boosted - candidate.score;
+            candidate.score = boosted;
+        }
     }
 
     fn add(&mut self, candidate: Candidate<'a>, filter: &Filter) {

@@ -59,7 +59,13 @@ mod tests {
             .collect();
         let score = |n: usize| f64::from((n * 7919 % 101) as u32);
         let all = items.iter().enumerate();
-        let all = all.map(|(n, item)| Candidate { item, score: score(n), popularity: 0.0, column: None });
+        let all = all.map(|(n, item)| Candidate {
+            item,
+            score: score(n),
+            boost: 0.0,
+            popularity: 0.0,
+            column: None,
+        });
         let mut sorted: Vec<Candidate> = all.clone().collect();
         sorted.sort_by(order);
         let ids = |all: Vec<Candidate>| all.iter().map(|one| one.item.item_id.clone()).collect::<Vec<_>>();

@@ -124,7 +124,13 @@ mod tests {
 
     fn candidates(items: &[Arc<Item>]) -> Vec<Candidate<'_>> {
         let scored = items.iter().zip((1..=6).rev());
-        let one = |(item, score)| Candidate { item, score: f64::from(score), popularity: 0.0, column: None };
+        let one = |(item, score)| Candidate {
+            item,
+            score: f64::from(score),
+            boost: 0.0,
+            popularity: 0.0,
+            column: None,
+        };
         scored.map(one).collect()
     }
 

@@ -14,6 +14,7 @@ use tonic::{Code, Status};
 
 use super::{Recommender, failed, refuse};
 use crate::algorithm::{Algorithm as Kind, FitError};
+use crate::signals::Signals;
 use crate::store::Card;
 use crate::train::{self, Numbered, Order};
 
@@ -139,11 +140,14 @@ impl Recommender {
         drop(cancel);
         metrics.extend(artefact.texts.as_ref().map(|map| ("texts R2".to_owned(), map.explained)));
         let settings = artefact.model.settings();
+        let mut parameters = settings.parameters();
+        let learnt = artefact.signals.iter().flat_map(Signals::weights);
+        parameters.extend(learnt.map(|(name, weight)| (name.to_owned(), f64::from(weight))));
         let mut card = Card {
             model_id: format!("{}-{}", settings.algorithm(), uuid::Uuid::now_v7().simple()),
             request_id: request.request_id,
             algorithm: told(settings.algorithm()),
-            parameters: settings.parameters(),
+            parameters,
             metrics,
             created_at: Utc::now().timestamp(),
             promoted: false,

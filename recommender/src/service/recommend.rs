@@ -66,7 +66,7 @@ impl Recommender {
             let serving = shelf.serving.as_deref();
             let fold_in = serving.and_then(|serving| serving.fold_in(&deeds, &signals, now));
             let known = serving.zip(fold_in.as_ref());
-            let candidates = match known {
+            let mut candidates = match known {
                 Some((serving, fold_in)) => {
                     let popularity = serving.artefact.model.popularity();
                     let guessed = fold_in.score_rows(shelf.guessed.view());
@@ -74,6 +74,7 @@ impl Recommender {
                 }
                 None => Candidates::popular(&shelf, segment.as_ref().map(Taken::shares).as_ref(), &filter),
             };
+            candidates.boost(&rules);
             let choice = Choice {
                 limit: request.limit as usize,
                 diversity: rules.diversity,
@@ -169,7 +170,7 @@ impl Recommender {
     ) -> Result<PredictPreferenceResponse, Status> {
         check::person(&request.user_id)?;
         let mut found = Violations::new();
-        check::at_most(&mut found, "item_ids", request.item_ids.len());
+        found.at_most("item_ids", request.item_ids.len(), check::MOST_ROWS);
         let serving = self.trained()?;
         for (index, id) in request.item_ids.iter().enumerate() {
             if !serving.columns.contains_key(id) {

@@ -15,6 +15,10 @@ const REASONS: usize = 3;
 pub(super) const POPULARITY: &str = "popularity";
 /// What proposes where only a person's segment is known.
 pub(super) const SEGMENT: &str = "segment_popularity";
+/// What boosts did to a score.
+const BOOST: &str = "boost";
+/// What carried a pick beside the reasons told.
+const OTHER: &str = "other";
 /// What proposes an item the model does not know.
 const NEW: &str = "new";
 
@@ -67,40 +71,69 @@ impl Teller<'_> {
         })
     }
 
-    /// What carried each pick: the past items with the largest shares of its score, or what is popular.
+    /// What carried each pick: the past items with the largest shares of its score, or what is popular; then what
+    /// boosts did, and what is left. The shares sum to 1, but where there is no score to share.
     fn reasons(&self, places: &[Place]) -> Vec<Vec<Reason>> {
-        let popular = |kind: &str, weight: f64| Reason { feature: kind.into(), weight, ..Reason::default() };
-        let (serving, fold_in, shelf, deeds) = match self {
-            Self::Model { serving, fold_in, shelf, deeds } => (serving, fold_in, shelf, deeds),
-            Self::Popularity(kind) => return vec![vec![popular(kind, 1.0)]; places.len()],
+        let scored = match self {
+            Self::Model { serving, fold_in, shelf, deeds } => {
+                let columns: Vec<u32> = places.iter().filter_map(|place| place.candidate.column).collect();
+                let mut shares = fold_in.shares(&columns).into_iter();
+                let of = |place: &Place| {
+                    let shares = match place.candidate.column {
+                        Some(_) => shares.next().unwrap_or_default(),
+                        None => shelf
+                            .guess_of(place.candidate.item)
+                            .map_or_else(Vec::new, |row| fold_in.shares_of_row(row)),
+                    };
+                    let positive = shares.into_iter().filter(|share| share.value > 0.0).take(REASONS);
+                    positive.map(|share| because(serving, shelf, deeds, share)).collect()
+                };
+                places.iter().map(of).collect()
+            }
+            Self::Popularity(kind) => {
+                let of = |place: &Place| vec![feature(kind, place.candidate.score - place.candidate.boost)];
+                places.iter().map(of).collect::<Vec<Vec<Reason>>>()
+            }
         };
-        let columns: Vec<u32> = places.iter().filter_map(|place| place.candidate.column).collect();
-        let mut shares = fold_in.shares(&columns).into_iter();
-        let because = |place: &Place| {
-            let shares = match place.candidate.column {
-                Some(_) => shares.next().unwrap_or_default(),
-                None => shelf
-                    .guess_of(place.candidate.item)
-                    .map_or_else(Vec::new, |row| fold_in.shares_of_row(row)),
-            };
-            let positive = shares.into_iter().filter(|share| share.value > 0.0).take(REASONS);
-            let score = place.candidate.score;
-            let told = positive.map(|share: Share| {
-                let weight = if score > 0.0 { f64::from(share.value) / score } else { 0.0 };
-                let Cause::Item(past) = share.cause else { return popular(POPULARITY, weight) };
-                let id = &serving.artefact.item_ids[past as usize];
-                Reason {
-                    because_item_id: id.clone(),
-                    because_title: shelf.catalogue.title(id).to_owned(),
-                    because_kind: telling(deeds, id).into(),
-                    feature: String::new(),
-                    weight,
-                }
-            });
-            told.collect()
-        };
-        places.iter().map(because).collect()
+        places.iter().zip(scored).map(|(place, reasons)| shared(reasons, place)).collect()
     }
+}
+
+fn feature(name: &str, weight: f64) -> Reason {
+    Reason { feature: name.into(), weight, ..Reason::default() }
+}
+
+/// A share of a score as a reason, not yet divided by the score.
+fn because(serving: &Serving, shelf: &Shelf, deeds: &[Deed], share: Share) -> Reason {
+    let weight = f64::from(share.value);
+    let Cause::Item(past) = share.cause else { return feature(POPULARITY, weight) };
+    let id = &serving.artefact.item_ids[past as usize];
+    Reason {
+        because_item_id: id.clone(),
+        because_title: shelf.catalogue.title(id).to_owned(),
+        because_kind: telling(deeds, id).into(),
+        feature: String::new(),
+        weight,
+    }
+}
+
+/// `reasons` of a pick as shares of its score, with what boosts did and what is left.
+fn shared(mut reasons: Vec<Reason>, place: &Place) -> Vec<Reason> {
+    let (score, boost) = (place.candidate.score, place.candidate.boost);
+    if boost != 0.0 {
+        reasons.push(feature(BOOST, boost));
+    }
+    let told: f64 = reasons.iter().map(|reason| reason.weight).sum();
+    // What arithmetic in single precision leaves is no reason.
+    if !reasons.is_empty() && (score - told).abs() > 1e-5 * score.abs() {
+        reasons.push(feature(OTHER, score - told));
+    }
+    for reason in &mut reasons {
+        reason.weight = if score > 0.0 { reason.weight / score } else { 0.0 };
+    }
+    let last = |reason: &Reason| reason.feature == OTHER;
+    reasons.sort_by(|a, b| last(a).cmp(&last(b)).then(b.weight.total_cmp(&a.weight)));
+    reasons
 }
 
 /// The most telling thing done with an item.

@@ -52,13 +52,24 @@ impl Numbered {
 
     /// All there is has been taken: what machines did is left out, and the older a deed the less it tells.
     pub fn settle(&mut self) {
-        let newest = self.people.iter().filter_map(|deeds| deeds.last()).map(|deed| deed.at).max();
         for deeds in &mut self.people {
             *deeds = self.signals.by_people(deeds);
-            for deed in deeds {
-                deed.weight *= self.signals.faded(newest.unwrap_or(deed.at) - deed.at);
-            }
         }
+        self.reweigh(self.signals.clone());
+    }
+
+    /// Weighs what was settled by other signals.
+    pub fn reweigh(&mut self, signals: Signals) {
+        let newest = self.people.iter().filter_map(|deeds| deeds.last()).map(|deed| deed.at).max();
+        for deed in self.people.iter_mut().flatten() {
+            deed.weight = signals.weight(deed.kind) * signals.faded(newest.unwrap_or(deed.at) - deed.at);
+        }
+        self.signals = signals;
+    }
+
+    /// What the deeds are weighed by.
+    pub fn signals(&self) -> &Signals {
+        &self.signals
     }
 
     /// Deeds that tell something.

@@ -8,6 +8,8 @@ use crate::search::given;
 
 /// The parameter that says how long to search; of no algorithm, and taken by all.
 pub const BUDGET: &str = "budget_seconds";
+/// The parameter that says whether the weights of events are learnt; of no algorithm, and taken by all.
+pub const WEIGHTS: &str = "learn_weights";
 /// Seconds of a search unless told otherwise.
 const USUAL: f64 = 60.0;
 /// Seconds of a search at most.
@@ -22,12 +24,14 @@ pub struct Order {
     pub parameters: BTreeMap<String, f64>,
     /// How long to search; every algorithm is tried once whatever it says.
     pub budget: Duration,
+    /// Whether the weights of events are learnt.
+    pub weigh: bool,
     /// Seed of everything random.
     pub seed: u64,
 }
 
 impl Order {
-    /// What is asked for by name; `parameters` may hold [`BUDGET`] beside those of the algorithm.
+    /// What is asked for by name; `parameters` may hold [`BUDGET`] and [`WEIGHTS`] beside those of the algorithm.
     ///
     /// # Errors
     /// A parameter the algorithm does not have, or one out of its range.
@@ -41,7 +45,17 @@ impl Order {
             let range = format!("0 to {LONGEST}");
             return Err(FitError::Setting { field: BUDGET.into(), value: budget, range });
         }
+        // Who names an algorithm wants it as it is; who leaves the choice free leaves this choice too.
+        let weigh = match parameters.remove(WEIGHTS) {
+            None => algorithm.is_none(),
+            Some(0.0) => false,
+            Some(1.0) => true,
+            Some(value) => {
+                let range = "0 or 1".to_owned();
+                return Err(FitError::Setting { field: WEIGHTS.into(), value, range });
+            }
+        };
         given(Settings::of(algorithm.unwrap_or(Algorithm::Blend), seed), &parameters)?;
-        Ok(Self { algorithm, parameters, budget: Duration::from_secs_f64(budget), seed })
+        Ok(Self { algorithm, parameters, budget: Duration::from_secs_f64(budget), weigh, seed })
     }
 }

@@ -1,0 +1,94 @@
+//! What the rules of a recommendation say of one item, the same wherever a list is made.
+
+use crate::common::v1::{Item, Money};
+use crate::recommender::v1::{Boost, Rules};
+
+impl Rules {
+    /// Whether `item` fits the rules at `now`, in seconds since 1970: all of them but the lists of ids.
+    pub fn fits(&self, item: &Item, now: i64) -> bool {
+        let within = |bound: Option<&Money>, ok: fn(i64, i64) -> bool| {
+            bound.is_none_or(|bound| {
+                item.price.as_ref().is_some_and(|price| {
+                    price.currency_code == bound.currency_code && ok(price.minor_units, bound.minor_units)
+                })
+            })
+        };
+        !(self.in_stock_only && item.stock.is_some_and(|stock| stock <= 0))
+            && (self.categories.is_empty()
+                || item.categories.iter().any(|name| self.categories.contains(name)))
+            && within(self.price_min.as_ref(), |price, least| price >= least)
+            && within(self.price_max.as_ref(), |price, most| price <= most)
+            && item.available_from.as_ref().is_none_or(|from| from.seconds <= now)
+            && item.available_until.as_ref().is_none_or(|until| until.seconds > now)
+    }
+
+    /// `score` of `item` with the boosts it meets.
+    pub fn boosted(&self, item: &Item, score: f64) -> f64 {
+        let met = self.boosts.iter().filter(|boost| boost.meets(item));
+        let factor: f64 = met.map(|boost| boost.factor).product();
+        if score < 0.0 { score / factor } else { score * factor }
+    }
+}
+
+impl Boost {
+    fn meets(&self, item: &Item) -> bool {
+        match self.attribute.as_str() {
+            "category" => item.categories.contains(&self.value),
+            "brand" => item.brand == self.value,
+            name => item.attributes.get(name) == Some(&self.value),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn item() -> Item {
+        Item {
+            item_id: "a".into(),
+            brand: "Acme".into(),
+            categories: vec!["Tea".into(), "Green tea".into()],
+            attributes: [("colour".to_owned(), "red".to_owned())].into(),
+            price: Some(Money { currency_code: "USD".into(), minor_units: 500 }),
+            ..Item::default()
+        }
+    }
+
+    #[test]
+    fn each_rule_keeps_out_what_it_names() {
+        let usd = |minor_units| Some(Money { currency_code: "USD".into(), minor_units });
+        let fits = |rules: Rules, item: &Item| rules.fits(item, 100);
+        assert!(fits(Rules::default(), &item()));
+        assert!(!fits(Rules { categories: vec!["Soap".into()], ..Rules::default() }, &item()));
+        assert!(!fits(Rules { price_max: usd(499), ..Rules::default() }, &item()));
+        assert!(fits(Rules { price_min: usd(500), price_max: usd(500), ..Rules::default() }, &item()));
+        let yen = Some(Money { currency_code: "JPY".into(), minor_units: 1 });
+        assert!(!fits(Rules { price_min: yen, ..Rules::default() }, &item()), "dollars are not yen");
+        let sold_out = Item { stock: Some(0), ..item() };
+        assert!(!fits(Rules { in_stock_only: true, ..Rules::default() }, &sold_out));
+        let at = |seconds| Some(pbjson_types::Timestamp { seconds, nanos: 0 });
+        assert!(!fits(Rules::default(), &Item { available_until: at(100), ..item() }));
+        assert!(!fits(Rules::default(), &Item { available_from: at(101), ..item() }));
+    }
+
+    #[test]
+    fn boosts_that_an_item_meets_multiply() {
+        let boost = |attribute: &str, value: &str, factor| Boost {
+            attribute: attribute.into(),
+            value: value.into(),
+            factor,
+        };
+        let rules = Rules {
+            boosts: vec![
+                boost("category", "Green tea", 2.0),
+                boost("colour", "red", 3.0),
+                boost("brand", "Other", 10.0),
+            ],
+            ..Rules::default()
+        };
+        assert!((rules.boosted(&item(), 0.5) - 3.0).abs() < 1e-12);
+        assert!((rules.boosted(&item(), -6.0) + 1.0).abs() < 1e-12, "raised, though below 0");
+        assert!((Rules::default().boosted(&item(), 0.5) - 0.5).abs() < 1e-12);
+    }
+}
