@@ -11,6 +11,7 @@ pub mod linear;
 pub mod maths;
 pub mod matrix;
 pub mod pack;
+pub(crate) mod registers;
 pub mod safetensors;
 pub mod sequence;
 pub mod template;

@@ -6,6 +6,7 @@ use rand::rngs::StdRng;
 use rand::{Rng as _, SeedableRng as _};
 
 use crate::models::maths::{LANES, exp};
+use crate::models::registers::dispatched;
 
 /// Outside the nucleus, tokens this much less likely than the likeliest are not asked for, natural logarithm.
 const REACH: f32 = 12.0;
@@ -75,7 +76,7 @@ impl Sampler {
     fn nucleus(&mut self, logits: &[f32], top: f32) -> Vec<(u32, f32)> {
         self.weights.resize(logits.len(), 0.0);
         let sharpness = (1.0 / self.temperature) as f32;
-        let total = self.arch.dispatch(|| exponents(logits, top, sharpness, &mut self.weights));
+        let total = self.arch.dispatch(Exponents { logits, top, sharpness, out: &mut self.weights });
         let weights = (0..).zip(self.weights.iter().copied());
         if self.nucleus >= 1.0 {
             return weights.filter(|(_, weight)| *weight > 0.0).collect();
@@ -141,34 +142,38 @@ impl Ranking {
 pub(super) fn log_sum(arch: pulp::Arch, logits: &[f32]) -> f32 {
     let top = logits[likeliest(logits) as usize];
     let mut few = [0.0; PIECE];
-    let sums = logits.chunks(PIECE).map(|logits| arch.dispatch(|| exponents(logits, top, 1.0, &mut few)));
+    let sums = logits
+        .chunks(PIECE)
+        .map(|logits| arch.dispatch(Exponents { logits, top, sharpness: 1.0, out: &mut few }));
     top + sums.sum::<f64>().ln() as f32
 }
 
-/// e^((logit − top) · sharpness) of each, and their sum.
+dispatched! {
+    /// e^((logit − top) · sharpness) of each, and their sum.
+    Exponents { logits: &'a [f32], top: f32, sharpness: f32, out: &'a mut [f32] } -> f64 {
+        let mut sums = [0.0f64; LANES];
+        let (chunks, rest) = logits.as_chunks::<LANES>();
+        let (outs, out_rest) = out[..logits.len()].as_chunks_mut::<LANES>();
+        for (chunk, out) in chunks.iter().zip(outs) {
+            for lane in 0..LANES {
+                out[lane] = exponent((chunk[lane] - top) * sharpness);
+                sums[lane] += f64::from(out[lane]);
+            }
+        }
+        for (logit, out) in rest.iter().zip(out_rest) {
+            *out = exponent((logit - top) * sharpness);
+            sums[0] += f64::from(*out);
+        }
+        sums.iter().sum()
+    }
+}
+
 #[allow(clippy::inline_always, reason = "only inlined code is compiled for the dispatched registers")]
 #[inline(always)]
-fn exponents(logits: &[f32], top: f32, sharpness: f32, out: &mut [f32]) -> f64 {
+fn exponent(x: f32) -> f32 {
     /// Below this an exponent is nought in single precision, and [`exp`] would not say so.
     const LEAST: f32 = -87.0;
-    let weight = |logit: f32| {
-        let x = (logit - top) * sharpness;
-        if x > LEAST { exp(x) } else { 0.0 }
-    };
-    let mut sums = [0.0f64; LANES];
-    let (chunks, rest) = logits.as_chunks::<LANES>();
-    let (outs, out_rest) = out[..logits.len()].as_chunks_mut::<LANES>();
-    for (chunk, out) in chunks.iter().zip(outs) {
-        for lane in 0..LANES {
-            out[lane] = weight(chunk[lane]);
-            sums[lane] += f64::from(out[lane]);
-        }
-    }
-    for (logit, out) in rest.iter().zip(out_rest) {
-        *out = weight(*logit);
-        sums[0] += f64::from(*out);
-    }
-    sums.iter().sum()
+    if x > LEAST { exp(x) } else { 0.0 }
 }
 
 /// The first of the largest.

@@ -1,6 +1,7 @@
 //! Rows of activations, in eight bits for the product.
 
 use super::kernel::{BLOCK, WORDS};
+use super::registers::dispatched;
 
 /// [`BLOCK`] activations of a row that share a scale.
 #[derive(Clone, Copy, Debug, Default)]
@@ -24,17 +25,7 @@ impl Activations {
     pub fn new(arch: pulp::Arch, rows: &[f32], columns: usize) -> Activations {
         let width = columns.div_ceil(BLOCK);
         let mut blocks = Vec::with_capacity(rows.len() / columns * width);
-        arch.dispatch(|| {
-            for row in rows.chunks_exact(columns) {
-                let (whole, rest) = row.as_chunks::<BLOCK>();
-                blocks.extend(whole.iter().map(quantise));
-                if !rest.is_empty() {
-                    let mut last = [0.0; BLOCK];
-                    last[..rest.len()].copy_from_slice(rest);
-                    blocks.push(quantise(&last));
-                }
-            }
-        });
+        arch.dispatch(Quantise { rows, columns, blocks: &mut blocks });
         Activations { blocks, width }
     }
 
@@ -46,6 +37,23 @@ impl Activations {
     /// The blocks of a row.
     pub fn row(&self, row: usize) -> &[Block] {
         &self.blocks[row * self.width..(row + 1) * self.width]
+    }
+}
+
+dispatched! {
+    /// Whole rows of `columns` values each, put behind `blocks`.
+    Quantise { rows: &'a [f32], columns: usize, blocks: &'a mut Vec<Block> } -> () {
+        for row in rows.chunks_exact(columns) {
+            let (whole, rest) = row.as_chunks::<BLOCK>();
+            for values in whole {
+                blocks.push(quantise(values));
+            }
+            if !rest.is_empty() {
+                let mut last = [0.0; BLOCK];
+                last[..rest.len()].copy_from_slice(rest);
+                blocks.push(quantise(&last));
+            }
+        }
     }
 }
 

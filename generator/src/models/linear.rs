@@ -5,9 +5,9 @@ use anyhow::ensure;
 use super::activations::Activations;
 use super::checkpoint::Checkpoint;
 use super::kernel::Kernel;
-use super::maths::add;
 use super::matrix::Matrix;
 use super::pack::{Reader, Writer};
+use super::registers::Add;
 use super::workers::Workers;
 
 /// What products are computed with.
@@ -122,7 +122,7 @@ impl Linear {
     pub fn forward(&self, machine: &Machine, rows: &Activations) -> Vec<f32> {
         let mut out = self.matrix.multiply(machine.kernel, &machine.workers, rows);
         if let Some(bias) = &self.bias {
-            out.chunks_exact_mut(bias.len()).for_each(|row| add(row, bias));
+            out.chunks_exact_mut(bias.len()).for_each(|to| machine.arch.dispatch(Add { to, row: bias }));
         }
         out
     }

@@ -6,8 +6,8 @@ use super::attention::{Attention, Rotary};
 use super::hyper::{Architecture, Hyper};
 use super::layer::Layer;
 use super::linear::{Linear, Loader, Machine};
-use super::maths::{add, geglu, rms_norm, swiglu};
 use super::matrix::Matrix;
+use super::registers::{Add, Gate, Norm, Turn};
 use super::sequence::Sequence;
 
 /// One token to take in.
@@ -171,30 +171,19 @@ impl Transformer {
         let (wide, narrow) = (self.hyper.heads * self.hyper.head, self.hyper.kv_heads * self.hyper.head);
         let rotary = if self.hyper.window(index).is_some() { self.near.as_ref() } else { None };
         let rotary = rotary.unwrap_or(&self.rotary);
-        self.machine.arch.dispatch(|| {
-            for ((row, &position), heads) in
-                rows.iter().zip(positions).zip(heads.chunks_exact_mut(wide + 2 * narrow))
-            {
-                let (queries, rest) = heads.split_at_mut(wide);
-                let (keys, values) = rest.split_at_mut(narrow);
-                if let Some((query, key)) = &self.layers[index].head_norms {
-                    self.norm_heads(queries, query);
-                    self.norm_heads(keys, key);
-                }
-                rotary.turn(queries, position);
-                rotary.turn(keys, position);
-                sequences[row.sequence].write(index, position, keys, values);
-            }
-        });
-    }
-
-    #[allow(clippy::inline_always, reason = "only inlined code is compiled for the dispatched registers")]
-    #[inline(always)]
-    fn norm_heads(&self, heads: &mut [f32], weight: &[f32]) {
-        let mut normed = vec![0.0; weight.len()];
-        for head in heads.chunks_exact_mut(weight.len()) {
-            rms_norm(head, weight, self.hyper.epsilon, &mut normed);
-            head.copy_from_slice(&normed);
+        let norms = self.layers[index].head_norms.as_ref();
+        let (arch, epsilon) = (self.machine.arch, self.hyper.epsilon);
+        let turn = |heads: &mut [f32], norm: Option<&Vec<f32>>, position: usize| {
+            arch.dispatch(Turn { heads, norm: norm.map(Vec::as_slice), epsilon, rotary, position });
+        };
+        for ((row, &position), heads) in
+            rows.iter().zip(positions).zip(heads.chunks_exact_mut(wide + 2 * narrow))
+        {
+            let (queries, rest) = heads.split_at_mut(wide);
+            let (keys, values) = rest.split_at_mut(narrow);
+            turn(queries, norms.map(|(query, _)| query), position);
+            turn(keys, norms.map(|(_, key)| key), position);
+            sequences[row.sequence].write(index, position, keys, values);
         }
     }
 
@@ -229,29 +218,20 @@ impl Transformer {
         let inner = self.hyper.inner;
         let mut fed = vec![0.0; both.len() / 2];
         let gelu = self.hyper.architecture == Architecture::Gemma3;
-        self.machine.arch.dispatch(|| {
-            for (both, out) in both.chunks_exact(2 * inner).zip(fed.chunks_exact_mut(inner)) {
-                let (gate, up) = both.split_at(inner);
-                out.copy_from_slice(gate);
-                if gelu { geglu(out, up) } else { swiglu(out, up) }
-            }
-        });
+        self.machine.arch.dispatch(Gate { both, inner, gelu, out: &mut fed });
         fed
     }
 
     /// Adds to the stream, normed first where there is a norm for it.
     fn join(&self, stream: &mut [f32], out: Vec<f32>, norm: Option<&Vec<f32>>) {
         let out = if let Some(norm) = norm { self.normed(&out, norm) } else { out };
-        self.machine.arch.dispatch(|| add(stream, &out));
+        self.machine.arch.dispatch(Add { to: stream, row: &out });
     }
 
     fn normed(&self, stream: &[f32], weight: &[f32]) -> Vec<f32> {
         let mut out = vec![0.0; stream.len()];
-        self.machine.arch.dispatch(|| {
-            for (row, out) in stream.chunks_exact(weight.len()).zip(out.chunks_exact_mut(weight.len())) {
-                rms_norm(row, weight, self.hyper.epsilon, out);
-            }
-        });
+        let epsilon = self.hyper.epsilon;
+        self.machine.arch.dispatch(Norm { rows: stream, weight, epsilon, out: &mut out });
         out
     }
 }

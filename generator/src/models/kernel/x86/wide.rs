@@ -1,9 +1,9 @@
 //! With AVX-512 and VNNI: one instruction multiplies and adds 64 pairs of bytes.
 
 use std::arch::x86_64::{
-    __m512, __m512i, _mm256_loadu_si256, _mm512_cvtepi32_ps, _mm512_cvtph_ps, _mm512_dpbusd_epi32,
-    _mm512_fmadd_ps, _mm512_load_si512, _mm512_mul_ps, _mm512_set1_epi32, _mm512_set1_ps, _mm512_setzero_ps,
-    _mm512_storeu_ps,
+    __m512, __m512i, _MM_HINT_T0, _mm_prefetch, _mm256_loadu_si256, _mm512_cvtepi32_ps, _mm512_cvtph_ps,
+    _mm512_dpbusd_epi32, _mm512_fmadd_ps, _mm512_load_si512, _mm512_mul_ps, _mm512_set1_epi32,
+    _mm512_set1_ps, _mm512_setzero_ps, _mm512_storeu_ps,
 };
 use std::array::from_fn;
 
@@ -12,6 +12,12 @@ use crate::models::kernel::{Strip, TILE, WORDS, Word};
 
 /// Rows of activations that share what is loaded of the weights.
 const GROUP: usize = 8;
+
+/// Rows up to which the product waits for memory, and not memory for it.
+const FEW: usize = 4;
+
+/// How far ahead weights are asked for, in words of a cache line each: as many as memory takes to bring one.
+const AHEAD: usize = 6 * WORDS;
 
 #[target_feature(enable = "avx512f,avx512vnni")]
 pub(super) fn multiply(strip: Strip<'_>, rows: &Activations, out: &mut [f32]) {
@@ -34,7 +40,15 @@ pub(super) fn multiply(strip: Strip<'_>, rows: &Activations, out: &mut [f32]) {
 fn some<const ROWS: usize>(strip: Strip<'_>, rows: &Activations, first: usize, out: &mut [f32]) {
     let rows: [&[Block]; ROWS] = from_fn(|row| rows.row(first + row));
     let mut sums = [_mm512_setzero_ps(); ROWS];
-    for (index, (words, scales)) in strip.words.chunks_exact(WORDS).zip(strip.scales).enumerate() {
+    for (index, (words, scales)) in strip.words.as_chunks::<WORDS>().0.iter().zip(strip.scales).enumerate() {
+        if ROWS <= FEW {
+            // Left to itself the processor keeps half as many lines under way as memory could bring. What lies ahead of
+            // a strip's end is the next strip: strips are worked on in the order they lie in.
+            let next = words.as_ptr().wrapping_add(AHEAD);
+            for word in 0..WORDS {
+                _mm_prefetch::<_MM_HINT_T0>(next.wrapping_add(word).cast());
+            }
+        }
         let weights: [__m512i; WORDS] = from_fn(|word| load(&words[word]));
         let scales = widen(scales);
         for (sum, row) in sums.iter_mut().zip(rows) {
