@@ -11,7 +11,7 @@ use serde::Deserialize;
 use super::facts::Facts;
 use super::fold::Folded;
 
-const SOURCES: [&str; 10] = [
+const SOURCES: [&str; 11] = [
     include_str!("../../lexicon/offers.toml"),
     include_str!("../../lexicon/superlatives.toml"),
     include_str!("../../lexicon/health.toml"),
@@ -21,6 +21,7 @@ const SOURCES: [&str; 10] = [
     include_str!("../../lexicon/materials.toml"),
     include_str!("../../lexicon/functions.toml"),
     include_str!("../../lexicon/food.toml"),
+    include_str!("../../lexicon/disparagement.toml"),
     include_str!("../../lexicon/restricted.toml"),
 ];
 
