@@ -9,6 +9,7 @@ pub mod credit;
 pub mod heuristic;
 pub mod journeys;
 pub mod markov;
+mod names;
 pub mod observed;
 pub mod shapley;
 pub mod whole;
