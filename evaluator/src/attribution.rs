@@ -12,6 +12,7 @@ pub mod markov;
 mod names;
 pub mod observed;
 pub mod shapley;
+mod walk;
 pub mod whole;
 pub mod window;
 
