@@ -9,8 +9,10 @@ pub mod credit;
 pub mod heuristic;
 pub mod journeys;
 pub mod markov;
+mod names;
 pub mod observed;
 pub mod shapley;
+mod walk;
 pub mod whole;
 pub mod window;
 

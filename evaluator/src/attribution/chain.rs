@@ -5,6 +5,7 @@ use std::collections::HashMap;
 use rayon::prelude::*;
 
 use super::journeys::{Channel, Counts, Journey, Journeys};
+use super::walk::Walk;
 
 /// Journeys counted in one go; more are counted side by side, always in the same parts, so that sums round the same.
 const PART: usize = 1 << 16;
@@ -15,7 +16,8 @@ pub(super) const START: usize = 0;
 /// A step from a state by one touch.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Step {
-    touch: Channel,
+    /// The touch.
+    pub(super) touch: Channel,
     /// The state it leads to.
     pub(super) target: usize,
     /// How often it was made.
@@ -45,11 +47,12 @@ impl Chain {
     /// A journey of fewer touches than `order` passes through shorter states, so none is lost. Empty journeys make
     /// no transition: nothing was touched.
     pub fn of(journeys: &Journeys, counts: &[Counts], order: usize) -> Self {
-        let (order, rows) = (order.max(1), journeys.len());
+        let (order, rows, channels) = (order.max(1), journeys.len(), journeys.channels().len());
+        let part = |from: usize, to: usize| Self::part(journeys.span(from..to, counts), channels, order);
         if rows <= PART {
-            return Self::part(journeys.rows_as(counts), order);
+            return part(0, rows);
         }
-        let part = |from: usize| Self::part(journeys.span(from..(from + PART).min(rows), counts), order);
+        let part = |from: usize| part(from, (from + PART).min(rows));
         let parts: Vec<Self> = (0..rows).into_par_iter().step_by(PART).map(part).collect();
         let mut whole = Self { states: vec![State::default()] };
         let mut known = HashMap::from([(Vec::new(), START)]);
@@ -84,35 +87,17 @@ impl Chain {
     }
 
     /// Counts some journeys one after the other.
-    fn part<'a>(journeys: impl Iterator<Item = Journey<'a>>, order: usize) -> Self {
-        let mut known: HashMap<Vec<Channel>, usize> = HashMap::from([(Vec::new(), START)]);
-        let mut states = vec![State::default()];
+    fn part<'a>(journeys: impl Iterator<Item = Journey<'a>>, channels: usize, order: usize) -> Self {
+        let mut walk = Walk::new(channels, order);
         for row in journeys {
             let flow = row.counts.conversions + row.counts.nulls;
             if row.touches.is_empty() || flow <= 0.0 {
                 continue;
             }
-            let mut state = START;
-            for &touch in row.touches {
-                // The memory is made and hashed once a distinct step, not once a touch.
-                let place = match states[state].steps.binary_search_by_key(&touch, |step| step.touch) {
-                    Ok(place) => place,
-                    Err(place) => {
-                        let target = remembered(&mut known, &mut states, state, touch, order);
-                        states[state].steps.insert(place, Step { touch, target, flow: 0.0 });
-                        place
-                    }
-                };
-                let step = &mut states[state].steps[place];
-                step.flow += flow;
-                state = step.target;
-            }
-            let ended = &mut states[state].ended;
-            ended.conversions += row.counts.conversions;
-            ended.nulls += row.counts.nulls;
-            ended.value += row.counts.value;
+            let last = row.touches.iter().fold(START, |state, &touch| walk.step(state, touch, flow));
+            walk.end(last, row.counts);
         }
-        Self { states }
+        Self { states: walk.states() }
     }
 
     /// Number of transient states, the start included.
@@ -134,28 +119,6 @@ impl State {
     }
 }
 
-/// The state after `touch` in `state`.
-fn remembered(
-    known: &mut HashMap<Vec<Channel>, usize>,
-    states: &mut Vec<State>,
-    state: usize,
-    touch: Channel,
-    order: usize,
-) -> usize {
-    let mut memory = states[state].memory.clone();
-    memory.push(touch);
-    if memory.len() > order {
-        memory.remove(0);
-    }
-    if let Some(&target) = known.get(&memory) {
-        return target;
-    }
-    let target = states.len();
-    states.push(State { memory: memory.clone(), ..State::default() });
-    known.insert(memory, target);
-    target
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -170,7 +133,7 @@ mod tests {
         }
         for order in [1, 3] {
             let (whole, one) =
-                (Chain::of(&journeys, journeys.counts(), order), Chain::part(journeys.rows(), order));
+                (Chain::of(&journeys, journeys.counts(), order), Chain::part(journeys.rows(), 4, order));
             assert_eq!(whole.states(), one.states());
             for state in &one.states {
                 let same = whole.states.iter().find(|other| other.memory == state.memory).expect("known");

@@ -1,16 +1,12 @@
 //! Journeys: channels in the order touched, and how often that way was taken.
 
-use std::collections::HashMap;
 use std::ops::Range;
 
-use foldhash::fast::RandomState;
-
+use super::names::Names;
 use crate::error::{Error, Result, Violation};
 
 /// The channel credited with conversions nobody's touch came before.
 pub const UNMATCHED: &str = "unmatched";
-/// Longest name of a channel, bytes.
-const LONGEST_NAME: usize = 256;
 
 /// Index of a channel in [`Journeys::channels`].
 pub type Channel = u16;
@@ -40,8 +36,7 @@ pub struct Journey<'a> {
 /// Journeys, stored flat, with their channels' names kept once.
 #[derive(Debug, Clone, Default)]
 pub struct Journeys {
-    names: Vec<String>,
-    index: HashMap<String, Channel, RandomState>,
+    names: Names,
     touches: Vec<Channel>,
     /// As long as `touches`, or empty where times are not known.
     ages: Vec<f64>,
@@ -58,7 +53,7 @@ impl Journeys {
 
     /// The channels' names, in the order first seen.
     pub fn channels(&self) -> &[String] {
-        &self.names
+        self.names.list()
     }
 
     /// Number of journeys.
@@ -113,19 +108,7 @@ impl Journeys {
 
     /// The index of the channel `name`, which is known or sound and new.
     pub fn channel(&mut self, name: &str) -> Result<Channel> {
-        if let Some(&known) = self.index.get(name) {
-            return Ok(known);
-        }
-        if name.is_empty() || name.len() > LONGEST_NAME || name.chars().any(char::is_control) {
-            let text = format!("a channel's name has 1 to {LONGEST_NAME} bytes and no control characters");
-            return Err(Error::invalid("touches", "OUT_OF_RANGE", text));
-        }
-        let next = Channel::try_from(self.names.len()).map_err(|_| {
-            Error::invalid("touches", "TOO_MANY_CHANNELS", format!("at most {} channels", Channel::MAX))
-        })?;
-        self.names.push(name.to_owned());
-        self.index.insert(name.to_owned(), next);
-        Ok(next)
+        self.names.channel(name)
     }
 
     /// Adds a journey; `path` names it in a refusal, and a refused one adds nothing but the names of its channels.
@@ -141,7 +124,7 @@ impl Journeys {
         let mut faults = counts.faults();
         for name in touches {
             // Nearly every channel is known by now.
-            if let Some(&known) = self.index.get(name) {
+            if let Some(known) = self.names.find(name) {
                 self.touches.push(known);
                 continue;
             }
@@ -202,7 +185,15 @@ impl Journeys {
 
     /// No journeys, of the same channels.
     pub(super) fn like(&self) -> Self {
-        Self { names: self.names.clone(), index: self.index.clone(), ..Self::default() }
+        Self { names: self.names.clone(), ..Self::default() }
+    }
+
+    /// Forgets the journeys; their channels stay known, and their memory is kept for others.
+    pub fn clear(&mut self) {
+        self.touches.clear();
+        self.ages.clear();
+        self.ends.clear();
+        self.counts.clear();
     }
 
     /// Adds all of `other` after these.
@@ -215,7 +206,7 @@ impl Journeys {
             ));
         }
         let renamed: Vec<Channel> =
-            other.names.iter().map(|name| self.channel(name)).collect::<Result<_>>()?;
+            other.channels().iter().map(|name| self.channel(name)).collect::<Result<_>>()?;
         let start = self.touches.len();
         self.touches.extend(other.touches.iter().map(|&touch| renamed[usize::from(touch)]));
         self.ages.extend_from_slice(&other.ages);

@@ -1,8 +1,10 @@
 //! `evaluator attribute`.
 
+mod blocks;
 mod delimited;
 mod journeys;
 mod parquet;
+mod rows;
 
 use std::fmt::Write as _;
 use std::path::PathBuf;

@@ -1,17 +1,19 @@
 //! Journeys from a file, by its ending.
 
 use std::fs::File;
-use std::io::Read as _;
+use std::io::Read;
 use std::path::Path;
 
 use anyhow::{Context as _, bail, ensure};
+use flate2::read::MultiGzDecoder;
+use memchr::memchr;
 use serde::Deserialize;
 
 use super::{delimited, parquet};
 use crate::attribution::{Counts, Journeys};
 
 /// What stands between the touches of a path.
-const ARROW: char = '>';
+const ARROW: u8 = b'>';
 
 /// Names a column may have: this contract's, then those of the R package ChannelAttribution's sample.
 pub(super) const PATH: [&str; 1] = ["path"];
@@ -30,7 +32,7 @@ pub(super) fn read(file: &Path) -> anyhow::Result<Journeys> {
         ensure!(!packed, "{name}: Parquet packs itself; give it without .gz");
         parquet::read(file)?
     } else if ending.ends_with(".csv") {
-        delimited::read(&bytes(file, packed)?)?
+        delimited::read(source(file, packed)?)?
     } else if ending.ends_with(".json") {
         let text = bytes(file, packed)?;
         let list = || {
@@ -54,17 +56,16 @@ pub(super) fn read(file: &Path) -> anyhow::Result<Journeys> {
     Ok(journeys)
 }
 
+fn source(file: &Path, packed: bool) -> anyhow::Result<Box<dyn Read + Send>> {
+    let opened = File::open(file).with_context(|| format!("{} cannot be read", file.display()))?;
+    Ok(if packed { Box::new(MultiGzDecoder::new(opened)) } else { Box::new(opened) })
+}
+
 fn bytes(file: &Path, packed: bool) -> anyhow::Result<Vec<u8>> {
-    let name = file.display();
-    let read = || -> std::io::Result<Vec<u8>> {
-        if !packed {
-            return std::fs::read(file);
-        }
-        let mut text = Vec::new();
-        flate2::read::MultiGzDecoder::new(File::open(file)?).read_to_end(&mut text)?;
-        Ok(text)
-    };
-    read().with_context(|| format!("{name} cannot be read"))
+    let mut text = Vec::new();
+    let read = source(file, packed)?.read_to_end(&mut text);
+    read.with_context(|| format!("{} cannot be read", file.display()))?;
+    Ok(text)
 }
 
 #[derive(Deserialize)]
@@ -108,14 +109,20 @@ fn objects(rows: impl Iterator<Item = serde_json::Result<Object>>) -> anyhow::Re
 
 /// The touches of a path: "a > b > c".
 pub(super) fn touches(path: &str) -> impl Iterator<Item = &str> {
-    let empty = path.trim().is_empty();
-    path.split(ARROW).map(trimmed).skip(usize::from(empty))
+    let mut rest = (!trimmed(path).is_empty()).then_some(path);
+    std::iter::from_fn(move || {
+        let path = rest?;
+        let end = memchr(ARROW, path.as_bytes());
+        rest = end.map(|end| &path[end + 1..]);
+        Some(trimmed(&path[..end.unwrap_or(path.len())]))
+    })
 }
 
-/// [`str::trim`], which goes by characters only where bytes do not tell.
+/// [`str::trim`], which goes by characters only where one space on either side is not all there is to take.
 fn trimmed(touch: &str) -> &str {
-    let touch = touch.trim_ascii();
-    let plain = |byte: Option<&u8>| byte.is_none_or(u8::is_ascii_graphic);
+    let touch = touch.strip_prefix(' ').unwrap_or(touch);
+    let touch = touch.strip_suffix(' ').unwrap_or(touch);
+    let plain = |byte: Option<&u8>| byte.is_some_and(u8::is_ascii_graphic);
     let bytes = touch.as_bytes();
     if plain(bytes.first()) && plain(bytes.last()) { touch } else { touch.trim() }
 }
