@@ -130,7 +130,10 @@ pub(super) fn bench(engine: &EngineConfig, plan: &Plan, json: bool) -> anyhow::R
     };
     let (load, steady, peak) =
         (told(found.load_peak_bytes), told(found.steady_bytes), told(found.peak_bytes));
-    writeln!(out, "memory: {load} at most while loading, {steady} after a run, {peak} at most")?;
+    writeln!(
+        out,
+        "memory: {load} at most while loading, {steady} serving the largest batch, {peak} at most"
+    )?;
     Ok(())
 }
 

@@ -60,7 +60,7 @@ pub struct Bench {
     pub limit_tokens_per_second: f64,
     /// The most memory the process held while it loaded the model, where the system tells.
     pub load_peak_bytes: Option<u64>,
-    /// The memory it held after the first run.
+    /// The memory it held at the end of a run of the largest batch, the sequences still there.
     pub steady_bytes: Option<u64>,
     /// The most memory it ever held.
     pub peak_bytes: Option<u64>,
@@ -78,18 +78,19 @@ pub fn bench(config: &EngineConfig, plan: &Plan) -> anyhow::Result<Bench> {
         "The shop at the corner sells cups, tea and honey. Its owner, a baker once, knows every street. ";
     let words = model.tokenizer.encode(text)?;
     let mut speeds = Vec::new();
+    let largest = plan.batches.iter().copied().max();
     let mut steady_bytes = None;
     for &batch in &plan.batches {
         let prompts: Vec<Vec<u32>> =
             (0..batch).map(|at| words.iter().cycle().skip(at).take(plan.prompt).copied().collect()).collect();
         let mut best: Option<Speed> = None;
         for _ in 0..plan.runs.max(1) {
-            let speed = run(&model, &prompts, plan.output, config.batch.max(1))?;
+            let (speed, held) = run(&model, &prompts, plan.output, config.batch.max(1))?;
             let faster = |best: &Speed| speed.total_tokens_per_second > best.total_tokens_per_second;
             if best.as_ref().is_none_or(faster) {
                 best = Some(speed);
             }
-            steady_bytes = steady_bytes.or_else(|| memory("VmRSS:"));
+            steady_bytes = steady_bytes.or(held.filter(|_| largest == Some(batch)));
         }
         speeds.extend(best);
     }
@@ -111,7 +112,13 @@ pub fn bench(config: &EngineConfig, plan: &Plan) -> anyhow::Result<Bench> {
     })
 }
 
-fn run(model: &Model, prompts: &[Vec<u32>], output: usize, chunk: usize) -> anyhow::Result<Speed> {
+/// The speed of one run, and the memory held at its end.
+fn run(
+    model: &Model,
+    prompts: &[Vec<u32>],
+    output: usize,
+    chunk: usize,
+) -> anyhow::Result<(Speed, Option<u64>)> {
     let (transformer, batch, prompt) = (&model.transformer, prompts.len(), prompts[0].len());
     let vocabulary = transformer.vocabulary();
     let mut sequences: Vec<Sequence> =
@@ -144,14 +151,16 @@ fn run(model: &Model, prompts: &[Vec<u32>], output: usize, chunk: usize) -> anyh
         logits = transformer.forward(&rows, &mut sequences.iter_mut().collect::<Vec<_>>())?;
     }
     let decode = started.elapsed().as_secs_f64();
+    let held = memory("VmRSS:");
     let (read, written) = ((batch * prompt) as f64, (batch * output) as f64);
-    Ok(Speed {
+    let speed = Speed {
         batch,
         prefill_tokens_per_second: read / prefill,
         decode_tokens_per_second: written / decode,
         total_tokens_per_second: (read + written) / (prefill + decode),
         first_token_seconds: prefill,
-    })
+    };
+    Ok((speed, held))
 }
 
 /// How many bytes the weights have, and the shortest of `runs` readings of them all.

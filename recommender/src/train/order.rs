@@ -9,7 +9,7 @@ use crate::search::given;
 /// The parameter that says how long to search; of no algorithm, and taken by all.
 pub const BUDGET: &str = "budget_seconds";
 /// The parameter that says whether the weights of events are learnt; of no algorithm, and taken by all.
-pub const WEIGHTS: &str = "learn_weights";
+const WEIGHTS: &str = "learn_weights";
 /// Seconds of a search unless told otherwise.
 const USUAL: f64 = 60.0;
 /// Seconds of a search at most.
@@ -31,7 +31,7 @@ pub struct Order {
 }
 
 impl Order {
-    /// What is asked for by name; `parameters` may hold [`BUDGET`] and [`WEIGHTS`] beside those of the algorithm.
+    /// What is asked for by name; `parameters` may hold [`BUDGET`] and `learn_weights` beside those of the algorithm.
     ///
     /// # Errors
     /// A parameter the algorithm does not have, or one out of its range.
