@@ -13,9 +13,6 @@ use crate::models::kernel::{Strip, TILE, WORDS, Word};
 /// Rows of activations that share what is loaded of the weights.
 const GROUP: usize = 8;
 
-/// Rows up to which the product waits for memory, and not memory for it.
-const FEW: usize = 4;
-
 /// How far ahead weights are asked for, in words of a cache line each: as many as memory takes to bring one.
 const AHEAD: usize = 6 * WORDS;
 
@@ -41,9 +38,10 @@ fn some<const ROWS: usize>(strip: Strip<'_>, rows: &Activations, first: usize, o
     let rows: [&[Block]; ROWS] = from_fn(|row| rows.row(first + row));
     let mut sums = [_mm512_setzero_ps(); ROWS];
     for (index, (words, scales)) in strip.words.as_chunks::<WORDS>().0.iter().zip(strip.scales).enumerate() {
-        if ROWS <= FEW {
-            // Left to itself the processor keeps half as many lines under way as memory could bring. What lies ahead of
-            // a strip's end is the next strip: strips are worked on in the order they lie in.
+        // Left to itself the processor keeps half as many lines under way as memory could bring. What lies ahead of a
+        // strip's end is the next strip: strips are worked on in the order they lie in. Later groups of rows find the
+        // strip in the cache.
+        if first == 0 {
             let next = words.as_ptr().wrapping_add(AHEAD);
             for word in 0..WORDS {
                 _mm_prefetch::<_MM_HINT_T0>(next.wrapping_add(word).cast());
