@@ -11,6 +11,7 @@ pub mod joint;
 pub mod learner;
 pub mod log;
 pub mod model;
+pub mod moment;
 pub mod panel;
 mod pool;
 pub mod qini;

@@ -13,8 +13,9 @@ async fn what_the_evaluator_measures_is_what_the_shop_booked() {
     let settings = Settings {
         shoppers: 600,
         days: 3,
-        explore_days: 3,
-        replan_days: 1,
+        explore_days: 3.0,
+        replan_days: 1.0,
+        exploration: 0.02,
         visit_rate: 0.5,
         budget_share: 1.0,
         seed: 11,

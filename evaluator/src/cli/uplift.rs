@@ -82,6 +82,7 @@ pub(super) fn print_uplift(arguments: &Arguments) -> anyhow::Result<String> {
         let treated = action.iter().sum::<usize>() as f64 / rows.len() as f64;
         let panel = Panel {
             features: features.select(&rows),
+            of_time: 0,
             propensity: rows
                 .iter()
                 .zip(&action)
@@ -96,7 +97,7 @@ pub(super) fn print_uplift(arguments: &Arguments) -> anyhow::Result<String> {
         let folds: Vec<usize> = rows.iter().map(|row| row % arguments.folds as usize).collect();
         let event = event(&values);
         let objective = if is_proportion(&values) { Objective::Logistic } else { Objective::Squared };
-        let target = Target { values: &values, objective, event: event.as_deref() };
+        let target = Target { values: &values, objective, event: event.as_deref(), discount: None };
         let found = uplift(&panel, target, &folds, arguments.folds as usize, arguments.seed)
             .with_context(|| format!("{arm} cannot be judged"))?;
         anyhow::Ok(Judged { arm, rows, found })

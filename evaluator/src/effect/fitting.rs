@@ -84,15 +84,16 @@ impl Ground<'_> {
         if base == Base::Linear {
             let pick = |from: &[f64]| rows.iter().map(|&row| from[row]).collect::<Vec<f64>>();
             let values = pick(self.target.values);
-            let event = self.target.event.map(pick);
+            let (event, discount) = (self.target.event.map(pick), self.target.discount.map(pick));
             let lesson = joint::Lesson {
                 features: &panel.features.select(rows),
+                of_time: panel.of_time,
                 action: &rows.iter().map(|&row| panel.action[row]).collect::<Vec<_>>(),
                 arms: &panel.arms,
                 values: &values,
                 objective: self.target.objective,
             };
-            return Ok(Together::Joint(Joint::fit(lesson, event.as_deref())?));
+            return Ok(Together::Joint(Joint::fit(lesson, event.as_deref(), discount.as_deref())?));
         }
         let mut values = Vec::new();
         for &row in rows {

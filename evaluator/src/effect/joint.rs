@@ -5,7 +5,8 @@
 //! their products two by two where the evidence is for them. Nearly all of δ and γ is nothing, but which is not known:
 //! every coefficient is normal around 0 with a variance of its own, and the variances are those under which the rows are
 //! likeliest (automatic relevance determination, MacKay 1992; Tipping 2001). Arms of which little is known thus lie near
-//! what their kin and the control say.
+//! what their kin and the control say. The time of a row moves the control's line alone: an arm that was given on few
+//! days would have no slopes of its own over them.
 
 mod basis;
 mod fit;
@@ -38,13 +39,25 @@ pub enum Joint {
     One(Line),
     /// Probability of the event times the mean amount.
     TwoPart(Box<Line>, Box<Line>),
+    /// The same of an amount from which a discount is taken. Before it, arms hardly differ; the discount itself is nearly
+    /// certain once the event happened: apart, both are learnt from far fewer rows than their difference.
+    Discounted {
+        /// Probability of the event.
+        chance: Box<Line>,
+        /// Mean amount before the discount, where the event happened.
+        before: Box<Line>,
+        /// Mean discount, where the event happened.
+        discount: Box<Line>,
+    },
 }
 
 /// Where the coefficients of each part stand.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 struct Layout {
-    /// Length of the basis.
+    /// Length of the basis without what tells of the time.
     width: usize,
+    /// Length of the basis.
+    whole: usize,
     /// Descriptions of an arm.
     descriptions: usize,
     /// Coefficients that are one arm's alone: all of the basis, or its 1.
@@ -52,23 +65,25 @@ struct Layout {
 }
 
 impl Layout {
-    fn new(width: usize, arms: &[Vec<f64>]) -> Self {
+    fn new(width: usize, of_time: usize, arms: &[Vec<f64>]) -> Self {
         let descriptions = arms.first().map_or(0, Vec::len);
         let slopes = width * (descriptions + arms.len());
-        Self { width, descriptions, own: if slopes <= MOST_COEFFICIENTS { width } else { 1 } }
+        let whole = width + of_time;
+        Self { width, whole, descriptions, own: if slopes <= MOST_COEFFICIENTS { width } else { 1 } }
     }
 
     fn coefficients(&self, arms: usize) -> usize {
-        self.width * (1 + self.descriptions) + self.own * (arms - 1)
+        self.whole + self.width * self.descriptions + self.own * (arms - 1)
     }
 
     /// The parts that speak for `arm`: where each begins, how long it is, and its factor.
     fn parts(&self, arm: usize, described: &[f64]) -> Vec<(usize, usize, f64)> {
-        let mut parts = vec![(0, self.width, 1.0)];
+        let mut parts = vec![(0, self.whole, 1.0)];
         if arm > 0 {
             let along = described.iter().enumerate().filter(|(_, by)| **by != 0.0);
-            parts.extend(along.map(|(at, by)| (self.width * (1 + at), self.width, *by)));
-            parts.push((self.width * (1 + self.descriptions) + self.own * (arm - 1), self.own, 1.0));
+            parts.extend(along.map(|(at, by)| (self.whole + self.width * at, self.width, *by)));
+            let shared = self.whole + self.width * self.descriptions;
+            parts.push((shared + self.own * (arm - 1), self.own, 1.0));
         }
         parts
     }
@@ -78,6 +93,8 @@ impl Layout {
 #[derive(Clone, Copy)]
 pub(crate) struct Lesson<'a> {
     pub(crate) features: &'a Matrix,
+    /// Of their columns so many, the last, tell of the time.
+    pub(crate) of_time: usize,
     pub(crate) action: &'a [usize],
     pub(crate) arms: &'a [Vec<f64>],
     pub(crate) values: &'a [f64],
@@ -87,7 +104,7 @@ pub(crate) struct Lesson<'a> {
 impl Lesson<'_> {
     fn fit(self) -> Result<Line> {
         let plain = self.line(false)?;
-        let width = Basis::width(self.features.columns(), true);
+        let width = Basis::width(self.features.columns() - self.of_time, true);
         if width * (2 + plain.layout.descriptions) > MOST_COEFFICIENTS {
             return Ok(plain);
         }
@@ -96,8 +113,9 @@ impl Lesson<'_> {
     }
 
     fn line(self, products: bool) -> Result<Line> {
-        let basis = Basis::new(self.features, products);
-        let layout = Layout::new(Basis::width(self.features.columns(), products), self.arms);
+        let basis = Basis::new(self.features, self.of_time, products);
+        let width = Basis::width(self.features.columns() - self.of_time, products);
+        let layout = Layout::new(width, self.of_time, self.arms);
         let rows = Rows { basis: &basis, layout: &layout, lesson: self };
         let (coefficients, evidence) = fit(&rows)
             .ok_or_else(|| Error::Internal("the model of all arms has no curvature to go by".into()))?;
@@ -121,16 +139,28 @@ impl Line {
 }
 
 impl Joint {
-    /// Fits; with an `event`, the amounts are learnt from the rows where it happened.
-    pub(crate) fn fit(lesson: Lesson<'_>, event: Option<&[f64]>) -> Result<Self> {
+    /// Fits; with an `event`, the amounts are learnt from the rows where it happened, and where a `discount` was taken from
+    /// them, before it and apart from it.
+    pub(crate) fn fit(lesson: Lesson<'_>, event: Option<&[f64]>, discount: Option<&[f64]>) -> Result<Self> {
         let Some(event) = event else { return Ok(Self::One(lesson.fit()?)) };
         let chance = Lesson { values: event, objective: Objective::Logistic, ..lesson }.fit()?;
         let happened: Vec<usize> = (0..event.len()).filter(|&row| event[row] > 0.0).collect();
         let features = lesson.features.select(&happened);
         let action: Vec<usize> = happened.iter().map(|&row| lesson.action[row]).collect();
-        let values: Vec<f64> = happened.iter().map(|&row| lesson.values[row]).collect();
-        let amount = Lesson { features: &features, action: &action, values: &values, ..lesson }.fit()?;
-        Ok(Self::TwoPart(Box::new(chance), Box::new(amount)))
+        let amount = |of: &dyn Fn(usize) -> f64| {
+            let values: Vec<f64> = happened.iter().map(|&row| of(row)).collect();
+            Lesson { features: &features, action: &action, values: &values, ..lesson }.fit()
+        };
+        let Some(discount) = discount else {
+            return Ok(Self::TwoPart(Box::new(chance), Box::new(amount(&|row| lesson.values[row])?)));
+        };
+        let before = amount(&|row| lesson.values[row] + discount[row])?;
+        let discount = amount(&|row| discount[row])?;
+        Ok(Self::Discounted {
+            chance: Box::new(chance),
+            before: Box::new(before),
+            discount: Box::new(discount),
+        })
     }
 
     /// Expected outcome of a row under `arm`.
@@ -138,6 +168,10 @@ impl Joint {
         match self {
             Self::One(line) => line.predict(row, arm, arms),
             Self::TwoPart(chance, amount) => chance.predict(row, arm, arms) * amount.predict(row, arm, arms),
+            Self::Discounted { chance, before, discount } => {
+                let taken = if arm == 0 { 0.0 } else { discount.predict(row, arm, arms).max(0.0) };
+                chance.predict(row, arm, arms) * (before.predict(row, arm, arms) - taken)
+            }
         }
     }
 }

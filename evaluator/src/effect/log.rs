@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use proto::common::v1::{Channel, EventKind, Offer};
 
 use super::NONE;
+use super::moment::with_moment;
 use super::train::Outcome;
 use crate::strategy::terms;
 
@@ -46,19 +47,6 @@ pub struct Answer {
     pub currency: String,
     /// Of a redemption: the discount given, where it was told.
     pub discount: Option<i64>,
-}
-
-/// Name of the feature that tells the channel.
-pub fn channel_feature(channel: Channel) -> String {
-    format!("channel:{}", channel.as_str_name().trim_start_matches("CHANNEL_").to_ascii_lowercase())
-}
-
-/// Adds the moment's own features to those given by name.
-pub fn with_moment(mut features: BTreeMap<String, f64>, channel: Channel) -> BTreeMap<String, f64> {
-    if channel != Channel::Unspecified {
-        features.entry(channel_feature(channel)).or_insert(1.0);
-    }
-    features
 }
 
 /// Discount given on a decision with `offer`: what redemptions say, else what its terms took off the purchases.
@@ -108,7 +96,7 @@ pub fn join(
             spend: if decided.offer_id.is_empty() { 0.0 } else { spend as f64 },
             action: if decided.offer_id.is_empty() { NONE.to_owned() } else { decided.offer_id },
             propensity: decided.propensity,
-            features: with_moment(decided.features, decided.channel),
+            features: with_moment(decided.features, decided.channel, decided.at),
             unit: decided.unit,
             at: decided.at,
             channel: decided.channel,

@@ -203,7 +203,7 @@ impl Model {
         bins.iter().map(|(_, measured)| measured).sum::<f64>() / bins.len().max(1) as f64
     }
 
-    /// What each feature adds to the change of the target's probability, the largest first: the effect less the effect
+    /// What each feature of the person adds to the change of the target's probability, the largest first: the effect less the effect
     /// with that feature at its mean.
     pub fn drivers(&self, row: &[f64], arm: usize) -> Vec<(String, f64)> {
         if arm == 0 {
@@ -211,11 +211,12 @@ impl Model {
         }
         let effect = |row: &[f64]| self.hit.effects[arm - 1].0.effect(row, arm, &self.descriptions);
         let whole = effect(row);
-        let mut found: Vec<(String, f64)> = (0..row.len())
-            .filter(|&feature| !row[feature].is_nan())
-            .map(|feature| {
+        let usual = self.support.means().iter().enumerate();
+        let mut found: Vec<(String, f64)> = usual
+            .filter(|(feature, _)| !row[*feature].is_nan())
+            .map(|(feature, mean)| {
                 let mut usual = row.to_vec();
-                usual[feature] = self.support.mean(feature);
+                usual[feature] = *mean;
                 (self.features[feature].clone(), whole - effect(&usual))
             })
             .collect();

@@ -10,6 +10,8 @@ pub const LEAST_ROWS: usize = 30;
 pub struct Panel {
     /// What was known of each row when it was decided; NaN where not known.
     pub features: Matrix,
+    /// Of the features' columns so many, the last, tell when it was and nothing of the person.
+    pub of_time: usize,
     /// Arm of each row.
     pub action: Vec<usize>,
     /// Probability with which that arm was chosen, above 0.
@@ -28,6 +30,8 @@ pub struct Target<'a> {
     /// For amounts that are 0 wherever some 0-or-1 event did not happen: that event. The amount is then modelled as
     /// its probability times its mean where it happened, which is far less noisy than the amount itself.
     pub event: Option<&'a [f64]>,
+    /// For amounts that discounts were taken from: what was taken.
+    pub discount: Option<&'a [f64]>,
 }
 
 impl Panel {
@@ -50,6 +54,7 @@ impl Panel {
     pub fn select(&self, rows: &[usize]) -> Self {
         Self {
             features: self.features.select(rows),
+            of_time: self.of_time,
             action: rows.iter().map(|&row| self.action[row]).collect(),
             propensity: rows.iter().map(|&row| self.propensity[row]).collect(),
             arms: self.arms.clone(),

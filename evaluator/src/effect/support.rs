@@ -25,9 +25,9 @@ const MARGIN: f64 = 1.5;
 const LOOKED_AT: usize = 20_000;
 
 impl Support {
-    /// Learns means, deviations and correlations of `features`.
-    pub fn new(features: &Matrix) -> Self {
-        let columns = features.columns();
+    /// Learns means, deviations and correlations of the first `columns` of `features`. What tells of the time is none of
+    /// them: a day of the week never seen makes nobody a stranger.
+    pub fn new(features: &Matrix, columns: usize) -> Self {
         let (mut means, mut deviations) = (vec![0.0; columns], vec![0.0; columns]);
         for column in 0..columns {
             let known: Vec<f64> = features.column(column).filter(|value| !value.is_nan()).collect();
@@ -75,9 +75,9 @@ impl Support {
         moved || self.distance(row) > self.most
     }
 
-    /// Value that stands in for a feature.
-    pub fn mean(&self, feature: usize) -> f64 {
-        self.means[feature]
+    /// Values that stand in for the features.
+    pub fn means(&self) -> &[f64] {
+        &self.means
     }
 
     fn standard(&self, row: &[f64]) -> Vec<f64> {
@@ -90,7 +90,7 @@ impl Support {
     fn distance(&self, row: &[f64]) -> f64 {
         let Some(Factor(inverse)) = &self.factor else { return 0.0 };
         let standard = self.standard(row);
-        if row.iter().any(|value| value.is_nan()) {
+        if row.iter().take(self.means.len()).any(|value| value.is_nan()) {
             return standard.iter().fold(0.0, |most, z| f64::max(most, z * z));
         }
         let n = standard.len();
@@ -116,7 +116,7 @@ mod tests {
                 [a, a + f64::from(i * 31 % 100) / 2_000.0]
             })
             .collect();
-        let support = Support::new(&Matrix::new(values, 4_000, 2).expect("finite"));
+        let support = Support::new(&Matrix::new(values, 4_000, 2).expect("finite"), 2);
         assert!(!support.is_outside(&[0.5, 0.52]) && !support.is_outside(&[f64::NAN, 0.9]));
         assert!(support.is_outside(&[9.0, 9.0]), "far away");
         assert!(support.is_outside(&[0.0, 1.0]), "each seen, never together");

@@ -8,6 +8,7 @@ use proto::common::v1::{Channel, Offer};
 use super::NONE;
 use super::calibrate::{Calibration, Seen};
 use super::model::{Arm, Estimate, Model, Outcome as Effects, value};
+use super::moment::is_of_time;
 use super::panel::{LEAST_ROWS, Panel, Target};
 use super::pool::pool;
 use super::response::{Base, Lesson, Response};
@@ -91,6 +92,7 @@ pub fn train(order: &Order, outcomes: &[Outcome], offers: &[Offer]) -> Result<Tr
     let rows: Vec<(&Outcome, usize)> =
         outcomes.iter().filter_map(|row| index.get(row.action.as_str()).map(|arm| (*row, *arm))).collect();
     let names = names(order, &rows);
+    let of_time = names.iter().filter(|name| is_of_time(name)).count();
     let values =
         rows.iter().flat_map(|(row, _)| names.iter().map(|name| value(&row.features, name))).collect();
     let features = Matrix::new(values, rows.len(), names.len())
@@ -109,25 +111,29 @@ pub fn train(order: &Order, outcomes: &[Outcome], offers: &[Offer]) -> Result<Tr
         .collect();
     let panel = Panel {
         features,
+        of_time,
         action: rows.iter().map(|(_, arm)| *arm).collect(),
         // A decision in a hundred would otherwise weigh as much as all others together.
         propensity: column(|row| row.propensity.max(LEAST_PROPENSITY)),
         arms: described.iter().map(|(_, depth)| vec![*depth]).collect(),
     };
     let folds: Vec<usize> = rows.iter().map(|(row, _)| fold(&row.unit, order.seed)).collect();
-    let of = |values: &[f64], objective, event, prior| {
-        study(&panel, Target { values, objective, event }, &folds, FOLDS, order.seed, prior)
-    };
-    let (profit, revenue) = (column(|row| row.profit), column(|row| row.revenue));
-    let mut hits = of(&hit, Objective::Logistic, None, None)?;
+    let of = |target, prior| study(&panel, target, &folds, FOLDS, order.seed, prior);
+    let (profit, revenue, spend) =
+        (column(|row| row.profit), column(|row| row.revenue), column(|row| row.spend));
+    let of_hits = Target { values: &hit, objective: Objective::Logistic, event: None, discount: None };
+    let mut hits = of(of_hits, None)?;
     // Amounts are mostly whether anything is bought at all, which tells learners apart far better than they do.
     let prior = (hit == bought).then(|| hits.prior.clone());
-    let (profits, revenues) = rayon::join(
-        || of(&profit, Objective::Squared, Some(&bought), prior.as_deref()),
-        || of(&revenue, Objective::Squared, Some(&bought), prior.as_deref()),
-    );
+    let amount = |values| Target {
+        values,
+        objective: Objective::Squared,
+        event: Some(&bought),
+        discount: Some(&spend),
+    };
+    let (profits, revenues) =
+        rayon::join(|| of(amount(&profit), prior.as_deref()), || of(amount(&revenue), prior.as_deref()));
     let (profits, revenues) = (profits?, revenues?);
-    let spend = column(|row| row.spend);
     let arms = ids
         .iter()
         .zip(&described)
@@ -143,7 +149,7 @@ pub fn train(order: &Order, outcomes: &[Outcome], offers: &[Offer]) -> Result<Tr
     let model = Model {
         target: order.target.clone(),
         currency: order.currency.clone(),
-        support: Support::new(&panel.features),
+        support: Support::new(&panel.features, names.len() - of_time),
         features: names,
         arms,
         descriptions: panel.arms.clone(),
@@ -201,11 +207,11 @@ fn arms(outcomes: &[&Outcome]) -> Result<Vec<String>> {
     Ok(std::iter::once(NONE.to_owned()).chain(treated).collect())
 }
 
-/// Names of the features, those most often logged where there are too many.
+/// Names of the features, those most often logged where there are too many; those of time stand last.
 fn names(order: &Order, rows: &[(&Outcome, usize)]) -> Vec<String> {
     if !order.features.is_empty() {
         let asked: BTreeSet<&String> = order.features.iter().collect();
-        return asked.into_iter().cloned().collect();
+        return of_time_last(asked.into_iter().cloned().collect());
     }
     let mut counts: BTreeMap<&str, usize> = BTreeMap::new();
     for (row, _) in rows {
@@ -217,7 +223,11 @@ fn names(order: &Order, rows: &[(&Outcome, usize)]) -> Vec<String> {
     names.sort_by(|a, b| b.1.cmp(&a.1).then(a.0.cmp(b.0)));
     names.truncate(MOST_FEATURES);
     let mut names: Vec<String> = names.into_iter().map(|(name, _)| name.to_owned()).collect();
-    names.sort();
+    of_time_last(names)
+}
+
+fn of_time_last(mut names: Vec<String>) -> Vec<String> {
+    names.sort_by(|a, b| is_of_time(a).cmp(&is_of_time(b)).then_with(|| a.cmp(b)));
     names
 }
 

@@ -86,7 +86,8 @@ pub fn uplift(panel: &Panel, target: Target<'_>, folds: &[usize], count: usize, 
 fn learn(panel: &Panel, target: Target<'_>, seen: &[usize], seed: u64) -> Result<ArmStudy> {
     let pick = |from: &[f64]| seen.iter().map(|&row| from[row]).collect::<Vec<f64>>();
     let (values, event) = (pick(target.values), target.event.map(pick));
-    let of_seen = Target { values: &values, objective: target.objective, event: event.as_deref() };
+    let of_seen =
+        Target { values: &values, objective: target.objective, event: event.as_deref(), discount: None };
     let folds = folds_of(seen.len(), INNER_FOLDS, seed);
     let mut found = study(&panel.select(seen), of_seen, &folds, INNER_FOLDS, seed, None)?;
     found.arms.pop().ok_or_else(|| Error::Internal("a study without arms".into()))

@@ -9,7 +9,7 @@ use super::deciding::Active;
 use super::experiments::assignment;
 use super::status::refuse;
 use super::{Shared, convert, now};
-use crate::effect::log::with_moment;
+use crate::effect::moment::with_moment;
 use crate::metric::fact::DAY;
 use crate::strategy::choose::{Belief, pick, probabilities};
 use crate::strategy::ledger::Afford;
@@ -104,7 +104,7 @@ struct Moment<'a> {
 fn planned(active: &Active, moment: &Moment<'_>, made: u32, last: bool) -> Option<(Option<Offer>, f64)> {
     let Active { plan, model, state, .. } = active;
     let Moment { context, unit, at, seed } = *moment;
-    let features = with_moment(context.features.clone().into_iter().collect(), context.channel());
+    let features = with_moment(context.features.clone().into_iter().collect(), context.channel(), at);
     let row = model.row(&features);
     let mut books = active.books();
     books.come_to(at);

@@ -11,11 +11,11 @@ use tokio_stream::Stream;
 use tokio_stream::wrappers::ReceiverStream;
 use tonic::{Request, Response, Status};
 
-use super::convert::{interval, span};
+use super::convert::{self, interval, span};
 use super::status::refuse;
-use super::{Base, training};
-use crate::effect::log::with_moment;
+use super::{Base, now, training};
 use crate::effect::model::value as feature;
+use crate::effect::moment::with_moment;
 use crate::effect::{Model, Prediction};
 use crate::error::Error;
 use crate::policy::{Evaluation, Log, Logged, Policy, evaluate};
@@ -119,9 +119,10 @@ fn predict(
     model: &Model,
     model_version: String,
 ) -> wire::PredictEffectResponse {
+    let at = request.at.as_ref().map_or_else(now, convert::micros);
     let of_channel = |channel: Channel| {
         let features: BTreeMap<String, f64> = request.features.clone().into_iter().collect();
-        model.row(&with_moment(features, channel))
+        model.row(&with_moment(features, channel, at))
     };
     let mut rows: BTreeMap<i32, (Vec<f64>, Vec<Prediction>)> = BTreeMap::new();
     let mut out_of_distribution = false;

@@ -10,7 +10,8 @@ use sea_orm::{
 use super::entity::{assignment, decision, event};
 use super::{DecisionRow, STATEMENT, Store, moments, unit};
 use crate::effect::NONE;
-use crate::effect::log::{Decided, with_moment};
+use crate::effect::log::Decided;
+use crate::effect::moment::with_channel;
 use crate::error::Result;
 use crate::metric::fact::Exposure;
 use crate::policy::Logged;
@@ -169,7 +170,7 @@ impl Store {
                 action: if decided.offer_id.is_empty() { NONE.to_owned() } else { decided.offer_id },
                 propensity: decided.propensity,
             };
-            (logged, with_moment(decided.features, decided.channel))
+            (logged, with_channel(decided.features, decided.channel))
         };
         Ok(decided.into_iter().map(logged).collect())
     }

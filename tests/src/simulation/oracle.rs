@@ -61,6 +61,17 @@ impl<'a> Month<'a> {
         Best { book, bound, shadow_price: high }
     }
 
+    /// What each day brings the best policy, discounts paid at `price`.
+    pub fn best_by_day(&self, price: f64) -> Vec<f64> {
+        let mut days: Vec<f64> = Vec::new();
+        for (visit, means) in &self.visits {
+            days.resize(days.len().max(visit.day as usize + 1), 0.0);
+            let best = means[choose(means, price)];
+            days[visit.day as usize] += best.profit - price * best.discount;
+        }
+        days
+    }
+
     /// What `arm` for everybody brings, until the budget is spent.
     pub fn everybody(&self, arm: Arm, budget: f64) -> Book {
         self.until_spent(budget, |_| arm)
@@ -108,8 +119,9 @@ mod tests {
         Settings {
             shoppers: 500,
             days: 7,
-            explore_days: 1,
-            replan_days: 1,
+            explore_days: 1.0,
+            replan_days: 1.0,
+            exploration: 0.02,
             visit_rate: 0.5,
             budget_share: 0.6,
             seed: 5,
@@ -128,6 +140,8 @@ mod tests {
             let best = month.best(budget);
             assert!(best.book.expected_discount <= budget + 1e-6);
             assert!(best.book.expected_profit <= best.bound + 1e-6);
+            let by_day: f64 = month.best_by_day(best.shadow_price).iter().sum();
+            assert!((by_day + best.shadow_price * budget - best.bound).abs() < 1e-6 * best.bound);
             assert!(best.bound - best.book.expected_profit < 1e-3 * (best.bound - nothing.expected_profit));
             assert!(best.book.expected_profit <= free.book.expected_profit + 1e-6);
             for other in [month.best_single(budget).1, month.by_chance(&settings, budget), nothing] {

@@ -15,6 +15,8 @@ use super::world::{Arm, Visit, World};
 const DAY: i64 = 86_400;
 /// Visits whose outcome is told together: the product hears of its spend several times an hour.
 const TOGETHER: usize = 250;
+/// Least time between two plans, days.
+const SOONEST: f64 = 0.25;
 /// Decisions asked for at once.
 const AT_ONCE: usize = 32;
 
@@ -22,8 +24,8 @@ const AT_ONCE: usize = 32;
 pub struct Played {
     /// The whole month.
     pub book: Book,
-    /// Its first days, decided by chance.
-    pub exploring: Book,
+    /// Each of its days.
+    pub days: Vec<Book>,
     /// Visits of shoppers held out.
     pub held_out: u64,
     /// Most that was spent at any time, of the budget.
@@ -50,7 +52,7 @@ pub async fn play(
     line.tell_offers().await?;
     let mut played = Played {
         book: Book::default(),
-        exploring: Book::default(),
+        days: Vec::new(),
         held_out: 0,
         spent: 0,
         span: (begin, end),
@@ -60,26 +62,29 @@ pub async fn play(
     let mut planned = settings.explore_days;
     for day in 0..settings.days {
         let morning = begin + i64::from(day) * DAY;
-        if day == planned {
-            let trained = line.train(settings.seed + u64::from(day)).await.context("training failed")?;
-            say(format!("day {day}: trained {trained:?}"));
-            let left = (budget - played.book.discount).max(0);
-            match line.plan(left, morning, end).await? {
-                Ok(plan) => {
-                    say(format!("day {day}: plan {} of {} strategies", plan.plan_id, plan.strategies.len()));
-                    (played.plan_id, played.strategies) = (plan.plan_id, plan.strategies);
-                    // Again when there is half as much again to learn from.
-                    planned += (day / 2).clamp(1, settings.replan_days.max(1));
-                }
-                Err(why) => {
-                    say(format!("day {day}: no plan yet, {why}"));
-                    planned += 1;
-                }
-            }
-        }
         let visits = world.visits(day);
         let pause = DAY as f64 / visits.len().max(1) as f64;
+        let mut today = Book::default();
         for (part, together) in visits.chunks(TOGETHER).enumerate() {
+            let moment = f64::from(day) + (part * TOGETHER) as f64 / visits.len() as f64;
+            if moment >= planned {
+                let trained = line.train(settings.seed + u64::from(day)).await.context("training failed")?;
+                say(format!("day {moment:.2}: trained {trained:?}"));
+                let left = (budget - played.book.discount).max(0);
+                let at = morning + ((part * TOGETHER) as f64 * pause) as i64;
+                match line.plan(left, settings.exploration, at, end).await? {
+                    Ok(plan) => {
+                        say(format!("day {moment:.2}: {} of {}", plan.plan_id, plan.strategies.len()));
+                        (played.plan_id, played.strategies) = (plan.plan_id, plan.strategies);
+                        // Again when there is half as much again to learn from.
+                        planned = moment + (moment / 2.0).clamp(SOONEST, settings.replan_days.max(SOONEST));
+                    }
+                    Err(why) => {
+                        say(format!("day {moment:.2}: no plan yet, {why}"));
+                        planned = moment + SOONEST;
+                    }
+                }
+            }
             let numbered: Vec<(usize, Visit)> =
                 together.iter().enumerate().map(|(place, visit)| (part * TOGETHER + place, *visit)).collect();
             let told: Vec<Told> = stream::iter(numbered)
@@ -92,14 +97,13 @@ pub async fn play(
             for (visit, told) in together.iter().zip(&told) {
                 let arm = arm(told)?;
                 played.book.enter(world, visit, arm);
-                if day < settings.explore_days {
-                    played.exploring.enter(world, visit, arm);
-                }
+                today.enter(world, visit, arm);
                 played.held_out += u64::from(told.made.in_holdout);
             }
             line.record(&told).await?;
         }
         played.spent = played.book.discount;
+        played.days.push(today);
         say(format!("day {day}: profit {} spent {} of {budget}", played.book.profit, played.spent));
     }
     Ok(played)

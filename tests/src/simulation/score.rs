@@ -24,7 +24,10 @@ const TIMED: usize = 2_000;
 pub struct Score {
     /// Gain of the product over no offers, as a share of the best policy's; on average, chance taken out.
     pub profit_share_of_oracle: f64,
-    /// The same as it came and as the evaluator measured it.
+    /// What each day lost of it, discounts paid at the best policy's price; with that price of what was left of the budget
+    /// they sum to what is missing of 1.
+    pub lost_by_day: Vec<f64>,
+    /// The gain as it came and as the evaluator measured it.
     pub measured_share_of_oracle: f64,
     /// Profit the evaluator measured ÷ profit in the shop's own book.
     pub measured_of_booked: f64,
@@ -84,9 +87,17 @@ pub async fn score(
     let measured = line.measured_profit(played.span.0, played.span.1).await?;
     let Book { visits, offered, expected_profit, profit, .. } = played.book;
     let (decide_ms_p50, decide_ms_p99) = decide_ms(world, played.span.1 - 1, line).await?;
+    let best_by_day = month.best_by_day(shadow_price);
+    let lost_by_day = best_by_day
+        .iter()
+        .zip(&played.days)
+        .map(|(best, day)| best - (day.expected_profit - shadow_price * day.expected_discount))
+        .map(|lost| lost / (bound - none.expected_profit))
+        .collect();
     let share = |ours: f64, nothing: f64, best: f64| (ours - nothing) / (best - nothing);
     Ok(Score {
         profit_share_of_oracle: share(expected_profit, none.expected_profit, bound),
+        lost_by_day,
         measured_share_of_oracle: share(measured, none.profit as f64, oracle.profit as f64),
         measured_of_booked: measured / profit as f64,
         profit: Profits {
@@ -99,7 +110,7 @@ pub async fn score(
         },
         budget,
         spent: played.spent,
-        calibration_error: calibration_error(world, settings.days - 1, line).await?,
+        calibration_error: calibration_error(world, settings.days - 1, played.span.1 - 1, line).await?,
         held_out: played.held_out as f64 / visits as f64,
         offered: offered as f64 / visits as f64,
         shadow_price,
@@ -123,13 +134,13 @@ async fn decide_ms(world: &World, at: i64, line: &Line) -> anyhow::Result<(f64, 
     Ok((took[TIMED / 2], took[TIMED * 99 / 100]))
 }
 
-/// Expected calibration error of the probabilities the product predicts on `day`, against the true ones.
-async fn calibration_error(world: &World, day: u32, line: &Line) -> anyhow::Result<f64> {
+/// Expected calibration error of the probabilities the product predicts on `day`, at `at`, against the true ones.
+async fn calibration_error(world: &World, day: u32, at: i64, line: &Line) -> anyhow::Result<f64> {
     let visits: Vec<_> = world.visits(day).into_iter().take(JUDGED).collect();
     let pairs: Vec<Vec<(f64, f64)>> = stream::iter(visits)
         .map(|visit| async move {
             let shopper = &world.shoppers[visit.shopper];
-            let answer = line.predict(&shopper.id, &shopper.features()).await?;
+            let answer = line.predict(&shopper.id, at, &shopper.features()).await?;
             let pair = |(arm, effect): (&_, &proto::evaluator::v1::Effect)| {
                 let part =
                     |interval: Option<&proto::common::v1::Interval>| interval.map_or(0.0, |i| i.estimate);

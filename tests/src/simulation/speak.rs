@@ -119,6 +119,7 @@ impl Line {
     pub async fn plan(
         &self,
         budget: i64,
+        exploration: f64,
         from: i64,
         until: i64,
     ) -> anyhow::Result<Result<GenerateStrategiesResponse, String>> {
@@ -130,6 +131,7 @@ impl Line {
             until: Some(moment(until)),
             at: Some(moment(from)),
             holdout: Some(HOLDOUT),
+            exploration: Some(exploration),
             ..GenerateStrategiesRequest::default()
         };
         let mut client = StrategyServiceClient::new(self.gateway.clone());
@@ -163,10 +165,11 @@ impl Line {
         Ok(row.value.context("the profit has no value")?.estimate)
     }
 
-    /// What each offer, and none first, is predicted to do to one shopper.
+    /// What each offer, and none first, is predicted to do to one shopper at a moment, seconds since 1970.
     pub async fn predict(
         &self,
         user: &str,
+        at: i64,
         features: &BTreeMap<String, f64>,
     ) -> anyhow::Result<PredictEffectResponse> {
         let treatment = |offer: Option<usize>| Treatment {
@@ -179,6 +182,7 @@ impl Line {
             user_id: user.to_owned(),
             features: features.clone(),
             treatments: super::world::ARMS.map(treatment).to_vec(),
+            at: Some(moment(at)),
             ..PredictEffectRequest::default()
         };
         let mut client = EffectServiceClient::new(self.gateway.clone());

@@ -151,8 +151,9 @@ mod tests {
         let settings = Settings {
             shoppers: 400,
             days: 30,
-            explore_days: 1,
-            replan_days: 1,
+            explore_days: 1.0,
+            replan_days: 1.0,
+            exploration: 0.02,
             visit_rate: 1.0,
             budget_share: 1.0,
             seed: 3,

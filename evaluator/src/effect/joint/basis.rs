@@ -3,26 +3,32 @@
 use boost::Matrix;
 use serde::{Deserialize, Serialize};
 
-/// 1, the standardised features, and their standardised products two by two where they are wanted.
+/// 1, the standardised features of the person, their standardised products two by two where they are wanted, and the
+/// standardised features of the time.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub(super) struct Basis {
-    /// Mean and standard deviation of each feature.
+    /// Mean and standard deviation of each feature of the person.
     features: Vec<(f64, f64)>,
     /// The same of each product of standardised features; empty where there are none.
     products: Vec<(f64, f64)>,
+    /// The same of each feature of the time.
+    of_time: Vec<(f64, f64)>,
 }
 
 impl Basis {
-    /// Its length.
+    /// Its length without what tells of the time, for a person of so many features.
     pub(super) fn width(features: usize, products: bool) -> usize {
         1 + features + if products { features * (features + 1) / 2 } else { 0 }
     }
 
-    pub(super) fn new(features: &Matrix, products: bool) -> Self {
-        let scales = (0..features.columns()).map(|column| scale(features.column(column))).collect();
-        let mut basis = Self { features: scales, products: Vec::new() };
+    /// Of `features`, the last `of_time` of which tell of the time.
+    pub(super) fn new(features: &Matrix, of_time: usize, products: bool) -> Self {
+        let mut scales: Vec<(f64, f64)> =
+            (0..features.columns()).map(|column| scale(features.column(column))).collect();
+        let of_time = scales.split_off(features.columns() - of_time);
+        let columns = scales.len();
+        let mut basis = Self { features: scales, products: Vec::new(), of_time };
         if products {
-            let columns = features.columns();
             let plain = Self::width(columns, false);
             // A first look at the products as they are, to standardise them.
             basis.products = vec![(0.0, 1.0); Self::width(columns, true) - plain];
@@ -35,17 +41,19 @@ impl Basis {
 
     /// The basis of a row. What is missing stands at its mean.
     pub(super) fn of(&self, row: &[f64]) -> Vec<f64> {
-        let mut basis = Vec::with_capacity(1 + self.features.len() + self.products.len());
+        let (person, time) = row.split_at(self.features.len().min(row.len()));
+        let features = 1 + self.features.len();
+        let mut basis = Vec::with_capacity(features + self.products.len() + self.of_time.len());
         basis.push(1.0);
-        basis.extend(row.iter().zip(&self.features).map(|(value, scale)| standardised(*value, *scale)));
-        let features = basis.len();
+        basis.extend(person.iter().zip(&self.features).map(|(value, scale)| standardised(*value, *scale)));
         let mut products = self.products.iter();
-        for i in 1..features {
+        'products: for i in 1..features {
             for j in i..features {
-                let Some(scale) = products.next() else { return basis };
+                let Some(scale) = products.next() else { break 'products };
                 basis.push(standardised(basis[i] * basis[j], *scale));
             }
         }
+        basis.extend(time.iter().zip(&self.of_time).map(|(value, scale)| standardised(*value, *scale)));
         basis
     }
 }

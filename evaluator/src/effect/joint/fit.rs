@@ -15,6 +15,8 @@ const TOLERANCE: f64 = 1e-4;
 /// Precisions of the control's slopes and of its products, which stay: much is seen of the control, and what products cost the
 /// evidence is what tells whether they are worth it.
 const CONTROL: (f64, f64) = (5.0, 20.0);
+/// Precision of what the time does to the control, which stays: days of the week differ by tenths of a logit.
+const TIME: f64 = 100.0;
 /// Precision of what arms differ by, to begin with.
 const FIRST: f64 = 20.0;
 /// Precisions are held between these; in units of the logit, or of the outcome's standard deviation.
@@ -55,12 +57,15 @@ pub(super) fn fit(rows: &Rows<'_>) -> Option<(Vec<f64>, f64)> {
     };
     let by_arm = split(rows);
     let mut noise = variance;
-    let (width, slopes) = (rows.layout.width, Basis::width(rows.lesson.features.columns(), false));
+    let Layout { width, whole, .. } = *rows.layout;
+    let slopes = Basis::width(rows.lesson.features.columns() - rows.lesson.of_time, false);
     let first = |at| {
         if at < slopes {
             CONTROL.0
         } else if at < width {
             CONTROL.1
+        } else if at < whole {
+            TIME
         } else {
             FIRST
         }
@@ -91,7 +96,7 @@ pub(super) fn fit(rows: &Rows<'_>) -> Option<(Vec<f64>, f64)> {
                 -2.0 * noise * (look.likelihood + 0.5 * count * (std::f64::consts::TAU * noise).ln());
             noise = (missed / (count - told.iter().sum::<f64>()).max(1.0)).max(1e-12 * variance);
         }
-        for at in width..n {
+        for at in whole..n {
             let learnt = (told[at] + 1e-3) / (beta[at] * beta[at] + 1e-9 / unit);
             precision[at] = learnt.clamp(BOUNDS.0 * unit, BOUNDS.1 * unit);
         }
@@ -161,7 +166,7 @@ fn descend(
 
 /// All parts of one arm share its rows' basis, so that one Gram matrix an arm is all there is to sum over rows.
 fn look(rows: &Rows<'_>, by_arm: &[OfArm], noise: f64, beta: &[f64], whole: bool) -> Look {
-    let (n, width) = (beta.len(), rows.layout.width);
+    let (n, width) = (beta.len(), rows.layout.whole);
     let objective = rows.lesson.objective;
     let scale = match objective {
         Objective::Logistic => 1.0,
