@@ -72,8 +72,9 @@ impl Ground<'_> {
         Lesson { features, values: &values, objective, event: event.as_deref(), seed: self.seed }.fit(base)
     }
 
+    /// A model of an effect: of the person alone, for what the time does to an effect is far less than what chance does.
     fn regression(&self, rows: &[usize], values: &[f64], base: Base) -> Result<Response> {
-        let features = self.panel.features.select(rows);
+        let features = self.panel.person(rows)?;
         let objective = Objective::Squared;
         Lesson { features: &features, values, objective, event: None, seed: self.seed }.fit(base)
     }

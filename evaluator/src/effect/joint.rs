@@ -56,8 +56,9 @@ pub enum Joint {
 struct Layout {
     /// Length of the basis without what tells of the time.
     width: usize,
-    /// Length of the basis.
-    whole: usize,
+    /// What tells of the time, at the end of the basis; models of before it was learnt have none.
+    #[serde(default)]
+    of_time: usize,
     /// Descriptions of an arm.
     descriptions: usize,
     /// Coefficients that are one arm's alone: all of the basis, or its 1.
@@ -68,21 +69,25 @@ impl Layout {
     fn new(width: usize, of_time: usize, arms: &[Vec<f64>]) -> Self {
         let descriptions = arms.first().map_or(0, Vec::len);
         let slopes = width * (descriptions + arms.len());
-        let whole = width + of_time;
-        Self { width, whole, descriptions, own: if slopes <= MOST_COEFFICIENTS { width } else { 1 } }
+        Self { width, of_time, descriptions, own: if slopes <= MOST_COEFFICIENTS { width } else { 1 } }
+    }
+
+    /// Length of the basis.
+    fn whole(&self) -> usize {
+        self.width + self.of_time
     }
 
     fn coefficients(&self, arms: usize) -> usize {
-        self.whole + self.width * self.descriptions + self.own * (arms - 1)
+        self.whole() + self.width * self.descriptions + self.own * (arms - 1)
     }
 
     /// The parts that speak for `arm`: where each begins, how long it is, and its factor.
     fn parts(&self, arm: usize, described: &[f64]) -> Vec<(usize, usize, f64)> {
-        let mut parts = vec![(0, self.whole, 1.0)];
+        let mut parts = vec![(0, self.whole(), 1.0)];
         if arm > 0 {
             let along = described.iter().enumerate().filter(|(_, by)| **by != 0.0);
-            parts.extend(along.map(|(at, by)| (self.whole + self.width * at, self.width, *by)));
-            let shared = self.whole + self.width * self.descriptions;
+            parts.extend(along.map(|(at, by)| (self.whole() + self.width * at, self.width, *by)));
+            let shared = self.whole() + self.width * self.descriptions;
             parts.push((shared + self.own * (arm - 1), self.own, 1.0));
         }
         parts

@@ -11,7 +11,8 @@ pub(super) struct Basis {
     features: Vec<(f64, f64)>,
     /// The same of each product of standardised features; empty where there are none.
     products: Vec<(f64, f64)>,
-    /// The same of each feature of the time.
+    /// The same of each feature of the time; models of before they were learnt have none.
+    #[serde(default)]
     of_time: Vec<(f64, f64)>,
 }
 

@@ -57,7 +57,7 @@ pub(super) fn fit(rows: &Rows<'_>) -> Option<(Vec<f64>, f64)> {
     };
     let by_arm = split(rows);
     let mut noise = variance;
-    let Layout { width, whole, .. } = *rows.layout;
+    let (width, whole) = (rows.layout.width, rows.layout.whole());
     let slopes = Basis::width(rows.lesson.features.columns() - rows.lesson.of_time, false);
     let first = |at| {
         if at < slopes {
@@ -166,7 +166,7 @@ fn descend(
 
 /// All parts of one arm share its rows' basis, so that one Gram matrix an arm is all there is to sum over rows.
 fn look(rows: &Rows<'_>, by_arm: &[OfArm], noise: f64, beta: &[f64], whole: bool) -> Look {
-    let (n, width) = (beta.len(), rows.layout.whole);
+    let (n, width) = (beta.len(), rows.layout.whole());
     let objective = rows.lesson.objective;
     let scale = match objective {
         Objective::Logistic => 1.0,
