@@ -222,7 +222,7 @@ fn names(order: &Order, rows: &[(&Outcome, usize)]) -> Vec<String> {
     let mut names: Vec<(&str, usize)> = counts.into_iter().collect();
     names.sort_by(|a, b| b.1.cmp(&a.1).then(a.0.cmp(b.0)));
     names.truncate(MOST_FEATURES);
-    let mut names: Vec<String> = names.into_iter().map(|(name, _)| name.to_owned()).collect();
+    let names: Vec<String> = names.into_iter().map(|(name, _)| name.to_owned()).collect();
     of_time_last(names)
 }
 
