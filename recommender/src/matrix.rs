@@ -220,6 +220,11 @@ impl Csr {
         (&self.columns[range.clone()], &self.values[range])
     }
 
+    /// The columns of all entries from a row's first on.
+    pub(crate) fn columns_from(&self, row: usize) -> &[u32] {
+        &self.columns[self.starts[row]..]
+    }
+
     /// The entry at a place, where one is stored.
     pub fn get(&self, row: usize, column: usize) -> Option<f32> {
         let (columns, values) = self.row_parts(row);

@@ -12,6 +12,14 @@ use rayon::prelude::*;
 
 use super::Csr;
 
+/// Entries between the one that is multiplied and the one whose operand is asked for: operands lie all over memory, and the
+/// processor alone would wait for each.
+const AHEAD: usize = 12;
+
+/// Floats in a cache line.
+#[cfg(target_arch = "x86_64")]
+const LINE: usize = 16;
+
 /// Rows a task takes: enough to pay for the hand-over, few enough to even out long and short rows.
 const ROWS_A_TASK: usize = 256;
 
@@ -49,7 +57,8 @@ impl WithSimd for Rows<'_> {
         let Self { matrix, first, dense, width, target } = self;
         for (offset, target) in target.chunks_exact_mut(width).enumerate() {
             let (columns, values) = matrix.row_parts(first + offset);
-            let row = Row { columns, values, dense, width };
+            let coming = matrix.columns_from(first + offset);
+            let row = Row { columns, values, coming, dense, width };
             let mut from = 0;
             while width - from >= 8 * S::F32_LANES {
                 from = row.panel::<S, 8>(simd, from, target);
@@ -72,6 +81,8 @@ impl WithSimd for Rows<'_> {
 struct Row<'a> {
     columns: &'a [u32],
     values: &'a [f32],
+    /// The columns of this row and of all after it.
+    coming: &'a [u32],
     dense: &'a [f32],
     width: usize,
 }
@@ -82,7 +93,10 @@ impl Row<'_> {
     fn panel<S: Simd, const N: usize>(&self, simd: S, from: usize, target: &mut [f32]) -> usize {
         let to = from + N * S::F32_LANES;
         let mut sums = [simd.splat_f32s(0.0); N];
-        for (&column, &value) in self.columns.iter().zip(self.values) {
+        for (index, (&column, &value)) in self.columns.iter().zip(self.values).enumerate() {
+            if let Some(&next) = self.coming.get(index + AHEAD) {
+                prefetch::<S, N>(self.dense.as_ptr().wrapping_add(next as usize * self.width + from));
+            }
             let at = column as usize * self.width;
             let Some(operand) = self.dense.get(at + from..at + to) else {
                 unreachable!("columns are checked when built")
@@ -102,4 +116,21 @@ impl Row<'_> {
         let operand = |at: u32| self.dense[at as usize * self.width + column];
         self.columns.iter().zip(self.values).map(|(&at, value)| value * operand(at)).sum()
     }
+}
+
+/// Asks for `N` registers' worth of what will be read soon.
+#[allow(
+    unsafe_code,
+    reason = "an instruction that reads nothing, in every processor the code is compiled for"
+)]
+#[inline(always)]
+fn prefetch<S: Simd, const N: usize>(from: *const f32) {
+    #[cfg(target_arch = "x86_64")]
+    for at in (0..N * S::F32_LANES).step_by(LINE) {
+        use std::arch::x86_64::{_MM_HINT_T0, _mm_prefetch};
+        // SAFETY: every x86-64 processor has SSE, and no address is wrong to ask for.
+        unsafe { _mm_prefetch::<_MM_HINT_T0>(from.wrapping_add(at).cast()) };
+    }
+    #[cfg(not(target_arch = "x86_64"))]
+    let _ = from;
 }
