@@ -118,6 +118,15 @@ impl Violations {
         }
     }
 
+    /// A finite number above 0 and at most `most`.
+    pub fn above_zero(&mut self, field: &str, value: f64, most: f64) {
+        if !value.is_finite() {
+            self.finite(field, value);
+        } else if value <= 0.0 || value > most {
+            self.add(field, "OUT_OF_RANGE", format!("must be above 0 and at most {most}, is {value}"));
+        }
+    }
+
     /// A number of answers: 1 to 1000.
     pub fn limit(&mut self, field: &str, limit: u32) {
         if !(1..=MAX_LIMIT).contains(&limit) {

@@ -8,7 +8,7 @@ pub fn offer(offer: &Offer) -> Vec<Violation> {
     violations.known_enum::<OfferKind>("kind", offer.kind, true);
     violations.text("title", &offer.title);
     if let Some(percent) = offer.percent_off {
-        violations.within_range("percent_off", percent, f64::MIN_POSITIVE, 100.0);
+        violations.above_zero("percent_off", percent, 100.0);
     }
     for (field, amount) in [("amount_off", &offer.amount_off), ("min_spend", &offer.min_spend)] {
         if let Some(amount) = amount {

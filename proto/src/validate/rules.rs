@@ -38,8 +38,7 @@ pub fn rules(rules: &Rules) -> Vec<Violation> {
     for (index, boost) in rules.boosts.iter().enumerate() {
         found.required_id(&format!("boosts[{index}].attribute"), &boost.attribute);
         found.required_id(&format!("boosts[{index}].value"), &boost.value);
-        let field = format!("boosts[{index}].factor");
-        found.within_range(&field, boost.factor, f64::MIN_POSITIVE, MOST_FACTOR);
+        found.above_zero(&format!("boosts[{index}].factor"), boost.factor, MOST_FACTOR);
     }
     found.into_vec()
 }
