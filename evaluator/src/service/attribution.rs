@@ -83,7 +83,7 @@ fn question(found: &mut Violations, request: &wire::AttributeRequest) -> Questio
     found.known_enum::<wire::AttributionModel>("model", request.model, false);
     found.known_enum::<wire::RepeatRule>("repeats", request.repeats, false);
     if let Some(half_life) = request.half_life {
-        found.within_range("half_life", half_life, f64::MIN_POSITIVE, f64::from(MOST_DAYS));
+        found.above_zero("half_life", half_life, f64::from(MOST_DAYS));
     }
     let currency = &request.currency_code;
     if !currency.is_empty() && (currency.len() != 3 || !currency.bytes().all(|b| b.is_ascii_uppercase())) {

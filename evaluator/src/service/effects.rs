@@ -186,7 +186,7 @@ fn logged(found: &mut Violations, given: &[wire::LoggedDecision]) -> Vec<Logged>
     let row = |(index, row): (usize, &wire::LoggedDecision)| {
         let path = |field: &str| format!("logged[{index}].{field}");
         found.required_id(&path("action"), &row.action);
-        found.within_range(&path("propensity"), row.propensity, f64::MIN_POSITIVE, 1.0);
+        found.above_zero(&path("propensity"), row.propensity, 1.0);
         found.finite(&path("reward"), row.reward);
         for (name, value) in &row.context {
             found.finite(&path(&format!("context[{name}]")), *value);
