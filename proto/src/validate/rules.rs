@@ -63,19 +63,21 @@ mod tests {
             .collect()
     }
 
-    fn yen(minor_units: i64) -> Option<Money> {
-        Some(Money { currency_code: "JPY".into(), minor_units })
+    fn yen(minor_units: i64) -> Money {
+        Money { currency_code: "JPY".into(), minor_units }
     }
 
     #[test]
     fn each_rule_that_cannot_be_kept_is_named() {
-        assert!(wrong(Rules { price_min: yen(5), price_max: yen(5), ..Rules::default() }).is_empty());
+        assert!(
+            wrong(Rules { price_min: Some(yen(5)), price_max: Some(yen(5)), ..Rules::default() }).is_empty()
+        );
         let given = Rules {
             diversity: 1.5,
             explore: f64::NAN,
             only_item_ids: vec![String::new()],
-            price_min: yen(6),
-            price_max: yen(5),
+            price_min: Some(yen(6)),
+            price_max: Some(yen(5)),
             ..Rules::default()
         };
         let expected = [
