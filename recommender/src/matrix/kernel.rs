@@ -13,7 +13,7 @@ use rayon::prelude::*;
 use super::Csr;
 
 /// Entries between the one that is multiplied and the one whose operand is asked for: operands lie all over memory, and the
-/// processor alone would wait for each.
+/// processor alone asks for too few at a time.
 const AHEAD: usize = 12;
 
 /// Floats in a cache line.

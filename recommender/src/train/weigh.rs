@@ -21,13 +21,13 @@ const LEAST: usize = 50;
 /// Share of the whole search's time that this may take.
 const SHARE: f64 = 0.2;
 
-/// Which people of those asked.
-#[derive(Clone, Copy, PartialEq)]
-enum Half {
-    /// On whom weights are chosen.
-    Chosen,
-    /// On whom the choice is confirmed.
-    Confirmed,
+/// NDCG to a depth of a hundred of what people took next.
+#[derive(Clone, Copy)]
+struct Halves {
+    /// Of those on whom weights are chosen.
+    chosen: f64,
+    /// Of those on whom the choice is confirmed.
+    confirmed: f64,
 }
 
 impl Run<'_> {
@@ -40,10 +40,7 @@ impl Run<'_> {
             return Ok(false);
         }
         let configured = deeds.signals().clone();
-        let (base, base_confirmed) = (
-            self.trial(deeds, &configured, Half::Chosen, seed)?,
-            self.trial(deeds, &configured, Half::Confirmed, seed)?,
-        );
+        let base = self.trial(deeds, &configured, seed)?;
         let (mut best, mut most) = (configured.clone(), base);
         for kind in kinds {
             let plain = best.clone();
@@ -54,29 +51,32 @@ impl Run<'_> {
                 let mut next = plain.clone();
                 let Some(weight) = next.weight_mut(kind) else { continue };
                 *weight *= multiple;
-                let found = self.trial(deeds, &next, Half::Chosen, seed)?;
+                let found = self.trial(deeds, &next, seed)?;
                 let name = kind.as_str_name().trim_start_matches("EVENT_KIND_").to_lowercase();
-                let told = format!("{name} × {multiple}: NDCG@100 {found:.4}, as configured {base:.4}");
+                let (now, before) = (found.chosen, base.chosen);
+                let told = format!("{name} × {multiple}: NDCG@100 {now:.4}, as configured {before:.4}");
                 (self.progress)("weigh", READ, told);
-                if found > most {
+                if found.chosen > most.chosen {
                     (best, most) = (next, found);
                 }
             }
         }
-        let better = best != configured && self.trial(deeds, &best, Half::Confirmed, seed)? > base_confirmed;
+        let better = most.confirmed > base.confirmed;
         deeds.reweigh(if better { best } else { configured });
         Ok(better)
     }
 
-    /// NDCG to a depth of a hundred of what `half` took next, with `signals` for weights.
-    fn trial(&self, deeds: &mut Numbered, signals: &Signals, half: Half, seed: u64) -> Result<f64, FitError> {
+    /// What each half is found of, with `signals` for weights.
+    fn trial(&self, deeds: &mut Numbered, signals: &Signals, seed: u64) -> Result<Halves, FitError> {
         deeds.reweigh(signals.clone());
         let halves = split(deeds.people(), deeds.items());
         let settings = Settings::of(Algorithm::Svd, seed);
         let model = self.fit(&halves.kept, &settings, READ..READ)?;
-        let first = usize::from(half == Half::Confirmed);
-        let asked: Vec<Question> = halves.validation.into_iter().skip(first).step_by(2).collect();
-        Ok(measure(model.as_ref(), &asked, true).steady)
+        let of = |first: usize| {
+            let asked: Vec<Question> = halves.validation.iter().skip(first).step_by(2).cloned().collect();
+            measure(model.as_ref(), &asked, true).steady
+        };
+        Ok(Halves { chosen: of(0), confirmed: of(1) })
     }
 }
 

@@ -13,7 +13,7 @@ use crate::models::kernel::{Strip, TILE, WORDS, Word};
 /// Rows of activations that share what is loaded of the weights.
 const GROUP: usize = 8;
 
-/// How far ahead weights are asked for, in words of a cache line each: as many as memory takes to bring one.
+/// How far ahead weights are asked for, in words of a cache line each.
 const AHEAD: usize = 6 * WORDS;
 
 #[target_feature(enable = "avx512f,avx512vnni")]
@@ -38,7 +38,7 @@ fn some<const ROWS: usize>(strip: Strip<'_>, rows: &Activations, first: usize, o
     let rows: [&[Block]; ROWS] = from_fn(|row| rows.row(first + row));
     let mut sums = [_mm512_setzero_ps(); ROWS];
     for (index, (words, scales)) in strip.words.as_chunks::<WORDS>().0.iter().zip(strip.scales).enumerate() {
-        // Left to itself the processor keeps half as many lines under way as memory could bring. What lies ahead of a
+        // Left to itself the processor reads a row's weights at half of what memory can bring. What lies ahead of a
         // strip's end is the next strip: strips are worked on in the order they lie in. Later groups of rows find the
         // strip in the cache.
         if first == 0 {
