@@ -20,7 +20,7 @@ use std::time::{Duration, Instant};
 
 use tokio::sync::mpsc as stream;
 
-pub use constraint::{Constraint, Grammar};
+pub use constraint::{Constraint, Grammar, Outline};
 use load::Load;
 use queue::{Job, Queue};
 pub use task::{Finished, Piece, Prompt, Reason, Refused, Task, Timing, Token};

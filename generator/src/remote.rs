@@ -1,12 +1,13 @@
 //! A model on a server elsewhere: any with OpenAI's interface, such as vLLM, llama.cpp or TGI.
 //!
-//! It is asked as the engine in this process is, by [`Task`]s, and answers by [`Piece`]s. It has no constraint of ours on
-//! its tokens; instead its text is judged as it comes, and what breaks a rule is stopped at once. What leaves the
-//! service is checked as any other text is.
+//! It is asked as the engine in this process is, by [`Task`]s, and answers by [`Piece`]s. Its tokens are its own: it is
+//! told the outline of an answer where it takes one, its text is judged as it comes, and what breaks a rule is stopped
+//! at once. What leaves the service is checked as any other text is.
 
 mod circuit;
 mod connection;
 mod events;
+mod outline;
 mod reading;
 mod settings;
 mod wire;
@@ -154,7 +155,7 @@ impl Shared {
         queue: Duration,
         pieces: &mpsc::Sender<Piece>,
     ) -> Result<Finished, Failure> {
-        let asked = wire::Asked::of(&self.config.name, task, candidate, self.config.logprobs);
+        let asked = wire::Asked::of(&self.config, task, candidate);
         let asked = serde_json::to_vec(&asked).map_err(|error| Failure::Broken(error.to_string()))?;
         let begun = Instant::now();
         let answer = self.ask(asked.into()).await?;

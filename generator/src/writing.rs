@@ -13,6 +13,7 @@ mod flight;
 mod memory;
 mod pace;
 mod rank;
+mod repetition;
 mod shape;
 mod subject;
 mod tally;

@@ -3,6 +3,7 @@
 //! The engine chooses a token first and asks about it then: a refused one is left out and another is chosen. That is
 //! sampling from the distribution over all that may come, and asks once or twice instead of a hundred thousand times.
 
+use std::collections::BTreeSet;
 use std::fmt::Debug;
 use std::sync::Arc;
 
@@ -18,6 +19,24 @@ pub trait Grammar: Debug + Send + Sync {
 
     /// Whether nothing may follow `text`.
     fn completes(&self, text: &str) -> bool;
+
+    /// What a model elsewhere can be told of it before it begins; `None` where that is nothing.
+    fn outline(&self) -> Option<Outline> {
+        None
+    }
+}
+
+/// A regular language every answer a grammar allows is in: two parts with a separator between them.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Outline {
+    /// What stands between the parts, and nowhere else.
+    pub separator: char,
+    /// Characters the first and the second part have at most.
+    pub most: [usize; 2],
+    /// The numbers there may be, as written; no other digit may come.
+    pub numbers: BTreeSet<String>,
+    /// Characters that may not come.
+    pub without: &'static [char],
 }
 
 /// Where one answer stands. Called on the inference thread, between two tokens: it has to be quick.

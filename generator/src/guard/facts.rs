@@ -4,7 +4,7 @@ use proto::common::v1::OfferKind;
 use proto::generator::v1::Brief;
 
 use super::fold::Folded;
-use super::lexicon::{Bears, LEXICON};
+use super::lexicon::{Bears, Hit, LEXICON};
 use super::numbers::{Kind, Mention, Sign, mentions};
 use super::numerals;
 use crate::brief::{money, texts};
@@ -101,7 +101,15 @@ impl Facts {
             let item = path.starts_with("item.");
             // The brief's wishes are the caller's own words.
             let name = path == "item.title" || path == "item.brand" || path == "must_include";
-            for hit in LEXICON.anywhere(text) {
+            let hits: Vec<Hit> = LEXICON.anywhere(text).collect();
+            // The men in women are none: a piece of a word tells nothing where the longer one tells something else.
+            let torn = |hit: &Hit| {
+                text.whole(hit.start, hit.end).is_none()
+                    && hits.iter().any(|longer| {
+                        longer.start <= hit.start && hit.end <= longer.end && longer.len() > hit.len()
+                    })
+            };
+            for hit in hits.iter().filter(|hit| !torn(hit)) {
                 let bears = match LEXICON.bears(hit.word) {
                     Bears::Name => name,
                     Bears::Shipping | Bears::Free | Bears::Reduction | Bears::End | Bears::Offer => !item,

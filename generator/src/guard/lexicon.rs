@@ -11,7 +11,7 @@ use serde::Deserialize;
 use super::facts::Facts;
 use super::fold::Folded;
 
-const SOURCES: [&str; 11] = [
+const SOURCES: [&str; 13] = [
     include_str!("../../lexicon/offers.toml"),
     include_str!("../../lexicon/superlatives.toml"),
     include_str!("../../lexicon/health.toml"),
@@ -21,6 +21,8 @@ const SOURCES: [&str; 11] = [
     include_str!("../../lexicon/materials.toml"),
     include_str!("../../lexicon/functions.toml"),
     include_str!("../../lexicon/food.toml"),
+    include_str!("../../lexicon/goods.toml"),
+    include_str!("../../lexicon/audience.toml"),
     include_str!("../../lexicon/disparagement.toml"),
     include_str!("../../lexicon/restricted.toml"),
 ];
@@ -87,6 +89,13 @@ pub(super) struct Hit {
     pub(super) end: usize,
     /// Its number in the lexicon.
     pub(super) word: usize,
+}
+
+impl Hit {
+    /// Characters it has.
+    pub(super) fn len(&self) -> usize {
+        self.end - self.start
+    }
 }
 
 /// The lexicon.

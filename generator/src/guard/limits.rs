@@ -117,6 +117,16 @@ impl Limits {
         self.total
     }
 
+    /// Units a headline may have.
+    pub fn headline(&self) -> usize {
+        self.headline
+    }
+
+    /// Characters there can be in all, whichever they are: each takes a unit or more.
+    pub fn most_characters(&self) -> usize {
+        self.total.min(self.characters)
+    }
+
     fn count(&self, headline: &str, body: &str) -> usize {
         // One letter outside the alphabet makes all of a text message longer.
         if self.unit == Unit::Septets {

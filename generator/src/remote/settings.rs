@@ -5,6 +5,8 @@ use chassis::config::{Problems, Secret};
 use http::Uri;
 use serde::{Deserialize, Serialize};
 
+use super::outline::Constraints;
+
 /// The server that writes in place of the model in this process.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
@@ -35,6 +37,8 @@ pub struct RemoteConfig {
     pub pause_ms: u64,
     /// Whether it is asked how likely its words are, which has a say in which of several texts is the best.
     pub logprobs: bool,
+    /// In which server's words it is told the outline of an answer: its parts, their lengths, the numbers there may be.
+    pub constraints: Constraints,
 }
 
 impl Default for RemoteConfig {
@@ -53,6 +57,7 @@ impl Default for RemoteConfig {
             failures: 5,
             pause_ms: 5_000,
             logprobs: true,
+            constraints: Constraints::None,
         }
     }
 }

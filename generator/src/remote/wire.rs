@@ -2,6 +2,8 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::RemoteConfig;
+use super::outline::Told;
 use crate::engine::{Prompt, Reason, Task};
 
 /// Seeds are kept below this: llama.cpp takes 32 bits, and all of them set for "any".
@@ -24,6 +26,8 @@ pub(super) struct Asked<'a> {
     /// Of each token's rivals; llama.cpp tells twenty where it is not told how many.
     #[serde(skip_serializing_if = "Option::is_none")]
     top_logprobs: Option<u32>,
+    #[serde(flatten)]
+    shape: Option<Told>,
 }
 
 #[derive(Debug, Serialize)]
@@ -39,9 +43,11 @@ struct Message<'a> {
 
 impl<'a> Asked<'a> {
     /// What candidate `candidate` of `task` is asked of `model`.
-    pub(super) fn of(model: &'a str, task: &'a Task, candidate: usize, logprobs: bool) -> Self {
+    pub(super) fn of(config: &'a RemoteConfig, task: &'a Task, candidate: usize) -> Self {
+        let outline = task.grammar.as_ref().and_then(|grammar| grammar.outline());
+        let logprobs = config.logprobs;
         Self {
-            model,
+            model: &config.name,
             messages: messages(&task.prompt),
             stream: true,
             stream_options: StreamOptions { include_usage: true },
@@ -52,6 +58,7 @@ impl<'a> Asked<'a> {
             stop: &task.stop,
             logprobs,
             top_logprobs: logprobs.then_some(1),
+            shape: outline.and_then(|outline| config.constraints.tell(&outline)),
         }
     }
 }
@@ -161,7 +168,8 @@ mod tests {
             prefill: String::new(),
         };
         let task = Task { prompt, seed: u64::MAX, stop: vec!["\n".into()], ..Task::default() };
-        let asked = serde_json::to_value(Asked::of("m", &task, 3, true)).unwrap();
+        let config = RemoteConfig { name: "m".into(), ..RemoteConfig::default() };
+        let asked = serde_json::to_value(Asked::of(&config, &task, 3)).unwrap();
         let wanted = serde_json::json!({
             "model": "m",
             "messages": [

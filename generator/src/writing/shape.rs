@@ -6,9 +6,10 @@ use std::fmt;
 use std::sync::Arc;
 
 use super::compose::terms;
+use super::repetition;
 use super::subject::Subject;
 use crate::brief::{Locale, is_han, prompt};
-use crate::engine::{Constraint, Grammar};
+use crate::engine::{Constraint, Grammar, Outline};
 use crate::guard::limits::Limits;
 use crate::models::tokenizer::Tokenizer;
 
@@ -16,6 +17,8 @@ use crate::models::tokenizer::Tokenizer;
 const WANTED: f32 = 2.0;
 /// Units before the end of the room at which the text is drawn towards its end.
 const END_NEARS: usize = 16;
+/// Prices are told in fixed words.
+const CURRENCIES: &[char] = &['$', '€', '£', '¥', '￥', '₹', '₩'];
 
 /// The shape of copy about one subject.
 pub(super) struct Shape {
@@ -25,6 +28,8 @@ pub(super) struct Shape {
     sentences: usize,
     /// Numbers the text may have, as written.
     digits: Vec<String>,
+    /// What would recite the item's title.
+    recitals: Vec<String>,
 }
 
 impl Shape {
@@ -36,7 +41,10 @@ impl Shape {
             terms.clear();
         }
         let (sentences, digits) = (prompt::sentences(&subject.brief), subject.guard.digits());
-        Self { subject, terms, sentences, digits }
+        let title = subject.brief.item.as_ref().map_or("", |item| &item.title);
+        let wanted = subject.brief.must_include.iter().map(|phrase| phrase.split_whitespace().count()).max();
+        let recitals = repetition::recitals(title, wanted.unwrap_or(0));
+        Self { subject, terms, sentences, digits, recitals }
     }
 
     fn limits(&self) -> &Limits {
@@ -57,8 +65,14 @@ impl Shape {
         if !self.limits().holds_headline(headline) || body.is_some() && headline.chars().count() < 2 {
             return false;
         }
+        if body.is_some() && repetition::dangles(headline) || Self::stops(text) && repetition::dangles(text) {
+            return false;
+        }
         let whole = format!("{headline}\n{}", body.unwrap_or_default());
-        if text.contains(['$', '€', '£', '¥', '￥', '₹', '₩']) || !self.counts(&whole) {
+        if repetition::repeats(&whole) || repetition::recites(&whole, &self.recitals) {
+            return false;
+        }
+        if text.contains(CURRENCIES) || !self.counts(&whole) {
             return false;
         }
         let missing: usize =
@@ -68,6 +82,12 @@ impl Shape {
             && self.limits().left(&format!("{headline}{room}")) >= missing
             && !prompt::leaks(&whole, &self.subject.marks)
             && !self.subject.guard.faults_so_far(&whole)
+    }
+
+    /// Whether `text` ends a sentence; the point of 20.5 does not.
+    fn stops(text: &str) -> bool {
+        text.ends_with(['.', '!', '?', '。', '！', '？'])
+            && !text.trim_end_matches('.').ends_with(|c: char| c.is_ascii_digit())
     }
 
     /// Whether the digits at the end of `text` begin a number of the brief.
@@ -86,7 +106,10 @@ impl Shape {
     fn may_end(text: &str) -> bool {
         let (headline, Some(body)) = Self::parts(text) else { return false };
         let words = body.split_whitespace().count().max(body.chars().filter(|c| is_han(*c)).count() / 2);
-        words >= 3 && body != headline && !body.ends_with([',', '，', '、', ':', '：', ';', '；', '-', '—'])
+        words >= 3
+            && body != headline
+            && !repetition::dangles(body)
+            && !body.ends_with([',', '，', '、', ':', '：', ';', '；', '-', '—'])
     }
 
     /// Whether the body of `text` has all the sentences it may have.
@@ -125,6 +148,17 @@ impl Grammar for Shaped {
 
     fn completes(&self, text: &str) -> bool {
         self.0.complete(text)
+    }
+
+    fn outline(&self) -> Option<Outline> {
+        let (limits, shape) = (self.0.limits(), &self.0);
+        let total = limits.most_characters();
+        Some(Outline {
+            separator: prompt::SEPARATOR,
+            most: [limits.headline().min(total), total.saturating_sub(shape.terms.chars().count())],
+            numbers: shape.digits.iter().cloned().collect(),
+            without: CURRENCIES,
+        })
     }
 }
 
