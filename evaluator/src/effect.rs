@@ -6,6 +6,7 @@
 pub mod average;
 mod blend;
 pub mod calibrate;
+pub mod fatigue;
 mod fitting;
 pub mod joint;
 pub mod learner;

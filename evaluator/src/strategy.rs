@@ -7,6 +7,7 @@ pub mod displace;
 pub mod generate;
 pub mod knapsack;
 pub mod ledger;
+pub mod limit;
 pub mod measure;
 mod people;
 pub mod plan;

@@ -275,3 +275,133 @@ async fn a_budget_is_spent_within_the_limits_beside_it() {
         refused(served.strategies.optimise_budget(request).await, field);
     }
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_plan_keeps_to_an_offers_stock_and_a_channels_messages() {
+    let mut served = served().await;
+    shop(&mut served, 6_000).await;
+    train(&mut served).await;
+    let limit = |offer: &str, channel: Channel, most| PlanLimit {
+        offer_id: offer.into(),
+        channel: channel.into(),
+        most,
+    };
+    let limited = |limits| GenerateStrategiesRequest { limits, ..ask(100_000_000) };
+    for (limits, field) in [
+        (vec![limit("twenty", Channel::Web, 5)], "limits[0].offer_id"),
+        (vec![limit("", Channel::Unspecified, 5)], "limits[0].offer_id"),
+        (vec![limit("twenty", Channel::Unspecified, 0)], "limits[0].most"),
+        (vec![limit("", Channel::Web, 5), limit("", Channel::Web, 6)], "limits[1].offer_id"),
+        (vec![limit("thirty", Channel::Unspecified, 5)], "limits[0].offer_id"),
+    ] {
+        refused(served.strategies.generate_strategies(limited(limits)).await, field);
+    }
+    let activated = async |served: &mut Served, limits| {
+        let made = served.strategies.generate_strategies(limited(limits)).await.expect("made").into_inner();
+        let activate =
+            ActivatePlanRequest { plan_id: made.plan_id, accepted_risk: 0.5, ..Default::default() };
+        served.strategies.activate_plan(activate).await.expect("activated").into_inner().plan_id
+    };
+    // Thirty coupons, three tenths of which are redeemed: .3n + 3√(.21n) ≤ 30 to n = 57.
+    activated(&mut served, vec![limit("twenty", Channel::Unspecified, 30)]).await;
+    let mut coupons = 0;
+    for person in 0..300 {
+        let offer = decide(&mut served, person, false).await.offer;
+        coupons += u32::from(offer.is_some_and(|offer| offer.offer_id == "twenty"));
+    }
+    assert!((25..=75).contains(&coupons), "{coupons} coupons for a stock of thirty");
+
+    let plan_id = activated(&mut served, vec![limit("", Channel::Web, 40)]).await;
+    let mut log = Vec::new();
+    for person in 0..300 {
+        let made = decide(&mut served, person, false).await;
+        let Some(offer) = made.offer else { continue };
+        log.push(Decision {
+            decision_id: format!("w{person}"),
+            user_id: format!("v{person}"),
+            decided_at: at(THEN + 10_000 + i64::from(person)),
+            channel: Channel::Web.into(),
+            offer_id: offer.offer_id,
+            offer_propensity: made.propensity,
+            plan_id: made.plan_id,
+            ..Decision::default()
+        });
+    }
+    let made = log.len() as u64;
+    assert!((20..=40).contains(&made), "{made} offers where forty may be made");
+    assert!(record(&mut served, log).await.rejected.is_empty());
+    let told = served.strategies.get_plan(GetPlanRequest { plan_id }).await.expect("told").into_inner();
+    assert_eq!(told.limits.len(), 1);
+    assert_eq!(told.limits[0].used, made, "{:?}", told.limits);
+}
+
+/// Whoever got an offer in the week before does not look at the next one.
+#[tokio::test(flavor = "multi_thread")]
+async fn who_is_tired_of_offers_gets_fewer() {
+    let mut served = served().await;
+    let rows = vec![UpsertOffersRequest { offer: Some(percent("twenty", 20.0)) }];
+    served.strategies.upsert_offers(tokio_stream::iter(rows)).await.expect("stored");
+    let mut random = StdRng::seed_from_u64(11);
+    let (mut log, mut events) = (Vec::new(), Vec::new());
+    let day = 86_400;
+    for person in 0..2_500 {
+        let mut tired = false;
+        for visit in 0..2_i64 {
+            let offered = random.random_bool(0.5);
+            let chance = if offered && !tired { 0.4 } else { 0.1 };
+            let (decision_id, user) = (format!("d{person}-{visit}"), format!("u{person}"));
+            if random.random_bool(chance) {
+                let discount = if offered { 2_000 } else { 0 };
+                let bought = Purchase {
+                    order_id: decision_id.clone(),
+                    quantity: 1,
+                    revenue: money(10_000 - discount),
+                    cost: money(3_000),
+                    tax: None,
+                };
+                let purchase = event(format!("p{decision_id}"), &user, EventKind::Purchase, &decision_id);
+                events.push(Event { purchase: Some(bought), ..purchase });
+            }
+            log.push(Decision {
+                decision_id,
+                user_id: user,
+                decided_at: at(THEN + visit * day + i64::from(person)),
+                channel: Channel::Web.into(),
+                offer_id: if offered { "twenty".into() } else { String::new() },
+                offer_propensity: 0.5,
+                features: [("keen".to_owned(), 0.0)].into(),
+                ..Decision::default()
+            });
+            tired = offered;
+        }
+    }
+    log.sort_by_key(|decision| decision.decided_at.map(|at| at.seconds));
+    assert!(record(&mut served, log).await.rejected.is_empty());
+    assert!(ingest(&mut served, events).await.rejected.is_empty());
+    train(&mut served).await;
+    let asked = GenerateStrategiesRequest { at: at(THEN + 2 * day), ..ask(100_000_000) };
+    let made = served.strategies.generate_strategies(asked).await.expect("made").into_inner();
+    let activate = ActivatePlanRequest {
+        plan_id: made.plan_id,
+        accepted_risk: 0.5,
+        at: at(THEN + 2 * day),
+        ..Default::default()
+    };
+    served.strategies.activate_plan(activate).await.expect("activated");
+    let mut offered = [0_u32; 2];
+    for person in 0..200 {
+        for (rested, user) in [format!("u{person}"), format!("new{person}")].into_iter().enumerate() {
+            let context = DecisionContext {
+                channel: Channel::Web.into(),
+                features: [("keen".to_owned(), 0.0)].into(),
+                at: at(THEN + 2 * day),
+                ..DecisionContext::default()
+            };
+            let request = DecideRequest { user_id: user, context: Some(context) };
+            let made = served.strategies.decide(request).await.expect("decided").into_inner();
+            offered[rested] += u32::from(made.offer.is_some());
+        }
+    }
+    // Three of four of the first kind were given an offer in these two days.
+    assert!(offered[0] < 100 && offered[1] > 150, "{offered:?}");
+}

@@ -92,6 +92,7 @@ pub(super) fn print_uplift(arguments: &Arguments) -> anyhow::Result<String> {
                 .collect(),
             action,
             arms: vec![vec![0.0], vec![1.0]],
+            steps: vec![vec![], vec![0]],
         };
         let values: Vec<f64> = rows.iter().map(|&row| outcome[row]).collect();
         let folds: Vec<usize> = rows.iter().map(|row| row % arguments.folds as usize).collect();

@@ -27,16 +27,17 @@ impl Together {
     pub(super) fn predict(&self, row: &[f64], arm: usize, arms: &[Vec<f64>]) -> f64 {
         match self {
             Self::Flags(response) => response.predict(&with_arm(row, arm, arms, false)),
-            Self::Joint(joint) => joint.predict(row, arm, arms),
+            Self::Joint(joint) => joint.predict(row, arm),
         }
     }
 
     /// What it says of the control.
     pub(super) fn control(&self, arms: &[Vec<f64>]) -> Response {
-        let arms = arms.to_vec();
         match self {
-            Self::Flags(response) => Response::Untreated { of: Box::new(response.clone()), arms },
-            Self::Joint(joint) => Response::Control { of: joint.clone(), arms },
+            Self::Flags(response) => {
+                Response::Untreated { of: Box::new(response.clone()), arms: arms.to_vec() }
+            }
+            Self::Joint(joint) => Response::Control { of: joint.clone() },
         }
     }
 
@@ -90,7 +91,7 @@ impl Ground<'_> {
                 features: &panel.features.select(rows),
                 of_time: panel.of_time,
                 action: &rows.iter().map(|&row| panel.action[row]).collect::<Vec<_>>(),
-                arms: &panel.arms,
+                steps: &panel.steps,
                 values: &values,
                 objective: self.target.objective,
             };

@@ -1,12 +1,15 @@
 //! One model of all arms, its prior learnt with it.
 //!
-//! The score of a row z under arm a is b(z)·β + Σ_d d_a·(b(z)·δ_d) + b(z)·γ_a: the control's own line, what a step of each
-//! of the arm's descriptions adds to it, and what is the arm's alone. b(z) holds 1 and the standardised features, and
-//! their products two by two where the evidence is for them. Nearly all of δ and γ is nothing, but which is not known:
-//! every coefficient is normal around 0 with a variance of its own, and the variances are those under which the rows are
-//! likeliest (automatic relevance determination, MacKay 1992; Tipping 2001). Arms of which little is known thus lie near
-//! what their kin and the control say. The time of a row moves the control's line alone: an arm that was given on few
-//! days would have no slopes of its own over them.
+//! The score of a row z under arm a is b(z)·β + Σ_{s ∈ steps(a)} b(z)·δ_s: the control's own line, and what each step that
+//! leads to the arm adds to it. An offer of a family goes all the steps of the shallower ones and one of its own; so the
+//! arms of a family lie near each other, and what a deeper discount does beyond a shallower one is learnt as such. b(z)
+//! holds 1 and the standardised features, and their products two by two where there are not too many.
+//!
+//! Nearly all of δ is nothing, but which is not known. Every coefficient is normal around 0, and the variances are those
+//! under which the rows are likeliest (automatic relevance determination, MacKay 1992; Tipping 2001). All steps share one
+//! variance for each function of the basis: what tells people apart for one offer tells them apart for most, and a
+//! variance learnt from one coefficient would follow its noise. The time of a row moves the control's line alone: an arm
+//! that was given on few days would have no slopes of its own over them.
 
 mod basis;
 mod fit;
@@ -18,8 +21,10 @@ use self::basis::Basis;
 use self::fit::{Rows, fit};
 use crate::error::{Error, Result};
 
-/// Coefficients beyond which products of features are not tried, and arms have no slopes of their own.
-const MOST_COEFFICIENTS: usize = 400;
+/// Coefficients beyond which products of features are not tried.
+const MOST_WITH_PRODUCTS: usize = 400;
+/// Coefficients beyond which steps have no slopes, each moves all people alike.
+const MOST_COEFFICIENTS: usize = 1_000;
 
 /// The fitted model of one outcome.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -27,9 +32,9 @@ pub struct Line {
     objective: Objective,
     basis: Basis,
     layout: Layout,
+    /// The steps that lead to each arm.
+    steps: Vec<Vec<usize>>,
     coefficients: Vec<f64>,
-    /// Logarithm of the probability of the rows under the prior that was learnt (Laplace).
-    evidence: f64,
 }
 
 /// The model of an outcome, or of an event and of the amount where it happened.
@@ -52,24 +57,26 @@ pub enum Joint {
 }
 
 /// Where the coefficients of each part stand.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 struct Layout {
     /// Length of the basis without what tells of the time.
     width: usize,
-    /// What tells of the time, at the end of the basis; models of before it was learnt have none.
-    #[serde(default)]
+    /// What tells of the time, at the end of the basis.
     of_time: usize,
-    /// Descriptions of an arm.
-    descriptions: usize,
-    /// Coefficients that are one arm's alone: all of the basis, or its 1.
-    own: usize,
+    /// Steps there are.
+    steps: usize,
+    /// Coefficients of a step: all of the basis but the time, or its 1.
+    step: usize,
 }
 
 impl Layout {
-    fn new(width: usize, of_time: usize, arms: &[Vec<f64>]) -> Self {
-        let descriptions = arms.first().map_or(0, Vec::len);
-        let slopes = width * (descriptions + arms.len());
-        Self { width, of_time, descriptions, own: if slopes <= MOST_COEFFICIENTS { width } else { 1 } }
+    /// For a person of so many features and so many steps.
+    fn new(features: usize, of_time: usize, steps: usize) -> Self {
+        let slopes = |products: bool| Basis::width(features, products) * (steps + 1);
+        let products = slopes(true) <= MOST_WITH_PRODUCTS;
+        let width = Basis::width(features, products);
+        let step = if slopes(products) <= MOST_COEFFICIENTS { width } else { 1 };
+        Self { width, of_time, steps, step }
     }
 
     /// Length of the basis.
@@ -77,20 +84,23 @@ impl Layout {
         self.width + self.of_time
     }
 
-    fn coefficients(&self, arms: usize) -> usize {
-        self.whole() + self.width * self.descriptions + self.own * (arms - 1)
+    fn coefficients(&self) -> usize {
+        self.whole() + self.step * self.steps
     }
 
-    /// The parts that speak for `arm`: where each begins, how long it is, and its factor.
-    fn parts(&self, arm: usize, described: &[f64]) -> Vec<(usize, usize, f64)> {
-        let mut parts = vec![(0, self.whole(), 1.0)];
-        if arm > 0 {
-            let along = described.iter().enumerate().filter(|(_, by)| **by != 0.0);
-            parts.extend(along.map(|(at, by)| (self.whole() + self.width * at, self.width, *by)));
-            let shared = self.whole() + self.width * self.descriptions;
-            parts.push((shared + self.own * (arm - 1), self.own, 1.0));
-        }
-        parts
+    /// The coefficients that learn one variance together with that at `at`; numbers below [`Self::groups`].
+    fn group(&self, at: usize) -> usize {
+        if at < self.whole() { at } else { self.whole() + (at - self.whole()) % self.step }
+    }
+
+    fn groups(&self) -> usize {
+        self.whole() + self.step
+    }
+
+    /// The parts that speak for an arm, the control's first: where each begins and how long it is.
+    fn parts(&self, steps: &[usize]) -> Vec<(usize, usize)> {
+        let of_step = |step: &usize| (self.whole() + self.step * step, self.step);
+        std::iter::once((0, self.whole())).chain(steps.iter().map(of_step)).collect()
     }
 }
 
@@ -101,43 +111,46 @@ pub(crate) struct Lesson<'a> {
     /// Of their columns so many, the last, tell of the time.
     pub(crate) of_time: usize,
     pub(crate) action: &'a [usize],
-    pub(crate) arms: &'a [Vec<f64>],
+    /// The steps that lead to each arm, as [`steps`] tells them.
+    pub(crate) steps: &'a [Vec<usize>],
     pub(crate) values: &'a [f64],
     pub(crate) objective: Objective,
 }
 
 impl Lesson<'_> {
     fn fit(self) -> Result<Line> {
-        let plain = self.line(false)?;
-        let width = Basis::width(self.features.columns() - self.of_time, true);
-        if width * (2 + plain.layout.descriptions) > MOST_COEFFICIENTS {
-            return Ok(plain);
-        }
-        let curved = self.line(true)?;
-        Ok(if curved.evidence > plain.evidence { curved } else { plain })
-    }
-
-    fn line(self, products: bool) -> Result<Line> {
+        let features = self.features.columns() - self.of_time;
+        let layout = Layout::new(features, self.of_time, self.steps.len().saturating_sub(1));
+        let products = layout.width > Basis::width(features, false);
         let basis = Basis::new(self.features, self.of_time, products);
-        let width = Basis::width(self.features.columns() - self.of_time, products);
-        let layout = Layout::new(width, self.of_time, self.arms);
-        let rows = Rows { basis: &basis, layout: &layout, lesson: self };
-        let (coefficients, evidence) = fit(&rows)
+        let coefficients = fit(&Rows { basis: &basis, layout: &layout, lesson: self })
             .ok_or_else(|| Error::Internal("the model of all arms has no curvature to go by".into()))?;
-        Ok(Line { objective: self.objective, basis, layout, coefficients, evidence })
+        Ok(Line { objective: self.objective, basis, layout, steps: self.steps.to_vec(), coefficients })
     }
 }
 
+/// The steps that lead to each arm, of which the first is the control: within a family from the shallowest on. An arm's own
+/// step is its place less one.
+pub(crate) fn steps(described: &[(String, f64)]) -> Vec<Vec<usize>> {
+    let leads = |arm: usize| {
+        let (family, depth) = &described[arm];
+        let before = |other: &usize| {
+            let (kin, other_depth) = &described[*other];
+            kin == family && (*other_depth, *other) <= (*depth, arm)
+        };
+        (1..described.len()).filter(before).map(|other| other - 1).collect()
+    };
+    (0..described.len()).map(|arm| if arm == 0 { Vec::new() } else { leads(arm) }).collect()
+}
+
 impl Line {
-    fn predict(&self, row: &[f64], arm: usize, arms: &[Vec<f64>]) -> f64 {
+    fn predict(&self, row: &[f64], arm: usize) -> f64 {
         let basis = self.basis.of(row);
-        let parts = self.layout.parts(arm, &arms[arm]);
+        let parts = self.layout.parts(&self.steps[arm]);
         let score: f64 = parts
             .into_iter()
-            .map(|(from, length, by)| {
-                let own = &self.coefficients[from..from + length];
-                by * own.iter().zip(&basis).map(|(coefficient, x)| coefficient * x).sum::<f64>()
-            })
+            .flat_map(|(from, length)| self.coefficients[from..from + length].iter().zip(&basis))
+            .map(|(coefficient, x)| coefficient * x)
             .sum();
         self.objective.mean(score)
     }
@@ -169,13 +182,13 @@ impl Joint {
     }
 
     /// Expected outcome of a row under `arm`.
-    pub fn predict(&self, row: &[f64], arm: usize, arms: &[Vec<f64>]) -> f64 {
+    pub fn predict(&self, row: &[f64], arm: usize) -> f64 {
         match self {
-            Self::One(line) => line.predict(row, arm, arms),
-            Self::TwoPart(chance, amount) => chance.predict(row, arm, arms) * amount.predict(row, arm, arms),
+            Self::One(line) => line.predict(row, arm),
+            Self::TwoPart(chance, amount) => chance.predict(row, arm) * amount.predict(row, arm),
             Self::Discounted { chance, before, discount } => {
-                let taken = if arm == 0 { 0.0 } else { discount.predict(row, arm, arms).max(0.0) };
-                chance.predict(row, arm, arms) * (before.predict(row, arm, arms) - taken)
+                let taken = if arm == 0 { 0.0 } else { discount.predict(row, arm).max(0.0) };
+                chance.predict(row, arm) * (before.predict(row, arm) - taken)
             }
         }
     }

@@ -6,6 +6,7 @@ use proto::common::v1::Offer;
 use serde::{Deserialize, Serialize};
 
 use super::calibrate::Calibration;
+use super::joint::Joint;
 use super::response::Response;
 use super::spread::Spread;
 use super::study::Blend;
@@ -47,8 +48,6 @@ pub struct Arm {
     pub depth: f64,
     /// Decisions it was learnt from.
     pub rows: usize,
-    /// What it costs: the discount given, which is nothing where it is not redeemed.
-    pub spend: Response,
     /// Standard error of its mean cost.
     pub spend_error: f64,
 }
@@ -83,6 +82,8 @@ pub struct Model {
     pub hit: Outcome,
     /// What brings the probability without treatment to what was measured.
     pub calibration: Calibration,
+    /// What arms cost: the discount given, which is nothing where it is not redeemed. `None` where nothing was bought.
+    pub costs: Option<Joint>,
     /// Of the profit, minor units; discounts are paid from it.
     pub profit: Outcome,
     /// Of the revenue, minor units.
@@ -139,7 +140,7 @@ impl Model {
         for arm in 1..self.arms.len() {
             let of_arm = &self.arms[arm];
             let spend = Estimate {
-                mean: of_arm.spend.predict(row).max(0.0),
+                mean: self.costs.as_ref().map_or(0.0, |costs| costs.predict(row, arm).max(0.0)),
                 variance: of_arm.spend_error * of_arm.spend_error,
             };
             all.push(Prediction {

@@ -20,6 +20,8 @@ pub struct Panel {
     pub propensity: Vec<f64>,
     /// Numbers that describe each arm (its discount's depth and the like), all of one length; the control's are 0.
     pub arms: Vec<Vec<f64>>,
+    /// The steps that lead to each arm from the control, as the model of all arms takes them.
+    pub steps: Vec<Vec<usize>>,
 }
 
 /// What is learnt to be changed by the arms.
@@ -67,6 +69,7 @@ impl Panel {
             action: rows.iter().map(|&row| self.action[row]).collect(),
             propensity: rows.iter().map(|&row| self.propensity[row]).collect(),
             arms: self.arms.clone(),
+            steps: self.steps.clone(),
         }
     }
 }

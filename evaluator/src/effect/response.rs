@@ -44,8 +44,6 @@ pub enum Response {
     Control {
         /// The model.
         of: Joint,
-        /// Descriptions of the arms.
-        arms: Vec<Vec<f64>>,
     },
     /// The same for all: too few rows for more.
     Constant(f64),
@@ -59,7 +57,7 @@ impl Response {
             Self::Trees(model) => model.predict(row),
             Self::TwoPart(event, amount) => event.predict(row) * amount.predict(row),
             Self::Untreated { of, arms } => of.predict(&with_arm(row, 0, arms, false)),
-            Self::Control { of, arms } => of.predict(row, 0, arms),
+            Self::Control { of } => of.predict(row, 0),
             Self::Constant(value) => *value,
         }
     }

@@ -6,12 +6,13 @@ use boost::{Matrix, Objective};
 use proto::common::v1::{Channel, Offer};
 
 use super::NONE;
+use super::average;
 use super::calibrate::{Calibration, Seen};
+use super::joint::{self, Joint, steps};
 use super::model::{Arm, Estimate, Model, Outcome as Effects, value};
 use super::moment::is_of_time;
 use super::panel::{LEAST_ROWS, Panel, Target};
 use super::pool::pool;
-use super::response::{Base, Lesson, Response};
 use super::spread::Spread;
 use super::study::{ArmStudy, Study, study};
 use super::support::Support;
@@ -77,8 +78,8 @@ pub struct Trained {
 const LEAST_PROPENSITY: f64 = 0.04;
 /// Folds of the comparison.
 const FOLDS: usize = 4;
-/// Most decisions learnt from: more add minutes and little else.
-pub const MOST_ROWS: usize = 120_000;
+/// Most decisions learnt from.
+pub const MOST_ROWS: usize = 400_000;
 /// A decision made with a larger probability was hardly a choice, and teaches little of the other arms.
 const CHOICE: f64 = 0.5;
 /// Most features.
@@ -116,6 +117,7 @@ pub fn train(order: &Order, outcomes: &[Outcome], offers: &[Offer]) -> Result<Tr
         // A decision in a hundred would otherwise weigh as much as all others together.
         propensity: column(|row| row.propensity.max(LEAST_PROPENSITY)),
         arms: described.iter().map(|(_, depth)| vec![*depth]).collect(),
+        steps: steps(&described),
     };
     let folds: Vec<usize> = rows.iter().map(|(row, _)| fold(&row.unit, order.seed)).collect();
     let of = |target, prior| study(&panel, target, &folds, FOLDS, order.seed, prior);
@@ -134,16 +136,20 @@ pub fn train(order: &Order, outcomes: &[Outcome], offers: &[Offer]) -> Result<Tr
     let (profits, revenues) =
         rayon::join(|| of(amount(&profit), prior.as_deref()), || of(amount(&revenue), prior.as_deref()));
     let (profits, revenues) = (profits?, revenues?);
+    let counts = panel.counts();
     let arms = ids
         .iter()
-        .zip(&described)
+        .zip(described)
         .enumerate()
         .map(|(arm, (id, (family, depth)))| {
-            let (spend, spend_error) = costs(&panel, &spend, arm, order.seed)?;
-            let rows = panel.action.iter().filter(|&&of| of == arm).count();
-            Ok(Arm { id: id.clone(), family: family.clone(), depth: *depth, rows, spend, spend_error })
+            let of_arm = spend.iter().zip(&panel.action).filter(|(_, of)| **of == arm);
+            let values: Vec<f64> = of_arm.map(|(spend, _)| *spend).collect();
+            let spend_error =
+                (average::Arm::of(&values).variance.max(0.0) / values.len().max(1) as f64).sqrt();
+            Arm { id: id.clone(), family, depth, rows: counts[arm], spend_error }
         })
-        .collect::<Result<_>>()?;
+        .collect();
+    let costs = costs(&panel, &bought, &spend)?;
     let calibration = calibrate(&panel, &hit, &mut hits, &folds);
     let (metrics, better) = metrics(&panel, &hit, &hits, &profits, rows.len());
     let model = Model {
@@ -155,6 +161,7 @@ pub fn train(order: &Order, outcomes: &[Outcome], offers: &[Offer]) -> Result<Tr
         descriptions: panel.arms.clone(),
         hit: effects(hits),
         calibration,
+        costs,
         profit: effects(profits),
         revenue: effects(revenues),
         basket,
@@ -238,27 +245,20 @@ fn fold(unit: &str, seed: u64) -> usize {
     ((hash ^ (hash >> 29)).wrapping_mul(0xbf58_476d_1ce4_e5b9) >> 33) as usize % FOLDS
 }
 
-/// What an arm costs: probability of redemption times the discount where it is redeemed.
-fn costs(panel: &Panel, spend: &[f64], arm: usize, seed: u64) -> Result<(Response, f64)> {
-    let rows: Vec<usize> = (0..panel.rows()).filter(|&row| panel.action[row] == arm).collect();
-    let values: Vec<f64> = rows.iter().map(|&row| spend[row]).collect();
-    let n = values.len().max(1) as f64;
-    let mean = values.iter().sum::<f64>() / n;
-    let error =
-        (values.iter().map(|value| (value - mean).powi(2)).sum::<f64>() / (n - 1.0).max(1.0) / n).sqrt();
-    let redeemed: Vec<f64> = values.iter().map(|value| f64::from(u8::from(*value > 0.0))).collect();
-    if arm == 0 || redeemed.iter().sum::<f64>() < 1.0 {
-        return Ok((Response::Constant(0.0), error));
+/// What arms cost: probability of buying times the discount that is taken then. `None` where nothing was bought.
+fn costs(panel: &Panel, bought: &[f64], spend: &[f64]) -> Result<Option<Joint>> {
+    if bought.iter().sum::<f64>() < 1.0 {
+        return Ok(None);
     }
-    let features = panel.features.select(&rows);
-    let lesson = Lesson {
-        features: &features,
-        values: &values,
+    let lesson = joint::Lesson {
+        features: &panel.features,
+        of_time: panel.of_time,
+        action: &panel.action,
+        steps: &panel.steps,
+        values: spend,
         objective: Objective::Squared,
-        event: Some(&redeemed),
-        seed,
     };
-    Ok((lesson.fit(Base::Linear)?, error))
+    Joint::fit(lesson, Some(bought), None).map(Some)
 }
 
 fn effects(study: Study) -> Effects {

@@ -10,6 +10,8 @@ use super::experiments::assignment;
 use super::status::refuse;
 use super::{Shared, convert, now};
 use crate::effect::moment::with_moment;
+use crate::effect::{Model, fatigue};
+use crate::error::Error;
 use crate::metric::fact::DAY;
 use crate::strategy::choose::{Belief, pick, probabilities};
 use crate::strategy::ledger::Afford;
@@ -52,7 +54,8 @@ pub(super) async fn decide(
     let (offer, propensity) = if in_holdout {
         (None, 1.0)
     } else if let Some(active) = &active {
-        let moment = Moment { context: &context, unit: &unit, at, seed };
+        let lately = lately(base, &active.model, &unit, at).await?;
+        let moment = Moment { context: &context, unit: &unit, at, seed, lately };
         let made = if active.plan.daily_cap > 0 {
             base.store.offers_made(&unit, context.channel(), at.div_euclid(DAY) * DAY).await?
         } else {
@@ -91,32 +94,44 @@ pub(super) async fn decide(
     })
 }
 
+/// Offers this person was given in the week before, where the model goes by that.
+pub(super) async fn lately(base: &Shared, model: &Model, unit: &str, at: i64) -> Result<u64, Error> {
+    if !model.features.iter().any(|name| name == fatigue::RECENT) {
+        return Ok(0);
+    }
+    base.store.offers_lately(unit, at.saturating_sub(fatigue::REMEMBERED), at).await
+}
+
 /// Whom and when is decided for.
 struct Moment<'a> {
     context: &'a wire::DecisionContext,
     unit: &'a str,
     at: i64,
     seed: u64,
+    /// Offers in the week before.
+    lately: u64,
 }
 
 /// What the plan gives this person now, to whom `made` offers were recorded today, and with which probability. `None`
 /// where this replica's grant is too small and more may be had, unless it is `last`.
 fn planned(active: &Active, moment: &Moment<'_>, made: u32, last: bool) -> Option<(Option<Offer>, f64)> {
     let Active { plan, model, state, .. } = active;
-    let Moment { context, unit, at, seed } = *moment;
-    let features = with_moment(context.features.clone().into_iter().collect(), context.channel(), at);
+    let Moment { context, unit, at, seed, lately } = *moment;
+    let mut features = with_moment(context.features.clone().into_iter().collect(), context.channel(), at);
+    features.entry(fatigue::RECENT.to_owned()).or_insert(lately as f64);
     let row = model.row(&features);
     let mut books = active.books();
     books.come_to(at);
-    if plan.daily_cap > 0 && books.offered(unit, context.channel, at).max(made) >= plan.daily_cap {
+    if plan.daily_cap > 0 && books.money.offered(unit, context.channel, at).max(made) >= plan.daily_cap {
         return Some((None, 1.0));
     }
-    let price = books.price(plan.shadow_price, plan.window, at);
-    let mut options = plan.options(model, &row, at, price, |offer| suits(offer, context));
+    let price = books.money.price(plan.shadow_price, plan.window, at);
+    let moment = (context.channel(), at);
+    let mut options = plan.options(model, &row, moment, price, |offer| suits(offer, context));
     let worst = |offer: usize| terms::worst(&plan.offers[offer], model.basket);
     let mut short = false;
-    options.keep(|offer, cost| {
-        let affords = books.affords(cost.mean, worst(offer));
+    options.keep(|offer, cost, uses| {
+        let affords = books.afford(cost.mean, worst(offer), uses);
         short |= affords == Afford::NotGranted;
         affords == Afford::Yes
     });
@@ -134,7 +149,12 @@ fn planned(active: &Active, moment: &Moment<'_>, made: u32, last: bool) -> Optio
     let arm = pick(&chances, uniform::place(unit, seed));
     let Some(chosen) = arm.checked_sub(1) else { return Some((None, chances[0])) };
     let offer = options.offers[chosen];
-    books.reserve(unit, context.channel, at, options.costs[chosen].mean, worst(offer));
+    books.money.reserve(unit, context.channel, at, options.costs[chosen].mean, worst(offer));
+    for (ledger, taken) in books.limits.iter_mut().zip(&options.uses[chosen]) {
+        if let Some((expected, worst)) = *taken {
+            ledger.reserve(unit, context.channel, at, expected, worst);
+        }
+    }
     Some((Some(plan.offers[offer].clone()), chances[arm]))
 }
 

@@ -13,7 +13,8 @@ use crate::effect::Model;
 use crate::effect::log::spend;
 use crate::error::{Error, Result};
 use crate::store::{EventRow, Store};
-use crate::strategy::ledger::Ledger;
+use crate::strategy::ledger::Ask;
+use crate::strategy::limit::{Books, Limit, Of, account};
 use crate::strategy::plan::{Plan, State};
 
 /// A plan that decides.
@@ -21,11 +22,11 @@ pub(crate) struct Active {
     pub(crate) plan: Plan,
     pub(crate) state: State,
     pub(crate) model: Arc<Model>,
-    books: Mutex<Ledger>,
+    books: Mutex<Books>,
 }
 
 impl Active {
-    pub(crate) fn books(&self) -> MutexGuard<'_, Ledger> {
+    pub(crate) fn books(&self) -> MutexGuard<'_, Books> {
         self.books.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -100,7 +101,7 @@ impl Deciding {
                 })?;
                 let books = match old.filter(|old| old.plan.id == plan.id) {
                     Some(old) => old.books().clone(),
-                    None => Ledger::new(plan.budget, plan.redemption),
+                    None => Books::new(&plan),
                 };
                 Some(Arc::new(Active { plan, state, model: Arc::new(model), books: Mutex::new(books) }))
             }
@@ -112,11 +113,18 @@ impl Deciding {
         Ok(found)
     }
 
-    /// Asks the database for the share of the budget that this replica needs next.
+    /// Asks the database for the share of the budget, and of each limit, that this replica needs next.
     pub(crate) async fn renew(&self, store: &Store, active: &Active) -> Result<()> {
-        let ask = active.books().ask(now());
-        let grant = store.grant(&active.plan.id, active.plan.budget, &self.replica, ask).await?;
-        active.books().take(grant);
+        let asks: Vec<(String, i64, Ask)> = active
+            .books()
+            .accounts(&active.plan)
+            .map(|(account, bound, ledger)| (account, bound, ledger.ask(now())))
+            .collect();
+        let mut grants = Vec::with_capacity(asks.len());
+        for (account, bound, ask) in asks {
+            grants.push(store.grant(&account, bound, &self.replica, ask).await?);
+        }
+        active.books().take(grants);
         Ok(())
     }
 
@@ -138,10 +146,12 @@ impl Deciding {
         }
         let spent = store.settle(&costs).await?;
         let kept = self.active.read().unwrap_or_else(PoisonError::into_inner).clone();
-        if let Some((_, Some(active))) = kept
-            && let Some(spent) = spent.get(&active.plan.id)
-        {
-            active.books().tell_spent(*spent);
+        if let Some((_, Some(active))) = kept {
+            for (account, _, ledger) in active.books().accounts(&active.plan) {
+                if let Some(spent) = spent.get(&account) {
+                    ledger.tell_spent(*spent);
+                }
+            }
         }
         Ok(())
     }
@@ -154,22 +164,35 @@ pub(crate) fn touched(rows: &[EventRow]) -> Vec<String> {
     of.map(|row| row.decision_id.clone()).collect::<HashSet<_>>().into_iter().collect()
 }
 
-/// What each of `decisions` that a plan made has cost: decision, plan and minor units.
+/// What each of `decisions` that a plan made has cost it, and used of its limits: a name that is the decision's for that
+/// account alone, the account, and minor units or a count.
 async fn costs(store: &Store, decisions: &[String]) -> Result<Vec<(String, String, i64)>> {
     let mut costs = Vec::new();
-    let mut offers: HashMap<String, Vec<Offer>> = HashMap::new();
+    let mut plans: HashMap<String, (Vec<Offer>, Vec<Limit>)> = HashMap::new();
     for (id, (payload, answers)) in store.answered(decisions).await? {
         let decision =
             Decision::decode(payload.as_slice()).map_err(|error| Error::Internal(error.to_string()))?;
-        if answers.is_empty() || decision.plan_id.is_empty() {
+        if decision.plan_id.is_empty() {
             continue;
         }
-        if !offers.contains_key(&decision.plan_id) {
+        if !plans.contains_key(&decision.plan_id) {
             let plan = store.plan(&decision.plan_id).await?;
-            offers.insert(decision.plan_id.clone(), plan.map(|(plan, _)| plan.offers).unwrap_or_default());
+            let known = plan.map(|(plan, _)| (plan.offers, plan.limits)).unwrap_or_default();
+            plans.insert(decision.plan_id.clone(), known);
         }
-        let of_plan = offers[&decision.plan_id].iter().find(|offer| offer.offer_id == decision.offer_id);
-        let cost = spend(of_plan, &answers.iter().collect::<Vec<_>>());
+        let (offers, limits) = &plans[&decision.plan_id];
+        let of_plan = offers.iter().find(|offer| offer.offer_id == decision.offer_id);
+        let cost = if answers.is_empty() { 0 } else { spend(of_plan, &answers.iter().collect::<Vec<_>>()) };
+        let redeemed = cost > 0 || answers.iter().any(|answer| answer.kind == EventKind::OfferRedeemed);
+        for (at, limit) in limits.iter().enumerate() {
+            let counts = match &limit.of {
+                Of::Offer(offer) => redeemed && *offer == decision.offer_id,
+                Of::Channel(channel) => *channel == decision.channel,
+            };
+            if counts {
+                costs.push((account(&id, at), account(&decision.plan_id, at), 1));
+            }
+        }
         if cost > 0 {
             costs.push((id, decision.plan_id, cost));
         }

@@ -11,12 +11,13 @@ use tokio_stream::Stream;
 use tokio_stream::wrappers::ReceiverStream;
 use tonic::{Request, Response, Status};
 
+use super::choosing::lately;
 use super::convert::{self, interval, span};
 use super::status::refuse;
 use super::{Base, now, training};
 use crate::effect::model::value as feature;
 use crate::effect::moment::with_moment;
-use crate::effect::{Model, Prediction};
+use crate::effect::{Model, Prediction, fatigue};
 use crate::error::Error;
 use crate::policy::{Evaluation, Log, Logged, Policy, evaluate};
 use crate::stats::Interval;
@@ -79,7 +80,13 @@ impl EffectService for Effects {
                 "no effect model is trained: record decisions and their outcomes, then TrainEffectModel";
             return Err(Error::precondition("EFFECT_MODEL_NOT_TRAINED", text).into());
         };
-        let answer = self.0.pool.run(move || predict(&request, &model, model_version)).await?;
+        let at = request.at.as_ref().map_or_else(now, convert::micros);
+        let lately = if request.user_id.is_empty() {
+            0
+        } else {
+            lately(&self.0, &model, &self.0.names.pseudonym(&request.user_id), at).await?
+        };
+        let answer = self.0.pool.run(move || predict(&request, at, lately, &model, model_version)).await?;
         Ok(Response::new(answer))
     }
 
@@ -116,12 +123,14 @@ const DRIVERS: usize = 5;
 
 fn predict(
     request: &wire::PredictEffectRequest,
+    at: i64,
+    lately: u64,
     model: &Model,
     model_version: String,
 ) -> wire::PredictEffectResponse {
-    let at = request.at.as_ref().map_or_else(now, convert::micros);
     let of_channel = |channel: Channel| {
-        let features: BTreeMap<String, f64> = request.features.clone().into_iter().collect();
+        let mut features: BTreeMap<String, f64> = request.features.clone().into_iter().collect();
+        features.entry(fatigue::RECENT.to_owned()).or_insert(lately as f64);
         model.row(&with_moment(features, channel, at))
     };
     let mut rows: BTreeMap<i32, (Vec<f64>, Vec<Prediction>)> = BTreeMap::new();

@@ -80,10 +80,10 @@ fn optimise_within(request: &wire::OptimiseBudgetRequest) -> wire::OptimiseBudge
     }
     let limits: Vec<f64> = request.limits.iter().map(|limit| limit.amount).collect();
     let mut chosen = Vec::with_capacity(people.len());
-    let Ok(sum) =
+    let Ok((sum, _)) =
         knapsack::solve_within(people.as_slice(), request.budget, &limits, &mut |at| chosen.push(at));
     let frontier = budget::FRONTIER.map(|share| share * request.budget).map(|budget| {
-        let Ok(other) = knapsack::solve_within(people.as_slice(), budget, &limits, &mut |_| ());
+        let Ok((other, _)) = knapsack::solve_within(people.as_slice(), budget, &limits, &mut |_| ());
         wire::FrontierPoint { budget, value: other.primal }
     });
     let choice = |(unit, at): (&Vec<usize>, &Option<usize>)| {

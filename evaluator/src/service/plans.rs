@@ -20,6 +20,7 @@ use crate::policy::{Replayed, difference, replay};
 use crate::stats::{Interval, normal};
 use crate::strategy::choose::probabilities;
 use crate::strategy::generate::{self, Brief};
+use crate::strategy::limit::{Limit, Of};
 use crate::strategy::measure::{self, Measured};
 use crate::strategy::plan::{Expected, Objective, Plan, State, Strategy};
 
@@ -67,6 +68,7 @@ pub(super) fn brief(request: wire::GenerateStrategiesRequest) -> Result<Brief, S
     let (from, until) = convert::span(&mut found, request.from.as_ref(), request.until.as_ref());
     found.within_range("holdout", request.holdout.unwrap_or(0.02), 0.005, 0.5);
     found.within_range("exploration", request.exploration.unwrap_or(0.02), 0.001, 1.0);
+    let limits = limits(&mut found, &request.limits);
     found.within_range("risk_aversion", request.risk_aversion, 0.0, 10.0);
     let at = request.at.as_ref().map_or_else(now, convert::micros);
     refuse(found)?;
@@ -82,9 +84,37 @@ pub(super) fn brief(request: wire::GenerateStrategiesRequest) -> Result<Brief, S
         holdout: request.holdout.unwrap_or(0.02),
         exploration: request.exploration.unwrap_or(0.02),
         daily_cap: request.daily_cap,
+        limits,
         risk_aversion: request.risk_aversion,
         seed: request.seed,
     })
+}
+
+/// The limits beside the budget: each of one thing, each thing once.
+fn limits(found: &mut Violations, given: &[wire::PlanLimit]) -> Vec<Limit> {
+    let mut limits: Vec<Limit> = Vec::new();
+    for (index, limit) in given.iter().enumerate() {
+        let path = |field: &str| format!("limits[{index}].{field}");
+        found.known_enum::<Channel>(&path("channel"), limit.channel, false);
+        let of = match (limit.offer_id.is_empty(), limit.channel() == Channel::Unspecified) {
+            (false, true) => Of::Offer(limit.offer_id.clone()),
+            (true, false) => Of::Channel(limit.channel),
+            _ => {
+                let text = "one of offer_id and channel must be given";
+                found.add(path("offer_id"), "NOT_ONE_OF", text);
+                continue;
+            }
+        };
+        found.optional_id(&path("offer_id"), &limit.offer_id);
+        if limit.most == 0 || i64::try_from(limit.most).is_err() {
+            found.add(path("most"), "OUT_OF_RANGE", format!("must be 1 to 2⁶³ − 1, is {}", limit.most));
+        }
+        if limits.iter().any(|other| other.of == of) {
+            found.add(path("offer_id"), "DUPLICATE", "each offer and each channel is limited once");
+        }
+        limits.push(Limit { of, most: limit.most, price: 0.0 });
+    }
+    limits
 }
 
 /// Makes and keeps a plan.
@@ -104,6 +134,13 @@ pub(super) async fn make(base: &Shared, mut brief: Brief) -> Result<Plan> {
     if brief.offers.is_empty() {
         let text = "no offer is stored: UpsertOffers first, or give offers";
         return Err(Error::precondition("NO_OFFERS", text));
+    }
+    for (index, limit) in brief.limits.iter().enumerate() {
+        let Of::Offer(id) = &limit.of else { continue };
+        if !brief.offers.iter().any(|offer| offer.offer_id == *id) {
+            let text = format!("must be one of the plan's offers, is {id:?}");
+            return Err(Error::invalid(format!("limits[{index}].offer_id"), "UNKNOWN_OFFER", text));
+        }
     }
     let kind = kind_of(&model.target).unwrap_or_default();
     let answers = base.store.answers(kind, None).await?;
@@ -191,8 +228,9 @@ fn chance_below_nothing(found: Interval) -> f64 {
 fn beside(plan: &Plan, model: &Model, row: &Outcome) -> (Replayed, Replayed) {
     let x = model.row(&row.features);
     let all = model.predict_all(&x);
-    let options =
-        plan.options(model, &x, row.at, plan.shadow_price, |offer| model.arm(&offer.offer_id).is_some());
+    let options = plan.options(model, &x, (row.channel, row.at), plan.shadow_price, |offer| {
+        model.arm(&offer.offer_id).is_some()
+    });
     let chances = probabilities(&options.beliefs, plan.exploration);
     let control = model.profit.control.predict(&x);
     let guess_of = |id: &str| control + model.arm(id).map_or(0.0, |arm| all[arm].profit.mean);
@@ -307,7 +345,16 @@ pub(super) fn proposal(plan: &Plan) -> wire::GenerateStrategiesResponse {
     }
 }
 
-pub(super) fn report(plan: &Plan, at: State, found: &Measured) -> wire::GetPlanResponse {
+/// The plan on the wire; `used` holds what is used of each limit.
+pub(super) fn report(plan: &Plan, at: State, found: &Measured, used: &[u64]) -> wire::GetPlanResponse {
+    let limit = |(limit, used): (&Limit, &u64)| {
+        let (offer_id, channel) = match &limit.of {
+            Of::Offer(id) => (id.clone(), 0),
+            Of::Channel(channel) => (String::new(), *channel),
+        };
+        let limit = Some(wire::PlanLimit { offer_id, channel, most: limit.most });
+        wire::PlanLimitUse { limit, used: *used }
+    };
     wire::GetPlanResponse {
         plan_id: plan.id.clone(),
         state: state(at).into(),
@@ -327,5 +374,6 @@ pub(super) fn report(plan: &Plan, at: State, found: &Measured) -> wire::GetPlanR
         flagged: found.why.is_some(),
         why: found.why.clone().unwrap_or_default(),
         model_version: plan.model_version.clone(),
+        limits: plan.limits.iter().zip(used).map(limit).collect(),
     }
 }

@@ -6,6 +6,7 @@ use tonic::{Request, Response, Status, Streaming};
 use super::status::refuse;
 use super::{Base, choosing, convert, now, offers, optimising, plans};
 use crate::error::Error;
+use crate::strategy::limit::account;
 use crate::strategy::plan::{Plan, State};
 
 /// `StrategyService`
@@ -92,7 +93,11 @@ impl StrategyService for Strategies {
             self.plan(&plan_id).await?
         };
         let (measured, state) = plans::judged(&self.0, &plan, state).await?;
-        Ok(Response::new(plans::report(&plan, state, &measured)))
+        let mut used = Vec::with_capacity(plan.limits.len());
+        for limit in 0..plan.limits.len() {
+            used.push(self.0.store.used(&account(&plan.id, limit)).await?);
+        }
+        Ok(Response::new(plans::report(&plan, state, &measured, &used)))
     }
 
     async fn decide(

@@ -8,7 +8,7 @@ use proto::evaluator::v1::Decision;
 use sea_orm::sea_query::{ExprTrait as _, OnConflict};
 use sea_orm::{
     ColumnTrait as _, ConnectionTrait, DatabaseTransaction, DbBackend, EntityTrait as _, FromQueryResult,
-    IntoActiveModel as _, QueryFilter as _, QuerySelect as _,
+    IntoActiveModel as _, PaginatorTrait as _, QueryFilter as _, QuerySelect as _,
 };
 
 use super::entity::{cost, decision, grant};
@@ -50,6 +50,11 @@ impl Store {
         Ok(spent)
     }
 
+    /// What is booked on an account: a plan's spend, or what is used of a limit of it.
+    pub async fn used(&self, account: &str) -> Result<u64> {
+        Ok(u64::try_from(spent_by(&self.db, account).await?).unwrap_or(0))
+    }
+
     /// Grants the replica `holder` a share of a plan's `budget`.
     pub async fn grant(&self, plan_id: &str, budget: i64, holder: &str, ask: Ask) -> Result<Grant> {
         let _held = self.writing().await;
@@ -84,6 +89,17 @@ impl Store {
         Ok(Grant { amount, spent })
     }
 
+    /// Offers recorded as made to a person, wherever, from a moment on and before another.
+    pub async fn offers_lately(&self, person: &str, from: i64, until: i64) -> Result<u64> {
+        let made = decision::Entity::find()
+            .filter(decision::Column::Person.eq(person))
+            .filter(decision::Column::DecidedAt.gte(from))
+            .filter(decision::Column::DecidedAt.lt(until))
+            .filter(decision::Column::OfferId.ne(""))
+            .filter(decision::Column::InHoldout.eq(false));
+        Ok(made.count(&self.db).await?)
+    }
+
     /// Offers recorded as made to a person in a channel from a moment on.
     pub async fn offers_made(&self, person: &str, channel: Channel, from: i64) -> Result<u32> {
         let made: Vec<Vec<u8>> = decision::Entity::find()
@@ -113,7 +129,7 @@ async fn lock(transaction: &DatabaseTransaction) -> Result<()> {
     Ok(())
 }
 
-async fn spent_by(transaction: &DatabaseTransaction, plan_id: &str) -> Result<i64> {
+async fn spent_by(transaction: &impl ConnectionTrait, plan_id: &str) -> Result<i64> {
     let sum = cost::Entity::find()
         .select_only()
         .column_as(cost::Column::Cost.sum().cast_as("bigint"), "total")

@@ -3,6 +3,7 @@
 use proto::common::v1::{Channel, Offer};
 
 use super::describe::describe;
+use super::limit::Limit;
 use super::people::{candidates, people};
 use super::plan::{Expected, Objective, Plan, SEGMENTS};
 use super::{knapsack, terms};
@@ -36,6 +37,8 @@ pub struct Brief {
     pub exploration: f64,
     /// Most offers a person and channel and day.
     pub daily_cap: u32,
+    /// What it may not exceed beside the budget, prices still unknown.
+    pub limits: Vec<Limit>,
     /// Standard errors taken off each value.
     pub risk_aversion: f64,
     /// The seed.
@@ -81,6 +84,7 @@ pub fn generate(
         holdout: brief.holdout,
         exploration: brief.exploration,
         daily_cap: brief.daily_cap,
+        limits: brief.limits.clone(),
         risk_aversion: brief.risk_aversion,
         shadow_price: 0.0,
         redemption: late.map_or(DAY, |late| (late.max(0) * 3 / 2).max(LEAST_REDEMPTION)),
@@ -95,14 +99,18 @@ pub fn generate(
     let candidates = candidates(&plan, &people);
     let treated = 1.0 - brief.holdout;
     let budget = brief.budget as f64 / treated;
+    let limits: Vec<f64> = brief.limits.iter().map(|limit| limit.most as f64 / treated).collect();
     let mut chosen = Vec::with_capacity(people.len());
-    let Ok(sum) = knapsack::solve(candidates.as_slice(), budget, &mut |choice| chosen.push(choice));
+    let Ok((sum, prices)) =
+        knapsack::solve_within(candidates.as_slice(), budget, &limits, &mut |choice| chosen.push(choice));
+    plan.limits.iter_mut().zip(prices).for_each(|(limit, price)| limit.price = price);
     plan.shadow_price = sum.shadow_price;
     plan.gap = sum.gap();
     plan.frontier = FRONTIER
         .iter()
         .map(|share| {
-            let Ok(other) = knapsack::solve(candidates.as_slice(), share * budget, &mut |_| ());
+            let Ok((other, _)) =
+                knapsack::solve_within(candidates.as_slice(), share * budget, &limits, &mut |_| ());
             (share * brief.budget as f64, other.primal * treated)
         })
         .chain([(brief.budget as f64, sum.primal * treated)])

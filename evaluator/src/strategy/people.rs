@@ -6,7 +6,8 @@ use proto::common::v1::{Channel, Offer};
 use rayon::prelude::*;
 
 use super::generate::Brief;
-use super::knapsack::Candidate;
+use super::knapsack::{Candidate, Use};
+use super::limit::redeemed;
 use super::plan::Plan;
 use crate::effect::train::Outcome;
 use crate::effect::{Model, Prediction};
@@ -59,15 +60,25 @@ pub(super) fn candidates(plan: &Plan, people: &[Person]) -> Vec<Vec<Candidate>> 
     let of = |person: &Person| {
         let outside =
             !plan.segments.is_empty() && !plan.segments.iter().any(|name| name == plan.segment(person.base));
-        let value = |prediction: &Prediction| {
+        let value = |(offer, prediction): (&Offer, &Prediction)| {
             let value = plan.belief(prediction, 0.0).mean;
+            let taken = plan.uses(&offer.offer_id, person.channel, redeemed(person.base, prediction));
+            // An offer has one limit and a channel one.
+            let mut uses = [None; 2];
+            let taken = taken
+                .iter()
+                .enumerate()
+                .filter_map(|(limit, taken)| taken.map(|(amount, _)| (limit, amount)));
+            for (place, (limit, amount)) in uses.iter_mut().zip(taken) {
+                *place = Some(Use { limit, amount: amount * person.visits });
+            }
             Candidate {
                 value: if outside { -1.0 } else { value * person.visits },
                 cost: prediction.spend.mean.max(0.0) * person.visits,
-                ..Candidate::default()
+                uses,
             }
         };
-        person.predictions.iter().map(value).collect()
+        plan.offers.iter().zip(&person.predictions).map(value).collect()
     };
     people.iter().map(of).collect()
 }

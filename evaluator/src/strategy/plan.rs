@@ -6,6 +6,7 @@ use proto::common::v1::{Channel, Offer};
 use serde::{Deserialize, Serialize};
 
 use super::choose::Belief;
+use super::limit::{Limit, redeemed};
 use super::terms;
 use crate::effect::{Estimate, Model, Prediction};
 
@@ -116,6 +117,9 @@ pub struct Plan {
     pub exploration: f64,
     /// Most offers a person and channel and day; 0: no cap.
     pub daily_cap: u32,
+    /// What it may not exceed beside the budget.
+    #[serde(default)]
+    pub limits: Vec<Limit>,
     /// Standard errors taken off each value.
     pub risk_aversion: f64,
     /// λ: least value a minor unit of cost has to bring.
@@ -141,7 +145,7 @@ pub struct Plan {
 /// Share of the standard error that Thompson's draws are made with (Chapelle and Li 2011, posterior reshaping). The error is
 /// that of a measured effect, many times what the model of all arms leaves open between two offers; the floor keeps every
 /// offer alive.
-const RESHAPED: f64 = 0.05;
+const RESHAPED: f64 = 0.01;
 
 /// What a plan thinks of one person now.
 #[derive(Debug, Clone, PartialEq)]
@@ -152,16 +156,19 @@ pub struct Options {
     pub beliefs: Vec<Belief>,
     /// Discount each is expected to cost.
     pub costs: Vec<Estimate>,
+    /// What each takes of the plan's limits: on average and at most.
+    pub uses: Vec<Vec<Option<(f64, f64)>>>,
 }
 
 impl Options {
-    /// Drops those whose offer and cost do not `fit`.
-    pub fn keep(&mut self, mut fit: impl FnMut(usize, Estimate) -> bool) {
+    /// Drops those whose offer, cost and uses do not `fit`.
+    pub fn keep(&mut self, mut fit: impl FnMut(usize, Estimate, &[Option<(f64, f64)>]) -> bool) {
         for at in (0..self.offers.len()).rev() {
-            if !fit(self.offers[at], self.costs[at]) {
+            if !fit(self.offers[at], self.costs[at], &self.uses[at]) {
                 self.offers.remove(at);
                 self.beliefs.remove(at);
                 self.costs.remove(at);
+                self.uses.remove(at);
             }
         }
     }
@@ -180,21 +187,22 @@ impl Plan {
             || self.channels.contains(&i32::from(channel))
     }
 
-    /// What may be offered to a person with the model's `row` at a moment, each worth what is left of its value when
-    /// its cost is paid at `price`. `suits` tells whether an offer fits the moment.
+    /// What may be offered to a person with the model's `row` in `channel` at a moment, each worth what is left of its
+    /// value when its cost is paid at `price` and what it takes of limits at theirs. `suits` tells whether an offer fits the moment.
     pub fn options(
         &self,
         model: &Model,
         row: &[f64],
-        at: i64,
+        (channel, at): (Channel, i64),
         price: f64,
         suits: impl Fn(&Offer) -> bool,
     ) -> Options {
-        let mut found = Options { offers: Vec::new(), beliefs: Vec::new(), costs: Vec::new() };
-        let of_segment = self.segments.is_empty() || {
-            let segment = self.segment(model.base(row).mean);
-            self.segments.iter().any(|name| name == segment)
-        };
+        let mut found =
+            Options { offers: Vec::new(), beliefs: Vec::new(), costs: Vec::new(), uses: Vec::new() };
+        let base =
+            if self.segments.is_empty() && self.limits.is_empty() { 0.0 } else { model.base(row).mean };
+        let of_segment =
+            self.segments.is_empty() || self.segments.iter().any(|name| name == self.segment(base));
         if !of_segment {
             return found;
         }
@@ -205,10 +213,25 @@ impl Plan {
             }
             let prediction = model.among(&all, Some(offer));
             found.offers.push(index);
-            found.beliefs.push(self.belief(&prediction, price));
+            let uses = self.uses(&offer.offer_id, channel, redeemed(base, &prediction));
+            let mut belief = self.belief(&prediction, price);
+            belief.mean -= self.paid(&uses);
+            found.beliefs.push(belief);
             found.costs.push(prediction.spend);
+            found.uses.push(uses);
         }
         found
+    }
+
+    /// What an offer in a channel, redeemed with that probability, takes of each limit.
+    pub fn uses(&self, offer: &str, channel: Channel, redeemed: f64) -> Vec<Option<(f64, f64)>> {
+        self.limits.iter().map(|limit| limit.use_of(offer, channel, redeemed)).collect()
+    }
+
+    /// What that costs at the limits' prices.
+    fn paid(&self, uses: &[Option<(f64, f64)>]) -> f64 {
+        let taken = self.limits.iter().zip(uses);
+        taken.map(|(limit, taken)| limit.price * taken.map_or(0.0, |(expected, _)| expected)).sum()
     }
 
     /// What a treatment is believed to bring beside no offer.

@@ -83,7 +83,7 @@ fn main() -> anyhow::Result<()> {
         limits.extend(vec![0.02 * count / offers as f64; offers as usize]);
     }
     let started = Instant::now();
-    let Ok(sum) = solve_within(&crowd, 60.0 * count, &limits, &mut |_| ());
+    let Ok((sum, _)) = solve_within(&crowd, 60.0 * count, &limits, &mut |_| ());
     let answer = serde_json::json!({
         "people": people, "offers": offers, "limits": limits.len() + 1, "seed": seed,
         "seconds": started.elapsed().as_secs_f64(), "peak_bytes": peak_bytes()?,

@@ -12,15 +12,14 @@ const ROUNDS: usize = 6;
 const STEPS: (usize, usize) = (8, 3);
 /// A step that moves no coefficient by more, in standard deviations of a prior of precision 1, ends the descent.
 const TOLERANCE: f64 = 1e-4;
-/// Precisions of the control's slopes and of its products, which stay: much is seen of the control, and what products cost the
-/// evidence is what tells whether they are worth it.
+/// Precisions to begin with: of the control's slopes, and of its products.
 const CONTROL: (f64, f64) = (5.0, 20.0);
-/// Precision of what the time does to the control, which stays: days of the week differ by tenths of a logit.
+/// The same of what the time does to the control: days of the week differ by tenths of a logit.
 const TIME: f64 = 100.0;
-/// Precision of what arms differ by, to begin with.
+/// The same of what a step adds.
 const FIRST: f64 = 20.0;
 /// Precisions are held between these; in units of the logit, or of the outcome's standard deviation.
-const BOUNDS: (f64, f64) = (1.0, 1e5);
+const BOUNDS: (f64, f64) = (0.1, 1e5);
 
 /// The rows with what the model makes of them.
 pub(super) struct Rows<'a> {
@@ -33,7 +32,7 @@ pub(super) struct Rows<'a> {
 struct OfArm {
     basis: Vec<f64>,
     values: Vec<f64>,
-    parts: Vec<(usize, usize, f64)>,
+    parts: Vec<(usize, usize)>,
 }
 
 /// Log-likelihood, its gradient, and its negative Hessian, by the coefficients.
@@ -43,10 +42,10 @@ struct Look {
     curvature: Vec<f64>,
 }
 
-/// The coefficients and the logarithm of the evidence; `None` where there is no curvature to go by.
-pub(super) fn fit(rows: &Rows<'_>) -> Option<(Vec<f64>, f64)> {
-    let Lesson { values, objective, arms, .. } = rows.lesson;
-    let n = rows.layout.coefficients(arms.len());
+/// The coefficients; `None` where there is no curvature to go by.
+pub(super) fn fit(rows: &Rows<'_>) -> Option<Vec<f64>> {
+    let Lesson { values, objective, .. } = rows.lesson;
+    let n = rows.layout.coefficients();
     let count = values.len().max(1) as f64;
     let mean = values.iter().sum::<f64>() / count;
     let variance = (values.iter().map(|value| (value - mean).powi(2)).sum::<f64>() / count).max(1e-12);
@@ -82,11 +81,9 @@ pub(super) fn fit(rows: &Rows<'_>) -> Option<(Vec<f64>, f64)> {
         Objective::Squared => mean,
     };
     let mut steps = STEPS.0;
-    let mut evidence = f64::NEG_INFINITY;
     for _ in 0..ROUNDS {
         let (look, curvature) = descend(rows, &by_arm, &precision, noise, unit, steps, &mut beta)?;
         steps = STEPS.1;
-        evidence = log_evidence(&look, &curvature, &precision, &beta);
         let inverse = curvature.inverse();
         // Of each coefficient, how much the rows and not the prior tell.
         let told: Vec<f64> =
@@ -96,26 +93,26 @@ pub(super) fn fit(rows: &Rows<'_>) -> Option<(Vec<f64>, f64)> {
                 -2.0 * noise * (look.likelihood + 0.5 * count * (std::f64::consts::TAU * noise).ln());
             noise = (missed / (count - told.iter().sum::<f64>()).max(1.0)).max(1e-12 * variance);
         }
-        for at in whole..n {
-            let learnt = (told[at] + 1e-3) / (beta[at] * beta[at] + 1e-9 / unit);
-            precision[at] = learnt.clamp(BOUNDS.0 * unit, BOUNDS.1 * unit);
+        let mut sums = vec![(1e-3, 1e-9 / unit); rows.layout.groups()];
+        for at in 0..n {
+            let (told_of, size) = &mut sums[rows.layout.group(at)];
+            *told_of += told[at];
+            *size += beta[at] * beta[at];
+        }
+        for at in 1..n {
+            let (told, size) = sums[rows.layout.group(at)];
+            precision[at] = (told / size).clamp(BOUNDS.0 * unit, BOUNDS.1 * unit);
         }
     }
     descend(rows, &by_arm, &precision, noise, unit, STEPS.0, &mut beta)?;
-    Some((beta, evidence))
+    Some(beta)
 }
 
 fn split(rows: &Rows<'_>) -> Vec<OfArm> {
-    let Lesson { features, action, arms, values, .. } = rows.lesson;
-    let mut by_arm: Vec<OfArm> = arms
-        .iter()
-        .enumerate()
-        .map(|(arm, described)| OfArm {
-            basis: Vec::new(),
-            values: Vec::new(),
-            parts: rows.layout.parts(arm, described),
-        })
-        .collect();
+    let Lesson { features, action, steps, values, .. } = rows.lesson;
+    let of_arm =
+        |steps: &Vec<usize>| OfArm { basis: Vec::new(), values: Vec::new(), parts: rows.layout.parts(steps) };
+    let mut by_arm: Vec<OfArm> = steps.iter().map(of_arm).collect();
     for (row, &arm) in action.iter().enumerate() {
         by_arm[arm].basis.extend(rows.basis.of(features.row(row)));
         by_arm[arm].values.push(values[row]);
@@ -178,8 +175,8 @@ fn look(rows: &Rows<'_>, by_arm: &[OfArm], noise: f64, beta: &[f64], whole: bool
     }
     for OfArm { basis, values, parts } in by_arm {
         let mut line = vec![0.0; width];
-        for &(from, length, by) in parts {
-            line[..length].iter_mut().zip(&beta[from..]).for_each(|(sum, b)| *sum += by * b);
+        for &(from, length) in parts {
+            line[..length].iter_mut().zip(&beta[from..]).for_each(|(sum, b)| *sum += b);
         }
         let (mut slope, mut gram) = (vec![0.0; width], vec![0.0; if whole { width * width } else { 0 }]);
         for (x, value) in basis.chunks_exact(width).zip(values) {
@@ -206,23 +203,17 @@ fn look(rows: &Rows<'_>, by_arm: &[OfArm], noise: f64, beta: &[f64], whole: bool
 }
 
 /// Adds what one arm's rows say to every part that speaks for the arm.
-fn spread(found: &mut Look, slope: &[f64], gram: &[f64], parts: &[(usize, usize, f64)], width: usize) {
+fn spread(found: &mut Look, slope: &[f64], gram: &[f64], parts: &[(usize, usize)], width: usize) {
     let n = found.gradient.len();
     let of = |i: usize, j: usize| if i >= j { gram[i * width + j] } else { gram[j * width + i] };
-    for &(from, length, by) in parts {
-        (0..length).for_each(|i| found.gradient[from + i] += by * slope[i]);
-        for &(beside, across, other) in parts {
+    for &(from, length) in parts {
+        (0..length).for_each(|i| found.gradient[from + i] += slope[i]);
+        for &(beside, across) in parts {
             for i in 0..length {
                 for j in 0..across {
-                    found.curvature[(from + i) * n + beside + j] += by * other * of(i, j);
+                    found.curvature[(from + i) * n + beside + j] += of(i, j);
                 }
             }
         }
     }
-}
-
-/// ln p(rows) ≈ ln p(rows | β) + ln p(β) + ½n·ln 2π − ½ln|H|, at the β that is likeliest.
-fn log_evidence(look: &Look, curvature: &Cholesky, precision: &[f64], beta: &[f64]) -> f64 {
-    let prior: f64 = precision.iter().zip(beta).map(|(p, b)| 0.5 * p.ln() - 0.5 * p * b * b).sum();
-    look.likelihood + prior - 0.5 * curvature.log_determinant()
 }

@@ -59,15 +59,16 @@ impl<P: People + ?Sized> People for Facing<'_, P> {
     }
 }
 
-/// Chooses as [`solve`] does under `budget` and `limits`, none of which is ever exceeded.
+/// Chooses as [`solve`] does under `budget` and `limits`, none of which is ever exceeded. Also tells the limits' prices:
+/// the value of one more unit of each.
 pub fn solve_within<P: People + ?Sized>(
     people: &P,
     budget: f64,
     limits: &[f64],
     choose: &mut dyn FnMut(Option<usize>),
-) -> Result<Sum, P::Error> {
+) -> Result<(Sum, Vec<f64>), P::Error> {
     if limits.is_empty() {
-        return solve(people, budget, choose);
+        return Ok((solve(people, budget, choose)?, Vec::new()));
     }
     let bounds: Vec<f64> = std::iter::once(budget).chain(limits.iter().copied()).collect();
     let mut prices = Prices(vec![0.0; bounds.len()]);
@@ -114,7 +115,7 @@ pub fn solve_within<P: People + ?Sized>(
     })?;
     let paid: f64 = prices.0.iter().zip(&bounds).map(|(price, bound)| price * bound).sum();
     sum.dual_bound = (paid + surplus).max(sum.primal);
-    Ok(sum)
+    Ok((sum, prices.0.split_off(1)))
 }
 
 /// The candidate that is worth most at the prices, if one is worth anything.
@@ -211,7 +212,8 @@ mod tests {
             let bounds = [20, 3, 3, 5].map(|most| random.random_range(0..=most));
             let limits = [bounds[1], bounds[2], bounds[3]].map(|bound| bound as f64);
             let mut chosen = Vec::new();
-            let Ok(sum) = solve_within(people.as_slice(), bounds[0] as f64, &limits, &mut |c| chosen.push(c));
+            let Ok((sum, _)) =
+                solve_within(people.as_slice(), bounds[0] as f64, &limits, &mut |c| chosen.push(c));
             let best = exact(&people, bounds);
             for (limit, bound) in bounds.into_iter().enumerate() {
                 let used: f64 =
@@ -230,7 +232,8 @@ mod tests {
     fn among_many_people_next_to_nothing_is_lost() {
         let mut random = StdRng::seed_from_u64(9);
         let people: Vec<Vec<Candidate>> = (0..20_000).map(|_| person(&mut random, 5)).collect();
-        let Ok(sum) = solve_within(people.as_slice(), 30_000.0, &[4_000.0, 9_000.0, 6_000.0], &mut |_| ());
+        let Ok((sum, _)) =
+            solve_within(people.as_slice(), 30_000.0, &[4_000.0, 9_000.0, 6_000.0], &mut |_| ());
         assert!(sum.gap() < 0.005, "{sum:?}, gap {}", sum.gap());
     }
 }
