@@ -4,6 +4,7 @@
 //! context, which the doubly robust ones correct and those of `switch` believe.
 
 pub mod estimate;
+mod loggers;
 mod reward;
 mod switch;
 
@@ -12,6 +13,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use boost::Matrix;
 
 pub use estimate::{Estimates, Replayed, difference, replay};
+pub use loggers::{Combined, combine};
 use reward::Rewards;
 pub use switch::Believed;
 use switch::believe;

@@ -1,10 +1,12 @@
 //! Plans on the wire.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use proto::common::v1::{Channel, Interval as WireInterval, Money};
 use proto::evaluator::v1 as wire;
 use proto::validate::{self, Violations};
+use rayon::prelude::*;
 use tokio_util::sync::CancellationToken;
 use tonic::Status;
 
@@ -16,7 +18,7 @@ use crate::effect::model::Estimate;
 use crate::effect::train::Outcome;
 use crate::effect::{Model, NONE};
 use crate::error::{Error, Result};
-use crate::policy::{Replayed, difference, replay};
+use crate::policy::{Replayed, combine};
 use crate::stats::{Interval, normal};
 use crate::strategy::choose::probabilities;
 use crate::strategy::generate::{self, Brief};
@@ -26,8 +28,8 @@ use crate::strategy::plan::{Expected, Objective, Plan, State, Strategy};
 
 /// Risk accepted where none is told: the lower end of a 95 % interval is above 0.
 const USUAL_RISK: f64 = 0.025;
-/// Rows a plan is replayed on, the latest.
-const REPLAYED: usize = 20_000;
+/// Rows a plan is replayed on of each policy that logged, the latest.
+const REPLAYED: usize = 10_000;
 
 /// A request as a brief, checked; its offers may still be empty.
 pub(super) fn brief(request: wire::GenerateStrategiesRequest) -> Result<Brief, Status> {
@@ -185,16 +187,23 @@ pub(super) async fn replayed(
     let (log, _) = joined(base, kind_of(&model.target).unwrap_or_default()).await?;
     let (plan, currency) = (plan.clone(), plan.currency.clone());
     let work = move || {
-        let rows: Vec<(Replayed, Replayed)> =
-            log.iter().rev().take(REPLAYED).map(|row| beside(&plan, &model, row)).collect();
-        let (ours, none): (Vec<Replayed>, Vec<Replayed>) = rows.into_iter().unzip();
-        (replay(&ours), difference(&ours, &none))
+        let mut by_logger: BTreeMap<&str, Vec<&Outcome>> = BTreeMap::new();
+        for row in log.iter().rev() {
+            let rows = by_logger.entry(&row.plan_id).or_default();
+            if rows.len() < REPLAYED {
+                rows.push(row);
+            }
+        }
+        let judged = |rows: &Vec<&Outcome>| rows.iter().map(|row| beside(&plan, &model, row)).unzip();
+        let by_logger: Vec<(Vec<Replayed>, Vec<Replayed>)> =
+            by_logger.into_values().collect::<Vec<_>>().par_iter().map(judged).collect();
+        combine(&by_logger)
     };
-    let (found, over) = base.pool.run(work).await?;
-    if let Some(why) = found.why() {
+    let found = base.pool.run(work).await?.map_err(|why| {
         let text = format!("the plan cannot be judged from the log: {why}");
-        return Err(Error::precondition("PLAN_NOT_REPLAYABLE", text));
-    }
+        Error::precondition("PLAN_NOT_REPLAYABLE", text)
+    })?;
+    let over = found.over;
     let accepted = if accepted_risk > 0.0 { accepted_risk } else { USUAL_RISK };
     let risk = chance_below_nothing(over);
     if risk > accepted {
