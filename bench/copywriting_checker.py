@@ -60,6 +60,9 @@ def numbers(text: str) -> list[tuple[str, float]]:
     text = plain(text)
     found = [(m[0], float(m[0].replace(",", ""))) for m in re.finditer(r"\d+(?:,\d{3})*(?:\.\d+)?", text)]
     for m in re.finditer(rf"([零〇一二两三四五六七八九十百千万]+)(?=[个]?[{UNITS_ZH}])", text):
+        # 十分 is "very" but where minutes or a share follow.
+        if text.startswith("十分", m.start()) and text[m.start() + 2:m.start() + 3] not in ("钟", "之"):
+            continue
         value = chinese_value(m[1])
         # 一件, 一款, 一双: an article, not a count.
         if value != 1 or text[m.end()] == "折":

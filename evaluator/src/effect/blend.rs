@@ -3,7 +3,8 @@
 //!
 //! Pseudo-outcomes are noisy far beyond the effects, so the regression starts from a prior: the learners whose responses
 //! came closest to what happened, and no intercept. It is the posterior mode of a normal model, and with more rows it
-//! goes where the pseudo-outcomes say.
+//! goes where the pseudo-outcomes say. Noise is larger where effects are (baskets are large there, or an arm is rare), so
+//! what rows tell of a weight is counted by the noise they have themselves (as White 1980 does for errors).
 
 /// Intercept and weights.
 #[derive(Debug, Clone, PartialEq)]
@@ -24,6 +25,8 @@ pub(super) struct Moments {
     n: f64,
     means: Vec<f64>,
     products: Vec<f64>,
+    /// Of each learner: squared prediction times squared pseudo-outcome.
+    squares: Vec<f64>,
     width: usize,
 }
 
@@ -31,12 +34,15 @@ impl Moments {
     /// Of no rows, for `learners`.
     pub(super) fn new(learners: usize) -> Self {
         let width = learners + 1;
-        Self { n: 0.0, means: vec![0.0; width], products: vec![0.0; width * width], width }
+        let (means, products) = (vec![0.0; width], vec![0.0; width * width]);
+        Self { n: 0.0, means, products, squares: vec![0.0; learners], width }
     }
 
     /// One row: each learner's prediction, then the pseudo-outcome.
     pub(super) fn add(&mut self, row: &[f64]) {
         self.n += 1.0;
+        let outcome = row[self.width - 1];
+        self.squares.iter_mut().zip(row).for_each(|(sum, x)| *sum += (x * outcome).powi(2));
         for (i, x) in row.iter().enumerate() {
             self.means[i] += x;
             for (j, y) in row.iter().enumerate() {
@@ -52,6 +58,7 @@ impl Moments {
             n: self.n - part.n,
             means: less(&self.means, &part.means),
             products: less(&self.products, &part.products),
+            squares: less(&self.squares, &part.squares),
             width: self.width,
         }
     }
@@ -67,9 +74,9 @@ impl Moments {
 }
 
 /// Standard deviation of a learner's weight around its prior.
-const WEIGHT_SPREAD: f64 = 0.25;
+const WEIGHT_SPREAD: f64 = 0.15;
 /// That of the intercept, as a share of the effects the learners predict (root mean square).
-const INTERCEPT_SPREAD: f64 = 0.25;
+const INTERCEPT_SPREAD: f64 = 0.1;
 /// Weights below this are nothing.
 const LEAST_WEIGHT: f64 = 0.03;
 /// Sweeps over the weights; learners that are nearly the same need many.
@@ -81,8 +88,8 @@ struct Weighing<'a> {
     means: Vec<f64>,
     products: Vec<f64>,
     width: usize,
-    /// What the prior of a weight, and of the intercept, counts beside the rows.
-    hold: f64,
+    /// What the prior of each weight, and of the intercept, counts beside the rows.
+    hold: Vec<f64>,
     hold_intercept: f64,
 }
 
@@ -95,7 +102,14 @@ impl<'a> Weighing<'a> {
         let noise = (products[learners * width + learners] - means[learners].powi(2)).max(0.0) / n;
         let size = (0..learners).map(|i| products[i * width + i]).sum::<f64>() / learners.max(1) as f64;
         let hold_intercept = if size > 0.0 { noise / (size * INTERCEPT_SPREAD.powi(2)) } else { 0.0 };
-        Self { prior, means, products, width, hold: noise / WEIGHT_SPREAD.powi(2), hold_intercept }
+        let hold = (0..learners)
+            .map(|i| {
+                let size = moments.products[i * width + i];
+                let own = if size > 0.0 { moments.squares[i] / size / n } else { 0.0 };
+                own.max(noise) / WEIGHT_SPREAD.powi(2)
+            })
+            .collect();
+        Self { prior, means, products, width, hold, hold_intercept }
     }
 
     fn descend(&self, allowed: &[bool]) -> Weights {
@@ -110,13 +124,13 @@ impl<'a> Weighing<'a> {
             intercept = next;
             for i in (0..learners).filter(|&i| allowed[i]) {
                 let product = |j: usize| self.products[i * self.width + j];
-                let own = product(i) + self.hold;
+                let own = product(i) + self.hold[i];
                 if own <= 0.0 {
                     continue;
                 }
                 let others: f64 = (0..learners).filter(|&j| j != i).map(|j| of[j] * product(j)).sum();
                 let left = product(learners) - intercept * self.means[i] - others;
-                let next = ((left + self.hold * self.prior[i]) / own).max(0.0);
+                let next = ((left + self.hold[i] * self.prior[i]) / own).max(0.0);
                 moved = moved.max((next - of[i]).abs());
                 of[i] = next;
             }
@@ -153,14 +167,14 @@ mod tests {
         assert!((moments.solve(&[0.5, 0.5]).intercept - 0.5).abs() < 1e-12);
     }
 
-    /// An effect of 1 under noise of 100: a hundred rows leave the prior as it is, a million overrule it.
+    /// An effect of 1 under noise of 50: a hundred rows leave the prior as it is, a million overrule it.
     #[test]
     fn few_noisy_rows_move_no_weight_and_many_do() {
         let weights = |rows: u32| {
             let mut moments = Moments::new(2);
             for i in 0..rows {
                 let good = f64::from(i % 3) - 1.0;
-                let noise = if i / 3 % 2 == 0 { 100.0 } else { -100.0 };
+                let noise = if i / 3 % 2 == 0 { 50.0 } else { -50.0 };
                 moments.add(&[1.0 + good, 1.0 - good, 1.0 + good + noise]);
             }
             moments.solve(&[0.0, 1.0]).of

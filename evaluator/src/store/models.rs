@@ -112,8 +112,11 @@ impl Store {
     /// The model of that id.
     pub async fn model(&self, id: &str) -> Result<Option<Model>> {
         let Some(row) = model::Entity::find_by_id(id).one(&self.db).await? else { return Ok(None) };
-        let trained = serde_json::from_str(&row.payload)
-            .map_err(|error| Error::Internal(format!("evaluator_effect_model {id}: {error}")))?;
+        let trained = serde_json::from_str(&row.payload).map_err(|error| {
+            let text =
+                format!("{id} was stored by another version ({error}): TrainEffectModel makes it anew");
+            Error::precondition("EFFECT_MODEL_NOT_READABLE", text)
+        })?;
         Ok(Some(trained))
     }
 }

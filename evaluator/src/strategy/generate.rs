@@ -47,8 +47,8 @@ pub struct Brief {
 
 /// Budgets at which the frontier is told, as shares of the budget.
 const FRONTIER: [f64; 6] = [0.25, 0.5, 0.75, 1.25, 1.5, 2.0];
-/// Least time a redemption is given, microseconds.
-const LEAST_REDEMPTION: i64 = 60_000_000;
+/// Least time a redemption is given, microseconds: it is told later than it happens.
+const LEAST_REDEMPTION: i64 = 3_600_000_000;
 
 /// Makes a plan named `id` by `model`. `delays` are the times redemptions took, microseconds.
 pub fn generate(

@@ -65,7 +65,9 @@ fn letters(text: &str) -> String {
 /// Whether `text`, its stop at its end, breaks off amid a phrase.
 pub(super) fn dangles(text: &str) -> bool {
     let said = text.trim_end_matches(['.', '!', '?', '。', '！', '？', ' ', '…']);
-    said.ends_with(OPEN_HAN)
+    let whose = said.to_lowercase().ends_with("'s") && !said.to_lowercase().ends_with("it's");
+    whose
+        || said.ends_with(OPEN_HAN)
         || said
             .rsplit([' ', ',', ':', '-', '\''])
             .next()
@@ -117,7 +119,7 @@ mod tests {
 
     #[test]
     fn a_phrase_that_is_not_over_does_not_end() {
-        for open in ["It is cozy and.", "茶和", "Made for the"] {
+        for open in ["It is cozy and.", "茶和", "Made for the", "A summer women's."] {
             assert!(dangles(open), "{open}");
         }
         for whole in ["It is cozy.", "一杯好茶。", "Come in!"] {

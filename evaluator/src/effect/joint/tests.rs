@@ -177,5 +177,5 @@ fn what_is_left_after_a_discount_is_learnt_from_few_sales() {
         ((0..2_000).map(of_row).sum::<f64>() / 2_000.0).sqrt()
     };
     let (apart, together) = (missed(Some(&taken)), missed(None));
-    assert!(apart < 0.75 * together && apart < 120.0, "{apart} apart, {together} together");
+    assert!(apart < 0.9 * together && apart < 150.0, "{apart} apart, {together} together");
 }
