@@ -25,8 +25,8 @@ pub(super) struct Moments {
     n: f64,
     means: Vec<f64>,
     products: Vec<f64>,
-    /// Of each learner: squared prediction times squared pseudo-outcome.
-    squares: Vec<f64>,
+    /// Of each learner: squared prediction times pseudo-outcome, and times its square.
+    squares: Vec<(f64, f64)>,
     width: usize,
 }
 
@@ -35,14 +35,17 @@ impl Moments {
     pub(super) fn new(learners: usize) -> Self {
         let width = learners + 1;
         let (means, products) = (vec![0.0; width], vec![0.0; width * width]);
-        Self { n: 0.0, means, products, squares: vec![0.0; learners], width }
+        Self { n: 0.0, means, products, squares: vec![(0.0, 0.0); learners], width }
     }
 
     /// One row: each learner's prediction, then the pseudo-outcome.
     pub(super) fn add(&mut self, row: &[f64]) {
         self.n += 1.0;
         let outcome = row[self.width - 1];
-        self.squares.iter_mut().zip(row).for_each(|(sum, x)| *sum += (x * outcome).powi(2));
+        for ((once, twice), x) in self.squares.iter_mut().zip(row) {
+            *once += x * x * outcome;
+            *twice += (x * outcome).powi(2);
+        }
         for (i, x) in row.iter().enumerate() {
             self.means[i] += x;
             for (j, y) in row.iter().enumerate() {
@@ -58,7 +61,7 @@ impl Moments {
             n: self.n - part.n,
             means: less(&self.means, &part.means),
             products: less(&self.products, &part.products),
-            squares: less(&self.squares, &part.squares),
+            squares: self.squares.iter().zip(&part.squares).map(|(a, p)| (a.0 - p.0, a.1 - p.1)).collect(),
             width: self.width,
         }
     }
@@ -105,7 +108,9 @@ impl<'a> Weighing<'a> {
         let hold = (0..learners)
             .map(|i| {
                 let size = moments.products[i * width + i];
-                let own = if size > 0.0 { moments.squares[i] / size / n } else { 0.0 };
+                let ((once, twice), mean) = (moments.squares[i], means[learners]);
+                let around = twice - 2.0 * mean * once + mean * mean * size;
+                let own = if size > 0.0 { around / size / n } else { 0.0 };
                 own.max(noise) / WEIGHT_SPREAD.powi(2)
             })
             .collect();
