@@ -9,9 +9,9 @@ const SURE: usize = 3;
 /// Letters from which on a Latin word is told twice only by mistake.
 const LONG: usize = 4;
 /// What no sentence ends with.
-const OPEN: [&str; 30] = [
-    "a", "an", "and", "are", "as", "at", "be", "but", "by", "for", "from", "in", "is", "it's", "its", "of",
-    "on", "or", "so", "than", "that", "the", "their", "these", "this", "to", "very", "we", "with", "your",
+const OPEN: [&str; 25] = [
+    "a", "an", "and", "are", "as", "at", "be", "but", "by", "for", "from", "is", "it's", "its", "of", "or",
+    "so", "than", "the", "their", "to", "very", "we", "with", "your",
 ];
 /// The same in Chinese.
 const OPEN_HAN: [char; 12] = ['和', '与', '及', '或', '且', '把', '被', '让', '在', '从', '、', '，'];
