@@ -145,7 +145,7 @@ pub struct Plan {
 /// Share of the standard error that Thompson's draws are made with (Chapelle and Li 2011, posterior reshaping). The error is
 /// that of a measured effect, many times what the model of all arms leaves open between two offers; the floor keeps every
 /// offer alive.
-const RESHAPED: f64 = 0.01;
+const RESHAPED: f64 = 0.05;
 
 /// What a plan thinks of one person now.
 #[derive(Debug, Clone, PartialEq)]
