@@ -78,7 +78,13 @@ async fn shop(served: &mut Served, decisions: u32) {
 }
 
 async fn train(served: &mut Served) {
-    let request = TrainEffectModelRequest { target: "profit".into(), seed: 3, ..Default::default() };
+    train_by(served, &[]).await;
+}
+
+async fn train_by(served: &mut Served, features: &[&str]) {
+    let features = features.iter().map(|name| (*name).to_owned()).collect();
+    let request =
+        TrainEffectModelRequest { target: "profit".into(), seed: 3, features, ..Default::default() };
     let mut stages = served.effects.train_effect_model(request).await.expect("trains").into_inner();
     let mut last = None;
     while let Some(stage) = stages.message().await.expect("a stage") {
@@ -378,7 +384,7 @@ async fn who_is_tired_of_offers_gets_fewer() {
     log.sort_by_key(|decision| decision.decided_at.map(|at| at.seconds));
     assert!(record(&mut served, log).await.rejected.is_empty());
     assert!(ingest(&mut served, events).await.rejected.is_empty());
-    train(&mut served).await;
+    train_by(&mut served, &["keen", "offers:week"]).await;
     let asked = GenerateStrategiesRequest { at: at(THEN + 2 * day), ..ask(100_000_000) };
     let made = served.strategies.generate_strategies(asked).await.expect("made").into_inner();
     let activate = ActivatePlanRequest {

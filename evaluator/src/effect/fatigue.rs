@@ -1,5 +1,5 @@
 //! Fatigue: who was given offers all week takes the next one less. How many there were is a feature like any other, and
-//! the model learns from the log what it does, if anything.
+//! the model learns from the log what it does, if anything, where training is told to use it.
 
 use std::collections::{HashMap, VecDeque};
 

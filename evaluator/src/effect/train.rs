@@ -8,6 +8,7 @@ use proto::common::v1::{Channel, Offer};
 use super::NONE;
 use super::average;
 use super::calibrate::{Calibration, Seen};
+use super::fatigue::RECENT;
 use super::joint::{self, Joint, steps};
 use super::model::{Arm, Estimate, Model, Outcome as Effects, value};
 use super::moment::is_of_time;
@@ -214,7 +215,9 @@ fn arms(outcomes: &[&Outcome]) -> Result<Vec<String>> {
     Ok(std::iter::once(NONE.to_owned()).chain(treated).collect())
 }
 
-/// Names of the features, those most often logged where there are too many; those of time stand last.
+/// Names of the features, those most often logged where there are too many; those of time stand last. Fatigue is learnt
+/// where it is asked for: a plan offers most to whom it believes in, so that in its own log offers of the week before say
+/// what the plan believed as well as how tired people are.
 fn names(order: &Order, rows: &[(&Outcome, usize)]) -> Vec<String> {
     if !order.features.is_empty() {
         let asked: BTreeSet<&String> = order.features.iter().collect();
@@ -222,7 +225,7 @@ fn names(order: &Order, rows: &[(&Outcome, usize)]) -> Vec<String> {
     }
     let mut counts: BTreeMap<&str, usize> = BTreeMap::new();
     for (row, _) in rows {
-        for name in row.features.keys() {
+        for name in row.features.keys().filter(|name| *name != RECENT) {
             *counts.entry(name).or_default() += 1;
         }
     }
