@@ -32,11 +32,11 @@ pub fn combine(by_logger: &[(Vec<Replayed>, Vec<Replayed>)]) -> Result<Combined,
         let found = replay(ours);
         match found.why() {
             None => {
-                told.push((found.effective_sample_size, found.max_weight, found.dr, difference(ours, other)))
+                told.push((found.effective_sample_size, found.max_weight, found.dr, difference(ours, other)));
             }
             // What is told is why the rows that come nearest to an answer have none.
             Some(reason) if found.effective_sample_size > why.0 => {
-                why = (found.effective_sample_size, reason)
+                why = (found.effective_sample_size, reason);
             }
             Some(_) => {}
         }
