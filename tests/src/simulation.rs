@@ -26,7 +26,7 @@ pub struct Settings {
     #[arg(long, default_value_t = 30)]
     pub days: u32,
     /// Days, or a part of the first, in which offers are uniformly random, for there is nothing to learn from yet.
-    #[arg(long, default_value_t = 0.5)]
+    #[arg(long, default_value_t = 1.0)]
     pub explore_days: f64,
     /// Most days after which the effect model is trained and the plan made anew; at first, when every hour tells much
     /// that is new, it is sooner.
