@@ -28,5 +28,8 @@ bench: $(BENCHES:%=bench-%) ## every bench, each beside a named peer; bench-NAME
 bench-%:
 	scripts/bench.sh $*
 
-model: ## fetch and verify the development model (491 MB) into .cache/models
+# These read weights.
+bench-copywriting bench-generator bench-words: model
+
+model: ## fetch and verify the development models into .cache/models
 	scripts/model.sh

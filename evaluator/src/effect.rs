@@ -23,7 +23,7 @@ pub mod support;
 pub mod train;
 pub mod uplift;
 
-pub use model::{Estimate, Model, Prediction};
+pub use model::{Estimate, Model, Outcome as Effects, Prediction};
 
 /// The treatment every other is compared with.
 pub const NONE: &str = "none";

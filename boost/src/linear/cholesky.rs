@@ -28,8 +28,13 @@ impl Cholesky {
 
     /// x with Ax = `right`.
     pub fn solve(&self, right: &[f64]) -> Vec<f64> {
+        self.half_solve_transposed(&self.half_solve(right))
+    }
+
+    /// x with Lᵀx = `right`: of independent standard normals, a draw of covariance A⁻¹.
+    pub fn half_solve_transposed(&self, right: &[f64]) -> Vec<f64> {
         let n = self.order;
-        let mut x = self.half_solve(right);
+        let mut x = right.to_vec();
         for i in (0..n).rev() {
             let dot: f64 = (i + 1..n).map(|k| self.lower[k * n + i] * x[k]).sum();
             x[i] = (x[i] - dot) / self.lower[i * n + i];
@@ -53,16 +58,29 @@ impl Cholesky {
         (0..self.order).map(|i| 2.0 * self.lower[i * self.order + i].ln()).sum()
     }
 
-    /// A⁻¹, row-major.
+    /// A⁻¹ = ZᵀZ with Z = L⁻¹, row-major.
     pub fn inverse(&self) -> Vec<f64> {
         let n = self.order;
-        let mut inverse = vec![0.0; n * n];
-        for column in 0..n {
-            let mut unit = vec![0.0; n];
-            unit[column] = 1.0;
-            for (row, value) in self.solve(&unit).into_iter().enumerate() {
-                inverse[row * n + column] = value;
+        let mut half = vec![0.0; n * n];
+        for i in 0..n {
+            let (above, rest) = half.split_at_mut(i * n);
+            let row = &mut rest[..=i];
+            row[i] = 1.0;
+            for (factor, above) in self.lower[i * n..i * n + i].iter().zip(above.chunks_exact(n)) {
+                row[..i].iter_mut().zip(above).for_each(|(sum, z)| *sum -= factor * z);
             }
+            let by = self.lower[i * n + i].recip();
+            row.iter_mut().for_each(|z| *z *= by);
+        }
+        let mut inverse = vec![0.0; n * n];
+        for (i, row) in half.chunks_exact(n.max(1)).enumerate() {
+            for a in 0..=i {
+                let sums = &mut inverse[a * n..=a * n + a];
+                sums.iter_mut().zip(row).for_each(|(sum, z)| *sum += row[a] * z);
+            }
+        }
+        for a in 0..n {
+            (0..a).for_each(|b| inverse[b * n + a] = inverse[a * n + b]);
         }
         inverse
     }

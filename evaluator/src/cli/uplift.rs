@@ -11,6 +11,7 @@ use serde_json::{Value, json};
 use super::encode::features;
 use super::table::Table;
 use crate::effect::average::is_proportion;
+use crate::effect::joint::Steps;
 use crate::effect::panel::{Panel, Target};
 use crate::effect::uplift::{Uplift, uplift};
 use crate::stats::Interval;
@@ -92,7 +93,7 @@ pub(super) fn print_uplift(arguments: &Arguments) -> anyhow::Result<String> {
                 .collect(),
             action,
             arms: vec![vec![0.0], vec![1.0]],
-            steps: vec![vec![], vec![0]],
+            steps: Steps::new(&[arguments.control.clone(), arm.clone()].map(|arm| (arm, 0.0))),
         };
         let values: Vec<f64> = rows.iter().map(|&row| outcome[row]).collect();
         let folds: Vec<usize> = rows.iter().map(|row| row % arguments.folds as usize).collect();

@@ -14,17 +14,18 @@ pub const REMEMBERED: i64 = 7 * DAY;
 
 /// Adds the feature to a log in order of time.
 pub fn add(log: &mut [Outcome]) {
-    let mut made: HashMap<String, VecDeque<i64>> = HashMap::new();
+    let mut made: HashMap<&str, VecDeque<i64>> = HashMap::new();
     for row in log {
-        let mine = made.entry(row.unit.clone()).or_default();
-        while mine.front().is_some_and(|at| *at < row.at - REMEMBERED) {
+        let Outcome { unit, at, action, features, .. } = row;
+        let mine = made.entry(unit).or_default();
+        while mine.front().is_some_and(|made| *made < *at - REMEMBERED) {
             mine.pop_front();
         }
         if !mine.is_empty() {
-            row.features.insert(RECENT.to_owned(), mine.len() as f64);
+            features.insert(RECENT.to_owned(), mine.len() as f64);
         }
-        if row.action != NONE {
-            mine.push_back(row.at);
+        if action != NONE {
+            mine.push_back(*at);
         }
     }
 }

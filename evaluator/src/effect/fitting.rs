@@ -37,14 +37,22 @@ impl Together {
             Self::Flags(response) => {
                 Response::Untreated { of: Box::new(response.clone()), arms: arms.to_vec() }
             }
-            Self::Joint(joint) => Response::Control { of: joint.clone() },
+            Self::Joint(joint) => Response::Control { of: joint.without_draws() },
+        }
+    }
+
+    /// The model that knows of arms, with what it leaves open.
+    pub(super) fn doubt(self) -> Option<Joint> {
+        match self {
+            Self::Flags(_) => None,
+            Self::Joint(joint) => Some(joint),
         }
     }
 
     fn effect(&self) -> Cate {
         match self {
             Self::Flags(response) => Cate::Single(response.clone()),
-            Self::Joint(joint) => Cate::Joint(joint.clone()),
+            Self::Joint(joint) => Cate::Joint(joint.without_draws()),
         }
     }
 }
@@ -94,6 +102,7 @@ impl Ground<'_> {
                 steps: &panel.steps,
                 values: &values,
                 objective: self.target.objective,
+                seed: self.seed,
             };
             return Ok(Together::Joint(Joint::fit(lesson, event.as_deref(), discount.as_deref())?));
         }

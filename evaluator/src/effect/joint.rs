@@ -8,23 +8,35 @@
 //! Nearly all of δ is nothing, but which is not known. Every coefficient is normal around 0, and the variances are those
 //! under which the rows are likeliest (automatic relevance determination, MacKay 1992; Tipping 2001). All steps share one
 //! variance for each function of the basis: what tells people apart for one offer tells them apart for most, and a
-//! variance learnt from one coefficient would follow its noise. The time of a row moves the control's line alone: an arm
-//! that was given on few days would have no slopes of its own over them.
+//! variance learnt from one coefficient would follow its noise. Within a family the steps vary together, each as much as
+//! it adds to the discount as people feel it: who is moved by a shallow offer is moved further by a deeper one. The time
+//! of a row moves the control's line alone: an arm that was given on few days would have no slopes of its own over them.
+//!
+//! What the rows leave open of a probability is kept as draws from its posterior (Laplace): exploration goes by them.
 
 mod basis;
 mod fit;
+mod prior;
+mod steps;
 
+use boost::linear::Cholesky;
 use boost::{Matrix, Objective};
+use rand::SeedableRng as _;
+use rand::rngs::StdRng;
+use rand_distr::{Distribution as _, StandardNormal};
 use serde::{Deserialize, Serialize};
 
 use self::basis::Basis;
 use self::fit::{Rows, fit};
+pub use self::steps::Steps;
 use crate::error::{Error, Result};
 
 /// Coefficients beyond which products of features are not tried.
 const MOST_WITH_PRODUCTS: usize = 400;
 /// Coefficients beyond which steps have no slopes, each moves all people alike.
 const MOST_COEFFICIENTS: usize = 1_000;
+/// Draws from the posterior of a probability.
+const DRAWS: usize = 64;
 
 /// The fitted model of one outcome.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -35,6 +47,9 @@ pub struct Line {
     /// The steps that lead to each arm.
     steps: Vec<Vec<usize>>,
     coefficients: Vec<f64>,
+    /// Draws from the posterior: what each adds to the coefficients.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    draws: Vec<Vec<f32>>,
 }
 
 /// The model of an outcome, or of an event and of the amount where it happened.
@@ -88,15 +103,6 @@ impl Layout {
         self.whole() + self.step * self.steps
     }
 
-    /// The coefficients that learn one variance together with that at `at`; numbers below [`Self::groups`].
-    fn group(&self, at: usize) -> usize {
-        if at < self.whole() { at } else { self.whole() + (at - self.whole()) % self.step }
-    }
-
-    fn groups(&self) -> usize {
-        self.whole() + self.step
-    }
-
     /// The parts that speak for an arm, the control's first: where each begins and how long it is.
     fn parts(&self, steps: &[usize]) -> Vec<(usize, usize)> {
         let of_step = |step: &usize| (self.whole() + self.step * step, self.step);
@@ -111,36 +117,38 @@ pub(crate) struct Lesson<'a> {
     /// Of their columns so many, the last, tell of the time.
     pub(crate) of_time: usize,
     pub(crate) action: &'a [usize],
-    /// The steps that lead to each arm, as [`steps`] tells them.
-    pub(crate) steps: &'a [Vec<usize>],
+    pub(crate) steps: &'a Steps,
     pub(crate) values: &'a [f64],
     pub(crate) objective: Objective,
+    /// Seed of the draws.
+    pub(crate) seed: u64,
 }
 
 impl Lesson<'_> {
     fn fit(self) -> Result<Line> {
         let features = self.features.columns() - self.of_time;
-        let layout = Layout::new(features, self.of_time, self.steps.len().saturating_sub(1));
+        let layout = Layout::new(features, self.of_time, self.steps.to.len().saturating_sub(1));
         let products = layout.width > Basis::width(features, false);
         let basis = Basis::new(self.features, self.of_time, products);
-        let coefficients = fit(&Rows { basis: &basis, layout: &layout, lesson: self })
+        let (coefficients, precision) = fit(&Rows { basis: &basis, layout: &layout, lesson: self })
             .ok_or_else(|| Error::Internal("the model of all arms has no curvature to go by".into()))?;
-        Ok(Line { objective: self.objective, basis, layout, steps: self.steps.to_vec(), coefficients })
+        let draws = match self.objective {
+            Objective::Logistic => draws(&precision, coefficients.len(), self.seed),
+            Objective::Squared => Vec::new(),
+        };
+        let (objective, steps) = (self.objective, self.steps.to.clone());
+        Ok(Line { objective, basis, layout, steps, coefficients, draws })
     }
 }
 
-/// The steps that lead to each arm, of which the first is the control: within a family from the shallowest on. An arm's own
-/// step is its place less one.
-pub(crate) fn steps(described: &[(String, f64)]) -> Vec<Vec<usize>> {
-    let leads = |arm: usize| {
-        let (family, depth) = &described[arm];
-        let before = |other: &usize| {
-            let (kin, other_depth) = &described[*other];
-            kin == family && (*other_depth, *other) <= (*depth, arm)
-        };
-        (1..described.len()).filter(before).map(|other| other - 1).collect()
+/// From a normal around 0 whose precision has that root.
+fn draws(precision: &Cholesky, order: usize, seed: u64) -> Vec<Vec<f32>> {
+    let mut random = StdRng::seed_from_u64(seed);
+    let mut draw = || -> Vec<f32> {
+        let normal: Vec<f64> = (0..order).map(|_| StandardNormal.sample(&mut random)).collect();
+        precision.half_solve_transposed(&normal).into_iter().map(|value| value as f32).collect()
     };
-    (0..described.len()).map(|arm| if arm == 0 { Vec::new() } else { leads(arm) }).collect()
+    (0..DRAWS).map(|_| draw()).collect()
 }
 
 impl Line {
@@ -153,6 +161,31 @@ impl Line {
             .map(|(coefficient, x)| coefficient * x)
             .sum();
         self.objective.mean(score)
+    }
+
+    /// What `coefficients` say of each arm, before it is taken for a mean.
+    fn scores<T: Copy + Into<f64>>(&self, coefficients: &[T], basis: &[f64]) -> Vec<f64> {
+        let part = |from: usize, length: usize| -> f64 {
+            let own = coefficients[from..from + length].iter().zip(basis);
+            own.map(|(coefficient, x)| (*coefficient).into() * x).sum()
+        };
+        let control = part(0, self.layout.whole());
+        let of_step = |step| part(self.layout.whole() + step * self.layout.step, self.layout.step);
+        let added: Vec<f64> = (0..self.layout.steps).map(of_step).collect();
+        self.steps.iter().map(|to| control + to.iter().map(|step| added[*step]).sum::<f64>()).collect()
+    }
+
+    /// By draw, then arm: how far its mean lies from what is predicted.
+    fn deviations(&self, row: &[f64]) -> Vec<Vec<f64>> {
+        let basis = self.basis.of(row);
+        let scores = self.scores(&self.coefficients, &basis);
+        let means: Vec<f64> = scores.iter().map(|score| self.objective.mean(*score)).collect();
+        let of_draw = |draw: &Vec<f32>| {
+            let beside = self.scores(draw, &basis);
+            let moved = beside.iter().zip(&scores).map(|(by, score)| self.objective.mean(score + by));
+            moved.zip(&means).map(|(moved, mean)| moved - mean).collect()
+        };
+        self.draws.iter().map(of_draw).collect()
     }
 }
 
@@ -191,6 +224,41 @@ impl Joint {
                 chance.predict(row, arm) * (before.predict(row, arm) - taken)
             }
         }
+    }
+}
+
+impl Joint {
+    /// Draws from the posterior: by draw, then arm, how far its effect beside the control's lies from what is predicted. Who
+    /// buys is what is unsure: of an amount, the amount where the event happened is taken for known.
+    pub fn deviations(&self, row: &[f64]) -> Vec<Vec<f64>> {
+        let (chance, worth): (&Line, Box<dyn Fn(usize) -> f64 + '_>) = match self {
+            Self::One(line) => (line, Box::new(|_| 1.0)),
+            Self::TwoPart(chance, amount) => (&**chance, Box::new(|arm| amount.predict(row, arm))),
+            Self::Discounted { chance, before, discount } => (
+                &**chance,
+                Box::new(|arm| {
+                    let taken = if arm == 0 { 0.0 } else { discount.predict(row, arm).max(0.0) };
+                    before.predict(row, arm) - taken
+                }),
+            ),
+        };
+        let worth: Vec<f64> = (0..chance.steps.len()).map(worth).collect();
+        let beside = |of: Vec<f64>| {
+            let control = of[0] * worth[0];
+            of.iter().zip(&worth).map(|(by, worth)| by * worth - control).collect()
+        };
+        chance.deviations(row).into_iter().map(beside).collect()
+    }
+
+    /// The same without its draws: all that is needed to predict.
+    #[must_use]
+    pub fn without_draws(&self) -> Self {
+        let mut bare = self.clone();
+        match &mut bare {
+            Self::One(line) => line.draws.clear(),
+            Self::TwoPart(chance, _) | Self::Discounted { chance, .. } => chance.draws.clear(),
+        }
+        bare
     }
 }
 

@@ -63,6 +63,9 @@ pub struct Outcome {
     pub effects: Vec<(Blend, Spread)>,
     /// What to expect of a treatment never seen.
     pub unseen: Estimate,
+    /// What the rows leave open of the effects: draws from the posterior of the model of all arms.
+    #[serde(default)]
+    pub doubt: Option<Joint>,
 }
 
 /// A trained model.
@@ -153,6 +156,14 @@ impl Model {
         }
         self.order_by_depth(&mut all);
         all
+    }
+
+    /// The arm whose effects are most like the offer's: its own, or its family's nearest in depth.
+    pub fn nearest(&self, offer: &Offer) -> Option<usize> {
+        let (family, depth) = (terms::family(offer), terms::depth(offer, self.basket));
+        let far = |arm: &usize| (self.arms[*arm].depth - depth).abs();
+        let kin = (1..self.arms.len()).filter(|arm| self.arms[*arm].family == family);
+        self.arm(&offer.offer_id).or_else(|| kin.min_by(|a, b| far(a).total_cmp(&far(b))))
     }
 
     /// What `offer` (`None`: no offer) will bring. One never seen is placed between its family's by depth, or expected

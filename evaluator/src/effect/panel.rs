@@ -2,6 +2,7 @@
 
 use boost::{Matrix, Objective};
 
+use super::joint::Steps;
 use crate::error::{Error, Result};
 
 /// Fewer rows in an arm teach nothing of it.
@@ -21,7 +22,7 @@ pub struct Panel {
     /// Numbers that describe each arm (its discount's depth and the like), all of one length; the control's are 0.
     pub arms: Vec<Vec<f64>>,
     /// The steps that lead to each arm from the control, as the model of all arms takes them.
-    pub steps: Vec<Vec<usize>>,
+    pub steps: Steps,
 }
 
 /// What is learnt to be changed by the arms.

@@ -7,6 +7,7 @@ use rayon::prelude::*;
 
 use super::blend::{Moments, Weights};
 use super::fitting::{Fitted, Ground, pseudo};
+use super::joint::Joint;
 use super::learner::{Cate, Learner, Meta};
 use super::panel::{LEAST_ROWS, Panel, Target};
 use super::response::{Base, Response};
@@ -73,6 +74,8 @@ pub struct Study {
     pub control_unseen: Vec<f64>,
     /// What each learner weighed before effects were looked at.
     pub prior: Vec<f64>,
+    /// The model of all arms with draws from its posterior.
+    pub doubt: Option<Joint>,
 }
 
 /// What one fold says of rows it was not fitted on.
@@ -130,7 +133,8 @@ pub fn study(
     };
     let control_unseen: Vec<f64> = told.iter().map(|told| told.responses[candidate][0]).collect();
     let control_spread = Spread::of_control(panel, target.values, &control_unseen);
-    Ok(Study { arms, control, control_spread, control_unseen, prior })
+    let doubt = fitted.responses.into_iter().find_map(|of| of.together.doubt());
+    Ok(Study { arms, control, control_spread, control_unseen, prior, doubt })
 }
 
 fn check(panel: &Panel, folds: &[usize], count: usize) -> Result<()> {

@@ -9,7 +9,7 @@ use super::NONE;
 use super::average;
 use super::calibrate::{Calibration, Seen};
 use super::fatigue::RECENT;
-use super::joint::{self, Joint, steps};
+use super::joint::{self, Joint, Steps};
 use super::model::{Arm, Estimate, Model, Outcome as Effects, value};
 use super::moment::is_of_time;
 use super::panel::{LEAST_ROWS, Panel, Target};
@@ -118,7 +118,7 @@ pub fn train(order: &Order, outcomes: &[Outcome], offers: &[Offer]) -> Result<Tr
         // A decision in a hundred would otherwise weigh as much as all others together.
         propensity: column(|row| row.propensity.max(LEAST_PROPENSITY)),
         arms: described.iter().map(|(_, depth)| vec![*depth]).collect(),
-        steps: steps(&described),
+        steps: Steps::new(&described),
     };
     let folds: Vec<usize> = rows.iter().map(|(row, _)| fold(&row.unit, order.seed)).collect();
     let of = |target, prior| study(&panel, target, &folds, FOLDS, order.seed, prior);
@@ -150,7 +150,7 @@ pub fn train(order: &Order, outcomes: &[Outcome], offers: &[Offer]) -> Result<Tr
             Arm { id: id.clone(), family, depth, rows: counts[arm], spend_error }
         })
         .collect();
-    let costs = costs(&panel, &bought, &spend)?;
+    let costs = costs(&panel, &bought, &spend, order.seed)?;
     let calibration = calibrate(&panel, &hit, &mut hits, &folds);
     let (metrics, better) = metrics(&panel, &hit, &hits, &profits, rows.len());
     let model = Model {
@@ -249,7 +249,7 @@ fn fold(unit: &str, seed: u64) -> usize {
 }
 
 /// What arms cost: probability of buying times the discount that is taken then. `None` where nothing was bought.
-fn costs(panel: &Panel, bought: &[f64], spend: &[f64]) -> Result<Option<Joint>> {
+fn costs(panel: &Panel, bought: &[f64], spend: &[f64], seed: u64) -> Result<Option<Joint>> {
     if bought.iter().sum::<f64>() < 1.0 {
         return Ok(None);
     }
@@ -260,8 +260,9 @@ fn costs(panel: &Panel, bought: &[f64], spend: &[f64]) -> Result<Option<Joint>> 
         steps: &panel.steps,
         values: spend,
         objective: Objective::Squared,
+        seed,
     };
-    Joint::fit(lesson, Some(bought), None).map(Some)
+    Ok(Some(Joint::fit(lesson, Some(bought), None)?.without_draws()))
 }
 
 fn effects(study: Study) -> Effects {
@@ -276,6 +277,7 @@ fn effects(study: Study) -> Effects {
         control_spread: study.control_spread,
         effects: study.arms.into_iter().map(|ArmStudy { blend, spread, .. }| (blend, spread)).collect(),
         unseen,
+        doubt: study.doubt,
     }
 }
 

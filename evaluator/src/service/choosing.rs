@@ -13,7 +13,7 @@ use crate::effect::moment::with_moment;
 use crate::effect::{Model, fatigue};
 use crate::error::Error;
 use crate::metric::fact::DAY;
-use crate::strategy::choose::{Belief, pick, probabilities};
+use crate::strategy::choose::{pick, probabilities};
 use crate::strategy::ledger::Afford;
 use crate::strategy::plan::State;
 use crate::strategy::{terms, uniform};
@@ -125,9 +125,9 @@ fn planned(active: &Active, moment: &Moment<'_>, made: u32, last: bool) -> Optio
     if plan.daily_cap > 0 && books.money.offered(unit, context.channel, at).max(made) >= plan.daily_cap {
         return Some((None, 1.0));
     }
-    let price = books.money.price(plan.shadow_price, plan.window, at);
+    let prices = books.prices(plan, at);
     let moment = (context.channel(), at);
-    let mut options = plan.options(model, &row, moment, price, |offer| suits(offer, context));
+    let mut options = plan.options(model, &row, moment, &prices, |offer| suits(offer, context));
     let worst = |offer: usize| terms::worst(&plan.offers[offer], model.basket);
     let mut short = false;
     options.keep(|offer, cost, uses| {
@@ -135,17 +135,16 @@ fn planned(active: &Active, moment: &Moment<'_>, made: u32, last: bool) -> Optio
         short |= affords == Afford::NotGranted;
         affords == Afford::Yes
     });
-    if short && !last && books.may_get_more() {
+    if short && !last {
         return None;
     }
     // A plan that broke its promises only keeps learning.
     let safe = *state == State::FallenBack;
-    let beliefs: Vec<Belief> = if safe {
-        options.beliefs.iter().map(|_| Belief { mean: -1.0, error: 0.0 }).collect()
+    let chances = if safe {
+        probabilities(&vec![-1.0; options.offers.len()], &[], plan.exploration)
     } else {
-        options.beliefs
+        probabilities(&options.worth, &options.doubts, plan.exploration)
     };
-    let chances = probabilities(&beliefs, plan.exploration);
     let arm = pick(&chances, uniform::place(unit, seed));
     let Some(chosen) = arm.checked_sub(1) else { return Some((None, chances[0])) };
     let offer = options.offers[chosen];

@@ -56,8 +56,8 @@ struct Offered {
     counts: HashMap<(String, i32), u32>,
 }
 
-/// Whether an offer is covered.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+/// Whether an offer is covered, from the best answer to the worst.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Afford {
     /// It is.
     Yes,
@@ -208,12 +208,20 @@ impl Ledger {
     /// What money is worth now: the plan's price, dearer where spend runs ahead of the window and cheaper where it lags
     /// (proportional feedback on the share spent).
     pub fn price(&self, planned: f64, window: Option<(i64, i64)>, at: i64) -> f64 {
-        let Some((from, until)) = window.filter(|(from, until)| until > from) else { return planned };
-        let elapsed = ((at - from) as f64 / (until - from) as f64).clamp(0.0, 1.0);
-        let ahead = self.spent as f64 / (self.budget as f64).max(1.0) - elapsed;
         // A plan whose money was not short has no price to scale: it gets one when spend runs ahead.
-        let floor = if ahead > 0.0 { 0.05 * ahead } else { 0.0 };
-        planned * (GAIN * ahead).clamp(-3.0, 3.0).exp() + floor
+        self.paced(planned, window, at) + 0.05 * self.ahead(window, at).max(0.0)
+    }
+
+    /// The planned price of what is counted here, paced alike: what was not short has none.
+    pub fn paced(&self, planned: f64, window: Option<(i64, i64)>, at: i64) -> f64 {
+        planned * (GAIN * self.ahead(window, at)).clamp(-3.0, 3.0).exp()
+    }
+
+    /// By which share of the whole spend runs ahead of the window; below 0 where it lags.
+    fn ahead(&self, window: Option<(i64, i64)>, at: i64) -> f64 {
+        let Some((from, until)) = window.filter(|(from, until)| until > from) else { return 0.0 };
+        let elapsed = ((at - from) as f64 / (until - from) as f64).clamp(0.0, 1.0);
+        self.spent as f64 / (self.budget as f64).max(1.0) - elapsed
     }
 }
 

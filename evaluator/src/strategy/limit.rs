@@ -48,6 +48,15 @@ pub fn account(plan_id: &str, limit: usize) -> String {
     format!("{plan_id}#{limit}")
 }
 
+/// What a minor unit of money and one more of each limit are worth, in the plan's objective.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Prices {
+    /// Of money.
+    pub money: f64,
+    /// Of the limits, in the plan's order.
+    pub limits: Vec<f64>,
+}
+
 /// One replica's books of one plan: money, and a ledger for each limit.
 #[derive(Debug, Clone)]
 pub struct Books {
@@ -80,6 +89,15 @@ impl Books {
         std::iter::once((plan.id.clone(), plan.budget, &mut self.money)).chain(limits)
     }
 
+    /// What all is worth at a moment of the plan's window.
+    pub fn prices(&self, plan: &Plan, at: i64) -> Prices {
+        let limits = self.limits.iter().zip(&plan.limits);
+        Prices {
+            money: self.money.price(plan.shadow_price, plan.window, at),
+            limits: limits.map(|(ledger, limit)| ledger.paced(limit.price, plan.window, at)).collect(),
+        }
+    }
+
     /// Comes to `at` in all.
     pub fn come_to(&mut self, at: i64) {
         self.money.come_to(at);
@@ -87,22 +105,17 @@ impl Books {
     }
 
     /// Whether all bear an offer that costs `worst` if redeemed and `expected` on average, and `uses` of the limits.
+    /// [`Afford::NotGranted`] only where asking for larger grants may help: no ledger that is short has had all there is.
     pub fn afford(&mut self, expected: f64, worst: f64, uses: &[Option<(f64, f64)>]) -> Afford {
-        let mut least = self.money.affords(expected, worst);
-        for (ledger, taken) in self.limits.iter_mut().zip(uses) {
-            let Some((expected, worst)) = *taken else { continue };
-            match ledger.affords(expected, worst) {
-                Afford::Yes => {}
-                Afford::NotGranted if least == Afford::Spent => {}
-                short => least = short,
-            }
-        }
-        least
-    }
-
-    /// Whether asking for larger grants may bring one.
-    pub fn may_get_more(&self) -> bool {
-        self.money.may_get_more() || self.limits.iter().any(Ledger::may_get_more)
+        let taken = uses.iter().zip(&mut self.limits);
+        let taken = taken.filter_map(|(taken, ledger)| taken.map(|taken| (ledger, taken)));
+        std::iter::once((&mut self.money, (expected, worst)))
+            .chain(taken)
+            .map(|(ledger, (expected, worst))| match ledger.affords(expected, worst) {
+                Afford::NotGranted if !ledger.may_get_more() => Afford::Spent,
+                answer => answer,
+            })
+            .fold(Afford::Yes, Afford::max)
     }
 
     /// Takes the grants of [`Self::accounts`], in their order.
@@ -124,5 +137,19 @@ mod tests {
         assert_eq!(stock.use_of("five", Channel::App, 0.3), None);
         assert_eq!(push.use_of("ten", Channel::Push, 0.3), Some((1.0, 1.0)));
         assert_eq!(push.use_of("ten", Channel::App, 0.3), None);
+    }
+
+    /// A database asked at every decision for what it does not have would be asked in vain.
+    #[test]
+    fn more_is_asked_for_only_where_the_ledger_that_is_short_may_get_some() {
+        let mut books = Books { money: Ledger::new(100, 1_000), limits: vec![Ledger::new(5, 1_000)] };
+        let stock = [Some((1.0, 1.0))];
+        assert_eq!(books.afford(10.0, 20.0, &stock), Afford::NotGranted, "nothing is granted yet");
+        books.take(vec![Grant { amount: 0, spent: 90 }, Grant { amount: 5, spent: 0 }]);
+        assert_eq!(books.afford(5.0, 10.0, &stock), Afford::Spent, "all money is with others");
+        books.take(vec![Grant { amount: 100, spent: 0 }, Grant { amount: 0, spent: 0 }]);
+        assert_eq!(books.afford(5.0, 10.0, &[None]), Afford::Yes);
+        books.limits[0] = Ledger::new(5, 1_000);
+        assert_eq!(books.afford(5.0, 10.0, &stock), Afford::NotGranted, "of the offer there may be more");
     }
 }

@@ -61,7 +61,7 @@ pub(super) fn candidates(plan: &Plan, people: &[Person]) -> Vec<Vec<Candidate>> 
         let outside =
             !plan.segments.is_empty() && !plan.segments.iter().any(|name| name == plan.segment(person.base));
         let value = |(offer, prediction): (&Offer, &Prediction)| {
-            let value = plan.belief(prediction, 0.0).mean;
+            let value = plan.value(prediction);
             let taken = plan.uses(&offer.offer_id, person.channel, redeemed(person.base, prediction));
             // An offer has one limit and a channel one.
             let mut uses = [None; 2];

@@ -5,10 +5,9 @@ use std::collections::BTreeMap;
 use proto::common::v1::{Channel, Offer};
 use serde::{Deserialize, Serialize};
 
-use super::choose::Belief;
-use super::limit::{Limit, redeemed};
+use super::limit::{Limit, Prices, redeemed};
 use super::terms;
-use crate::effect::{Estimate, Model, Prediction};
+use crate::effect::{Effects, Estimate, Model, Prediction};
 
 /// What a plan is to achieve.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -22,6 +21,15 @@ pub enum Objective {
 }
 
 impl Objective {
+    /// What a model knows of it.
+    pub fn effects(self, model: &Model) -> &Effects {
+        match self {
+            Self::Profit => &model.profit,
+            Self::Conversions => &model.hit,
+            Self::Revenue => &model.revenue,
+        }
+    }
+
     /// What a treatment brings towards it.
     pub fn value(self, prediction: &Prediction) -> Estimate {
         match self {
@@ -142,18 +150,19 @@ pub struct Plan {
     pub seed: u64,
 }
 
-/// Share of the standard error that Thompson's draws are made with (Chapelle and Li 2011, posterior reshaping). The error is
-/// that of a measured effect, many times what the model of all arms leaves open between two offers; the floor keeps every
-/// offer alive.
-const RESHAPED: f64 = 0.05;
+/// Share of a posterior draw's distance from the mean that Thompson's rule goes by (posterior reshaping, Chapelle and Li
+/// 2011). Whole draws explore what a month of decisions does not pay back.
+const RESHAPED: f64 = 0.4;
 
 /// What a plan thinks of one person now.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Default)]
 pub struct Options {
     /// Indices into the plan's offers, those that may be given.
     pub offers: Vec<usize>,
-    /// What each is believed to bring beside no offer, its cost taken off at the price of money.
-    pub beliefs: Vec<Belief>,
+    /// What each is believed to bring beside no offer, what it takes paid for.
+    pub worth: Vec<f64>,
+    /// By draw, what each may bring more or less: what is not known yet.
+    pub doubts: Vec<Vec<f64>>,
     /// Discount each is expected to cost.
     pub costs: Vec<Estimate>,
     /// What each takes of the plan's limits: on average and at most.
@@ -166,7 +175,10 @@ impl Options {
         for at in (0..self.offers.len()).rev() {
             if !fit(self.offers[at], self.costs[at], &self.uses[at]) {
                 self.offers.remove(at);
-                self.beliefs.remove(at);
+                self.worth.remove(at);
+                for draw in &mut self.doubts {
+                    draw.remove(at);
+                }
                 self.costs.remove(at);
                 self.uses.remove(at);
             }
@@ -187,18 +199,23 @@ impl Plan {
             || self.channels.contains(&i32::from(channel))
     }
 
+    /// What it was made at.
+    pub fn prices(&self) -> Prices {
+        Prices { money: self.shadow_price, limits: self.limits.iter().map(|limit| limit.price).collect() }
+    }
+
     /// What may be offered to a person with the model's `row` in `channel` at a moment, each worth what is left of its
-    /// value when its cost is paid at `price` and what it takes of limits at theirs. `suits` tells whether an offer fits the moment.
+    /// value when its cost and what it takes of limits are paid at `prices`. `suits` tells whether an offer fits the
+    /// moment.
     pub fn options(
         &self,
         model: &Model,
         row: &[f64],
         (channel, at): (Channel, i64),
-        price: f64,
+        prices: &Prices,
         suits: impl Fn(&Offer) -> bool,
     ) -> Options {
-        let mut found =
-            Options { offers: Vec::new(), beliefs: Vec::new(), costs: Vec::new(), uses: Vec::new() };
+        let mut found = Options::default();
         let base =
             if self.segments.is_empty() && self.limits.is_empty() { 0.0 } else { model.base(row).mean };
         let of_segment =
@@ -207,6 +224,9 @@ impl Plan {
             return found;
         }
         let all = model.predict_all(row);
+        let draws = self.objective.effects(model).doubt.as_ref();
+        let draws = draws.map_or_else(Vec::new, |doubt| doubt.deviations(row));
+        found.doubts = vec![Vec::new(); draws.len()];
         for (index, offer) in self.offers.iter().enumerate() {
             if !terms::is_valid(offer, at) || !suits(offer) {
                 continue;
@@ -214,9 +234,13 @@ impl Plan {
             let prediction = model.among(&all, Some(offer));
             found.offers.push(index);
             let uses = self.uses(&offer.offer_id, channel, redeemed(base, &prediction));
-            let mut belief = self.belief(&prediction, price);
-            belief.mean -= self.paid(&uses);
-            found.beliefs.push(belief);
+            let taken = uses.iter().zip(&prices.limits);
+            let paid: f64 = taken.map(|(taken, price)| price * taken.map_or(0.0, |(mean, _)| mean)).sum();
+            found.worth.push(self.value(&prediction) - prices.money * prediction.spend.mean - paid);
+            let near = model.nearest(offer);
+            for (doubts, draw) in found.doubts.iter_mut().zip(&draws) {
+                doubts.push(near.map_or(0.0, |arm| RESHAPED * draw[arm]));
+            }
             found.costs.push(prediction.spend);
             found.uses.push(uses);
         }
@@ -228,18 +252,10 @@ impl Plan {
         self.limits.iter().map(|limit| limit.use_of(offer, channel, redeemed)).collect()
     }
 
-    /// What that costs at the limits' prices.
-    fn paid(&self, uses: &[Option<(f64, f64)>]) -> f64 {
-        let taken = self.limits.iter().zip(uses);
-        taken.map(|(limit, taken)| limit.price * taken.map_or(0.0, |(expected, _)| expected)).sum()
-    }
-
-    /// What a treatment is believed to bring beside no offer.
-    pub fn belief(&self, prediction: &Prediction, price: f64) -> Belief {
+    /// What a treatment is believed to bring beside no offer, before it is paid for.
+    pub fn value(&self, prediction: &Prediction) -> f64 {
         let value = self.objective.value(prediction);
-        let error = value.error();
-        let mean = value.mean - self.risk_aversion * error - price * prediction.spend.mean;
-        Belief { mean, error: RESHAPED * error }
+        value.mean - self.risk_aversion * value.error()
     }
 }
 

@@ -218,6 +218,35 @@ async fn a_server_is_asked_in_its_language_and_its_text_is_served_under_its_name
     assert_eq!(server.asked().len(), 1);
 }
 
+/// Each server is told the same outline in the field it knows, and one that is not named is told nothing.
+#[tokio::test]
+async fn a_server_that_takes_an_outline_is_sent_it() {
+    for (named, field) in [
+        ("none", ""),
+        ("llama.cpp", "/grammar"),
+        ("vllm", "/structured_outputs/regex"),
+        ("tgi", "/response_format/value"),
+    ] {
+        let server = Server::start(|_| Does::Writes(TEXT)).await;
+        let named = serde_json::from_value(json!(named)).unwrap();
+        let mut service = server.generator(|config| config.model.remote.constraints = named).await;
+        assert_eq!(sources(&service.generate(tea(1), GENEROUS).await), [CopySource::Model]);
+        let body = &server.asked()[0].body;
+        for unknown in ["grammar", "structured_outputs", "response_format"] {
+            assert_eq!(
+                body.get(unknown).is_some(),
+                field.split('/').nth(1) == Some(unknown),
+                "{named:?}: {body}"
+            );
+        }
+        let outline = body.pointer(field).and_then(Value::as_str);
+        assert!(
+            field.is_empty() || outline.is_some_and(|text| text.contains("[^0-9")),
+            "{named:?}: {outline:?}"
+        );
+    }
+}
+
 #[tokio::test]
 async fn its_words_are_told_as_they_come() {
     let server = Server::start(|_| Does::Writes(TEXT)).await;

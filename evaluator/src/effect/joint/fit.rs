@@ -4,22 +4,16 @@ use boost::Objective;
 use boost::linear::Cholesky;
 
 use super::basis::Basis;
+use super::prior::Prior;
 use super::{Layout, Lesson};
 
-/// Times the prior is learnt anew.
-const ROUNDS: usize = 6;
+/// Times the rows are looked at to learn the prior, and times it is learnt from each look: at the coefficients found, the
+/// log-likelihood is taken for the parabola it is near to.
+const ROUNDS: (usize, usize) = (6, 5);
 /// Newton steps before the prior is first learnt, and between.
 const STEPS: (usize, usize) = (8, 3);
 /// A step that moves no coefficient by more, in standard deviations of a prior of precision 1, ends the descent.
 const TOLERANCE: f64 = 1e-4;
-/// Precisions to begin with: of the control's slopes, and of its products.
-const CONTROL: (f64, f64) = (5.0, 20.0);
-/// The same of what the time does to the control: days of the week differ by tenths of a logit.
-const TIME: f64 = 100.0;
-/// The same of what a step adds.
-const FIRST: f64 = 20.0;
-/// Precisions are held between these; in units of the logit, or of the outcome's standard deviation.
-const BOUNDS: (f64, f64) = (0.1, 1e5);
 
 /// The rows with what the model makes of them.
 pub(super) struct Rows<'a> {
@@ -42,8 +36,8 @@ struct Look {
     curvature: Vec<f64>,
 }
 
-/// The coefficients; `None` where there is no curvature to go by.
-pub(super) fn fit(rows: &Rows<'_>) -> Option<Vec<f64>> {
+/// The coefficients, and the root of their posterior precision; `None` where there is no curvature to go by.
+pub(super) fn fit(rows: &Rows<'_>) -> Option<(Vec<f64>, Cholesky)> {
     let Lesson { values, objective, .. } = rows.lesson;
     let n = rows.layout.coefficients();
     let count = values.len().max(1) as f64;
@@ -56,22 +50,9 @@ pub(super) fn fit(rows: &Rows<'_>) -> Option<Vec<f64>> {
     };
     let by_arm = split(rows);
     let mut noise = variance;
-    let (width, whole) = (rows.layout.width, rows.layout.whole());
     let slopes = Basis::width(rows.lesson.features.columns() - rows.lesson.of_time, false);
-    let first = |at| {
-        if at < slopes {
-            CONTROL.0
-        } else if at < width {
-            CONTROL.1
-        } else if at < whole {
-            TIME
-        } else {
-            FIRST
-        }
-    };
-    let mut precision: Vec<f64> = (0..n).map(|at| unit * first(at)).collect();
-    // The control's mean is free.
-    precision[0] = 1e-9 * unit;
+    let together = Cholesky::new(&rows.lesson.steps.together, rows.layout.steps)?;
+    let mut prior = Prior::new(rows.layout, slopes, together.inverse(), unit);
     let mut beta = vec![0.0; n];
     beta[0] = match objective {
         Objective::Logistic => {
@@ -81,38 +62,32 @@ pub(super) fn fit(rows: &Rows<'_>) -> Option<Vec<f64>> {
         Objective::Squared => mean,
     };
     let mut steps = STEPS.0;
-    for _ in 0..ROUNDS {
-        let (look, curvature) = descend(rows, &by_arm, &precision, noise, unit, steps, &mut beta)?;
+    for _ in 0..ROUNDS.0 {
+        let (look, mut solved) = descend(rows, &by_arm, &prior, noise, unit, steps, &mut beta)?;
         steps = STEPS.1;
-        let inverse = curvature.inverse();
-        // Of each coefficient, how much the rows and not the prior tell.
-        let told: Vec<f64> =
-            (0..n).map(|at| (1.0 - precision[at] * inverse[at * n + at]).clamp(0.0, 1.0)).collect();
-        if objective == Objective::Squared {
-            let missed =
-                -2.0 * noise * (look.likelihood + 0.5 * count * (std::f64::consts::TAU * noise).ln());
-            noise = (missed / (count - told.iter().sum::<f64>()).max(1.0)).max(1e-12 * variance);
-        }
-        let mut sums = vec![(1e-3, 1e-9 / unit); rows.layout.groups()];
-        for at in 0..n {
-            let (told_of, size) = &mut sums[rows.layout.group(at)];
-            *told_of += told[at];
-            *size += beta[at] * beta[at];
-        }
-        for at in 1..n {
-            let (told, size) = sums[rows.layout.group(at)];
-            precision[at] = (told / size).clamp(BOUNDS.0 * unit, BOUNDS.1 * unit);
+        let along = |row: usize| look.curvature[row * n..(row + 1) * n].iter().zip(&beta);
+        let goal: Vec<f64> =
+            (0..n).map(|row| look.gradient[row] + along(row).map(|(c, b)| c * b).sum::<f64>()).collect();
+        for lap in 0..ROUNDS.1 {
+            let told = prior.learn(&beta, &solved.inverse());
+            if lap == 0 && objective == Objective::Squared {
+                let missed =
+                    -2.0 * noise * (look.likelihood + 0.5 * count * (std::f64::consts::TAU * noise).ln());
+                noise = (missed / (count - told).max(1.0)).max(1e-12 * variance);
+            }
+            solved = Cholesky::new(&prior.added_to(&look.curvature), n)?;
+            beta = solved.solve(&goal);
         }
     }
-    descend(rows, &by_arm, &precision, noise, unit, STEPS.0, &mut beta)?;
-    Some(beta)
+    let (_, solved) = descend(rows, &by_arm, &prior, noise, unit, STEPS.0, &mut beta)?;
+    Some((beta, solved))
 }
 
 fn split(rows: &Rows<'_>) -> Vec<OfArm> {
     let Lesson { features, action, steps, values, .. } = rows.lesson;
     let of_arm =
         |steps: &Vec<usize>| OfArm { basis: Vec::new(), values: Vec::new(), parts: rows.layout.parts(steps) };
-    let mut by_arm: Vec<OfArm> = steps.iter().map(of_arm).collect();
+    let mut by_arm: Vec<OfArm> = steps.to.iter().map(of_arm).collect();
     for (row, &arm) in action.iter().enumerate() {
         by_arm[arm].basis.extend(rows.basis.of(features.row(row)));
         by_arm[arm].values.push(values[row]);
@@ -124,30 +99,29 @@ fn split(rows: &Rows<'_>) -> Vec<OfArm> {
 fn descend(
     rows: &Rows<'_>,
     by_arm: &[OfArm],
-    precision: &[f64],
+    prior: &Prior,
     noise: f64,
     unit: f64,
     steps: usize,
     beta: &mut Vec<f64>,
 ) -> Option<(Look, Cholesky)> {
     let n = beta.len();
-    let prior = |beta: &[f64]| -0.5 * beta.iter().zip(precision).map(|(b, p)| b * b * p).sum::<f64>();
+    let told = |beta: &[f64]| -0.5 * prior.times(beta).iter().zip(beta).map(|(p, b)| p * b).sum::<f64>();
     let mut here = look(rows, by_arm, noise, beta, true);
     for step in 0.. {
-        let mut curvature = here.curvature.clone();
-        (0..n).for_each(|at| curvature[at * n + at] += precision[at]);
-        let solved = Cholesky::new(&curvature, n)?;
-        let slope: Vec<f64> = (0..n).map(|at| here.gradient[at] - precision[at] * beta[at]).collect();
+        let solved = Cholesky::new(&prior.added_to(&here.curvature), n)?;
+        let held = prior.times(beta);
+        let slope: Vec<f64> = here.gradient.iter().zip(held).map(|(up, held)| up - held).collect();
         let move_by = solved.solve(&slope);
         let far = move_by.iter().fold(0.0, |far: f64, by| far.max(by.abs())) * unit.sqrt();
         if step == steps || far < TOLERANCE {
             return Some((here, solved));
         }
-        let stand = here.likelihood + prior(beta);
+        let stand = here.likelihood + told(beta);
         let mut share = 1.0;
         loop {
             let tried: Vec<f64> = beta.iter().zip(&move_by).map(|(b, by)| b + share * by).collect();
-            if look(rows, by_arm, noise, &tried, false).likelihood + prior(&tried) >= stand {
+            if look(rows, by_arm, noise, &tried, false).likelihood + told(&tried) >= stand {
                 *beta = tried;
                 break;
             }

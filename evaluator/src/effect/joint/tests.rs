@@ -20,20 +20,17 @@ fn drawn(rows: usize, curved: bool, seed: u64) -> (Matrix, Vec<usize>, Vec<f64>,
 }
 
 /// The steps to arms of one family.
-fn family(arms: &[Vec<f64>]) -> Vec<Vec<usize>> {
-    steps(&arms.iter().map(|depth| ("percent".to_owned(), depth[0])).collect::<Vec<_>>())
+fn family(arms: &[Vec<f64>]) -> Steps {
+    Steps::new(&arms.iter().map(|depth| ("percent".to_owned(), depth[0])).collect::<Vec<_>>())
 }
 
-#[test]
-fn a_deeper_offer_goes_the_steps_of_the_shallower_ones() {
-    let offers = [("", 0.0), ("percent", 0.2), ("shipping", 0.1), ("percent", 0.1)];
-    let offers: Vec<(String, f64)> = offers.map(|(family, depth)| (family.to_owned(), depth)).into();
-    assert_eq!(steps(&offers), [vec![], vec![0, 2], vec![1], vec![2]]);
-    assert_eq!(
-        steps(&[("percent".into(), 0.0), ("percent".into(), 0.1)]),
-        [vec![], vec![0]],
-        "no offer leads nowhere"
-    );
+/// What is learnt from rows of arms of one family.
+fn lesson<'a>(
+    (features, action, steps): (&'a Matrix, &'a [usize], &'a Steps),
+    values: &'a [f64],
+    objective: Objective,
+) -> Lesson<'a> {
+    Lesson { features, of_time: 0, action, steps, values, objective, seed: 1 }
 }
 
 fn truth(row: &[f64], depth: f64, curved: bool) -> f64 {
@@ -43,16 +40,7 @@ fn truth(row: &[f64], depth: f64, curved: bool) -> f64 {
 
 fn misses(rows: usize, curved: bool) -> f64 {
     let (features, action, values, arms) = drawn(rows, curved, 3);
-    let objective = Objective::Logistic;
-    let line = Lesson {
-        features: &features,
-        of_time: 0,
-        action: &action,
-        steps: &family(&arms),
-        values: &values,
-        objective,
-    }
-    .fit();
+    let line = lesson((&features, &action, &family(&arms)), &values, Objective::Logistic).fit();
     let line = line.expect("fits");
     let (unseen, ..) = drawn(2_000, curved, 4);
     let effect = |row: &[f64]| line.predict(row, 3) - line.predict(row, 0);
@@ -82,17 +70,8 @@ fn amounts_are_learnt_up_to_their_noise() {
     let values: Vec<f64> = (0..3_000)
         .map(|row| wanted(features.row(row), action[row]) + random.random_range(-1_000.0..1_000.0))
         .collect();
-    let objective = Objective::Squared;
-    let line = Lesson {
-        features: &features,
-        of_time: 0,
-        action: &action,
-        steps: &family(&arms),
-        values: &values,
-        objective,
-    }
-    .fit()
-    .expect("fits");
+    let line = lesson((&features, &action, &family(&arms)), &values, Objective::Squared).fit();
+    let line = line.expect("fits");
     for arm in 0..4 {
         let row = [0.3, -1.0, 0.0, 1.0, 0.5, f64::NAN];
         let missed = line.predict(&row, arm) - wanted(&row, arm);
@@ -120,16 +99,9 @@ fn what_a_day_does_is_not_taken_for_what_the_arm_given_on_it_does() {
     }
     let features = Matrix::new(values, 40_000, 3).expect("finite");
     let logit = |of_time: usize, row: &[f64], arm: usize| {
-        let objective = Objective::Logistic;
-        let lesson = Lesson {
-            features: &features,
-            of_time,
-            action: &action,
-            steps: &family(&arms),
-            values: &hits,
-            objective,
-        };
-        let chance = lesson.fit().expect("fits").predict(row, arm);
+        let steps = family(&arms);
+        let all = lesson((&features, &action, &steps), &hits, Objective::Logistic);
+        let chance = Lesson { of_time, ..all }.fit().expect("fits").predict(row, arm);
         (chance / (1.0 - chance)).ln()
     };
     let first = [0.0, 1.0, 0.0];
@@ -156,14 +128,8 @@ fn what_is_left_after_a_discount_is_learnt_from_few_sales() {
         profit.push(0.4 * sale - discount);
         taken.push(discount);
     }
-    let lesson = Lesson {
-        features: &features,
-        of_time: 0,
-        action: &action,
-        steps: &family(&arms),
-        values: &profit,
-        objective: Objective::Squared,
-    };
+    let steps = family(&arms);
+    let lesson = lesson((&features, &action, &steps), &profit, Objective::Squared);
     let missed = |discount: Option<&[f64]>| {
         let fitted = Joint::fit(lesson, Some(&event), discount).expect("fits");
         let chance =
@@ -178,4 +144,29 @@ fn what_is_left_after_a_discount_is_learnt_from_few_sales() {
     };
     let (apart, together) = (missed(Some(&taken)), missed(None));
     assert!(apart < 0.9 * together && apart < 150.0, "{apart} apart, {together} together");
+}
+
+/// Of twenty thousand rows the posterior is as wide as the predictions of other twenty thousand lie apart.
+#[test]
+fn draws_lie_as_far_apart_as_predictions_of_other_rows() {
+    let told = |seed: u64| {
+        let (features, action, values, arms) = drawn(20_000, false, seed);
+        let line = lesson((&features, &action, &family(&arms)), &values, Objective::Logistic).fit();
+        Joint::One(line.expect("fits"))
+    };
+    let row = [0.8, 0.0, -0.5, 0.0, 0.3, 0.0];
+    let effect = |joint: &Joint| joint.predict(&row, 3) - joint.predict(&row, 0);
+    let deviation = |values: &[f64]| {
+        let mean = values.iter().sum::<f64>() / values.len() as f64;
+        (values.iter().map(|value| (value - mean).powi(2)).sum::<f64>() / (values.len() - 1) as f64).sqrt()
+    };
+    let others: Vec<f64> = (20..36).map(|seed| effect(&told(seed))).collect();
+    let one = told(20);
+    let draws: Vec<f64> = one.deviations(&row).iter().map(|by| by[3]).collect();
+    assert_eq!(draws.len(), DRAWS);
+    // Standard deviations of 16 and of 64 are known to a fifth and a tenth; a prior makes predictions lie closer.
+    let ratio = deviation(&draws) / deviation(&others);
+    assert!((0.6..2.0).contains(&ratio), "{ratio}");
+    assert!(one.deviations(&row).iter().all(|by| by[0] == 0.0), "the control has no effect");
+    assert!(one.without_draws().deviations(&row).is_empty());
 }
