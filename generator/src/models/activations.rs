@@ -3,8 +3,9 @@
 use super::kernel::{BLOCK, WORDS};
 use super::registers::dispatched;
 
-/// [`BLOCK`] activations of a row that share a scale.
+/// [`BLOCK`] activations of a row that share a scale. The words come first: kernels read them where they lie.
 #[derive(Clone, Copy, Debug, Default)]
+#[repr(C)]
 pub struct Block {
     /// Four signed bytes to a word.
     pub words: [i32; WORDS],
@@ -32,6 +33,16 @@ impl Activations {
     /// How many rows there are.
     pub fn rows(&self) -> usize {
         self.blocks.len() / self.width
+    }
+
+    /// How many blocks a row has.
+    pub fn width(&self) -> usize {
+        self.width
+    }
+
+    /// The blocks of `many` rows, one row behind the other.
+    pub fn some(&self, first: usize, many: usize) -> &[Block] {
+        &self.blocks[first * self.width..(first + many) * self.width]
     }
 
     /// The blocks of a row.

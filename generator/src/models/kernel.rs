@@ -41,6 +41,9 @@ pub struct Strip<'a> {
 /// The instructions this machine has for the product.
 #[derive(Clone, Copy, Debug)]
 pub enum Kernel {
+    /// AMX, and AVX-512 with VNNI.
+    #[cfg(target_arch = "x86_64")]
+    Tiles(x86::Tiles),
     /// AVX-512 with VNNI.
     #[cfg(target_arch = "x86_64")]
     Wide(x86::Wide),
@@ -62,6 +65,7 @@ impl Kernel {
         let mut all = Vec::new();
         #[cfg(target_arch = "x86_64")]
         {
+            all.extend(x86::Tiles::detect().map(Kernel::Tiles));
             all.extend(x86::Wide::detect().map(Kernel::Wide));
             all.extend(x86::Narrow::detect().map(Kernel::Narrow));
         }
@@ -72,6 +76,8 @@ impl Kernel {
     /// Multiplies a tile with every row of activations; `out` takes [`TILE`] values a row.
     pub fn multiply(self, strip: Strip<'_>, rows: &Activations, out: &mut [f32]) {
         match self {
+            #[cfg(target_arch = "x86_64")]
+            Kernel::Tiles(kernel) => kernel.multiply(strip, rows, out),
             #[cfg(target_arch = "x86_64")]
             Kernel::Wide(kernel) => kernel.multiply(strip, rows, out),
             #[cfg(target_arch = "x86_64")]

@@ -14,12 +14,13 @@ use crate::models::kernel::{Strip, TILE, WORDS, Word};
 const GROUP: usize = 8;
 
 /// How far ahead weights are asked for, in words of a cache line each.
-const AHEAD: usize = 6 * WORDS;
+pub(super) const AHEAD: usize = 6 * WORDS;
 
+/// The rows from `first` on, as many as `out` has room for.
 #[target_feature(enable = "avx512f,avx512vnni")]
-pub(super) fn multiply(strip: Strip<'_>, rows: &Activations, out: &mut [f32]) {
+pub(super) fn multiply(strip: Strip<'_>, rows: &Activations, first: usize, out: &mut [f32]) {
     for (group, out) in out.chunks_mut(GROUP * TILE).enumerate() {
-        let first = group * GROUP;
+        let first = first + group * GROUP;
         match out.len() / TILE {
             1 => some::<1>(strip, rows, first, out),
             2 => some::<2>(strip, rows, first, out),
@@ -67,14 +68,14 @@ fn some<const ROWS: usize>(strip: Strip<'_>, rows: &Activations, first: usize, o
 
 #[target_feature(enable = "avx512f")]
 #[inline]
-fn load(word: &Word) -> __m512i {
+pub(super) fn load(word: &Word) -> __m512i {
     // SAFETY: a word is 64 bytes long and so aligned.
     unsafe { _mm512_load_si512(std::ptr::from_ref(word).cast()) }
 }
 
 #[target_feature(enable = "avx512f")]
 #[inline]
-fn widen(scales: &[u16; TILE]) -> __m512 {
+pub(super) fn widen(scales: &[u16; TILE]) -> __m512 {
     // SAFETY: sixteen halves are 32 bytes.
     _mm512_cvtph_ps(unsafe { _mm256_loadu_si256(scales.as_ptr().cast()) })
 }
