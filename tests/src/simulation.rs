@@ -26,14 +26,14 @@ pub struct Settings {
     #[arg(long, default_value_t = 30)]
     pub days: u32,
     /// Days, or a part of the first, in which offers are uniformly random, for there is nothing to learn from yet.
-    #[arg(long, default_value_t = 1.0)]
+    #[arg(long, default_value_t = 0.25)]
     pub explore_days: f64,
     /// Most days after which the effect model is trained and the plan made anew; at first, when every hour tells much
     /// that is new, it is sooner.
     #[arg(long, default_value_t = 5.0)]
     pub replan_days: f64,
     /// Share of decisions a plan makes uniformly.
-    #[arg(long, default_value_t = 0.01)]
+    #[arg(long, default_value_t = 0.003)]
     pub exploration: f64,
     /// Share of shoppers who come on a day.
     #[arg(long, default_value_t = 0.5)]

@@ -16,7 +16,7 @@ const DAY: i64 = 86_400;
 /// Visits whose outcome is told together: the product hears of its spend several times an hour.
 const TOGETHER: usize = 250;
 /// Least time between two plans, days.
-const SOONEST: f64 = 0.25;
+const SOONEST: f64 = 0.1;
 /// Decisions asked for at once.
 const AT_ONCE: usize = 32;
 
