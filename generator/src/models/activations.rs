@@ -2,6 +2,7 @@
 
 use super::kernel::{BLOCK, WORDS};
 use super::registers::dispatched;
+use super::workers::Workers;
 
 /// [`BLOCK`] activations of a row that share a scale. The words come first: kernels read them where they lie.
 #[derive(Clone, Copy, Debug, Default)]
@@ -23,10 +24,12 @@ pub struct Activations {
 
 impl Activations {
     /// Quantises whole rows of `columns` values each.
-    pub fn new(arch: pulp::Arch, rows: &[f32], columns: usize) -> Activations {
+    pub fn new(arch: pulp::Arch, workers: &Workers, rows: &[f32], columns: usize) -> Activations {
         let width = columns.div_ceil(BLOCK);
-        let mut blocks = Vec::with_capacity(rows.len() / columns * width);
-        arch.dispatch(Quantise { rows, columns, blocks: &mut blocks });
+        let mut blocks = vec![Block::default(); rows.len() / columns * width];
+        workers.each(&mut blocks, width, |index, blocks| {
+            arch.dispatch(Quantise { row: &rows[index * columns..][..columns], blocks });
+        });
         Activations { blocks, width }
     }
 
@@ -52,18 +55,16 @@ impl Activations {
 }
 
 dispatched! {
-    /// Whole rows of `columns` values each, put behind `blocks`.
-    Quantise { rows: &'a [f32], columns: usize, blocks: &'a mut Vec<Block> } -> () {
-        for row in rows.chunks_exact(columns) {
-            let (whole, rest) = row.as_chunks::<BLOCK>();
-            for values in whole {
-                blocks.push(quantise(values));
-            }
-            if !rest.is_empty() {
-                let mut last = [0.0; BLOCK];
-                last[..rest.len()].copy_from_slice(rest);
-                blocks.push(quantise(&last));
-            }
+    /// A whole row, the last of its blocks filled up with noughts.
+    Quantise { row: &'a [f32], blocks: &'a mut [Block] } -> () {
+        let (whole, rest) = row.as_chunks::<BLOCK>();
+        for (block, values) in blocks.iter_mut().zip(whole) {
+            *block = quantise(values);
+        }
+        if let Some(block) = blocks.get_mut(whole.len()) {
+            let mut last = [0.0; BLOCK];
+            last[..rest.len()].copy_from_slice(rest);
+            *block = quantise(&last);
         }
     }
 }
@@ -93,7 +94,14 @@ pub fn largest(values: &[f32; BLOCK]) -> f32 {
             most[lane] = if size > most[lane] { size } else { most[lane] };
         }
     }
-    most.iter().copied().fold(0.0, |most, size| if size > most { size } else { most })
+    // By halves: one after the other would take longer than all the rest of a block.
+    for half in [8, 4, 2, 1] {
+        let (left, right) = most.split_at_mut(half);
+        for (most, size) in left.iter_mut().zip(&*right) {
+            *most = if *size > *most { *size } else { *most };
+        }
+    }
+    most[0]
 }
 
 /// Multiplies, rounds to whole bytes in two's complement, and returns their sum.

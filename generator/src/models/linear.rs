@@ -28,7 +28,7 @@ impl Machine {
 
     /// Prepares whole rows of `columns` values each for products.
     pub fn activations(&self, rows: &[f32], columns: usize) -> Activations {
-        Activations::new(self.arch, rows, columns)
+        Activations::new(self.arch, &self.workers, rows, columns)
     }
 }
 

@@ -190,11 +190,15 @@ impl Matrix {
             return tiles;
         }
         let mut out = vec![0.0; many * self.rows];
-        for (index, out) in out.chunks_exact_mut(self.rows).enumerate() {
-            for (out, tile) in out.chunks_mut(TILE).zip(tiles.chunks_exact(many * TILE)) {
-                out.copy_from_slice(&tile[index * TILE..][..out.len()]);
+        workers.each(&mut out, self.rows, |index, out| {
+            let mut tiles = tiles.chunks_exact(many * TILE).map(|tile| &tile[index * TILE..]);
+            let (whole, rest) = out.as_chunks_mut::<TILE>();
+            for (out, tile) in whole.iter_mut().zip(&mut tiles) {
+                // Of a known size, which takes no call.
+                out.copy_from_slice(&tile[..TILE]);
             }
-        }
+            rest.iter_mut().zip(tiles.flatten()).for_each(|(out, value)| *out = *value);
+        });
         out
     }
 }
@@ -275,7 +279,7 @@ mod tests {
             let (weights, inputs) = (random(rows * columns, 1), random(many * columns, 2));
             let mut matrix = Matrix::new(rows, columns);
             matrix.fill(arch, &weights);
-            let activations = Activations::new(arch, &inputs, columns);
+            let activations = Activations::new(arch, &Workers::new(1).unwrap(), &inputs, columns);
             for kernel in Kernel::all() {
                 for threads in [1, 2] {
                     let out = matrix.multiply(kernel, &Workers::new(threads).unwrap(), &activations);
@@ -353,15 +357,16 @@ mod tests {
             block[..2].copy_from_slice(&[8.0, -8.0]);
         }
         small[..256].fill(8.0);
-        for (weights, is_small) in [(small, true), (random(64 * 256, 4), false)] {
-            let mut matrix = Matrix::new(64, 256);
+        let cases = [(256, small, true), (256, random(64 * 256, 4), false), (70, random(64 * 70, 4), false)];
+        for (columns, weights, is_small) in cases {
+            let mut matrix = Matrix::new(64, columns);
             matrix.fill(arch, &weights);
             assert_eq!(matrix.small, [is_small; 4]);
-            for many in 1..=11 {
-                let mut inputs = random(many * 256, 5);
+            for many in 1..=40 {
+                let mut inputs = random(many * columns, 5);
                 // The largest activations of one sign are what sums of sixteen bits run over by.
-                inputs[..256].fill(1.0);
-                let activations = Activations::new(arch, &inputs, 256);
+                inputs[..columns].fill(1.0);
+                let activations = Activations::new(arch, &workers, &inputs, columns);
                 let mut results: Vec<Vec<f32>> = Kernel::all()
                     .into_iter()
                     .map(|kernel| matrix.multiply(kernel, &workers, &activations))

@@ -218,7 +218,10 @@ impl Transformer {
         let inner = self.hyper.inner;
         let mut fed = vec![0.0; both.len() / 2];
         let gelu = self.hyper.architecture == Architecture::Gemma3;
-        self.machine.arch.dispatch(Gate { both, inner, gelu, out: &mut fed });
+        self.machine.workers.each(&mut fed, inner, |index, out| {
+            let both = &both[index * 2 * inner..][..2 * inner];
+            self.machine.arch.dispatch(Gate { both, inner, gelu, out });
+        });
         fed
     }
 
@@ -231,7 +234,10 @@ impl Transformer {
     fn normed(&self, stream: &[f32], weight: &[f32]) -> Vec<f32> {
         let mut out = vec![0.0; stream.len()];
         let epsilon = self.hyper.epsilon;
-        self.machine.arch.dispatch(Norm { rows: stream, weight, epsilon, out: &mut out });
+        self.machine.workers.each(&mut out, weight.len(), |index, out| {
+            let rows = &stream[index * weight.len()..][..weight.len()];
+            self.machine.arch.dispatch(Norm { rows, weight, epsilon, out });
+        });
         out
     }
 }

@@ -33,7 +33,7 @@ impl Workers {
     }
 
     /// Works on pieces of `size` values side by side, each known by its index.
-    pub fn each(&self, values: &mut [f32], size: usize, work: impl Fn(usize, &mut [f32]) + Sync) {
+    pub fn each<T: Send>(&self, values: &mut [T], size: usize, work: impl Fn(usize, &mut [T]) + Sync) {
         match &self.pool {
             None => values.chunks_exact_mut(size).enumerate().for_each(|(index, piece)| work(index, piece)),
             Some(pool) => pool.install(|| {

@@ -17,8 +17,9 @@ use crate::models::kernel::{BLOCK, Strip, TILE, WORDS, Word};
 /// Rows of activations to a tile.
 const GROUP: usize = 16;
 
-/// Fewer rows than this are quicker with vectors alone: what a tile takes hardly depends on how many there are.
-const FEWEST: usize = 6;
+/// Fewer rows than this are with vectors alone: what a tile takes hardly depends on how many there are, and up to
+/// eight rows wait for the weights either way.
+const FEWEST: usize = 9;
 
 /// Blocks that are multiplied before the first of them is added up: tiles take long, but several go on at once.
 const EARLY: usize = 2;
@@ -61,9 +62,7 @@ pub(super) fn multiply(strip: Strip<'_>, rows: &Activations, out: &mut [f32]) {
     for (group, out) in out.chunks_mut(GROUP * TILE).enumerate() {
         let first = group * GROUP;
         match out.len() / TILE {
-            6 => some::<6>(strip, rows, first, &mut ring, out),
-            7 => some::<7>(strip, rows, first, &mut ring, out),
-            8 => some::<8>(strip, rows, first, &mut ring, out),
+            GROUP => some::<GROUP>(strip, rows, first, &mut ring, out),
             9 => some::<9>(strip, rows, first, &mut ring, out),
             10 => some::<10>(strip, rows, first, &mut ring, out),
             11 => some::<11>(strip, rows, first, &mut ring, out),
@@ -71,7 +70,6 @@ pub(super) fn multiply(strip: Strip<'_>, rows: &Activations, out: &mut [f32]) {
             13 => some::<13>(strip, rows, first, &mut ring, out),
             14 => some::<14>(strip, rows, first, &mut ring, out),
             15 => some::<15>(strip, rows, first, &mut ring, out),
-            GROUP => some::<GROUP>(strip, rows, first, &mut ring, out),
             _ => wide::multiply(strip, rows, first, out),
         }
     }
