@@ -35,11 +35,12 @@ impl Workers {
     /// Works on pieces of `size` values side by side, each known by its index.
     pub fn each<T: Send>(&self, values: &mut [T], size: usize, work: impl Fn(usize, &mut [T]) + Sync) {
         match &self.pool {
-            None => values.chunks_exact_mut(size).enumerate().for_each(|(index, piece)| work(index, piece)),
-            Some(pool) => pool.install(|| {
+            // What one thread takes at once is done where it comes up: decoding has a row or a few.
+            Some(pool) if values.len() > GRAIN * size => pool.install(|| {
                 let pieces = values.par_chunks_exact_mut(size).enumerate().with_min_len(GRAIN);
                 pieces.for_each(|(index, piece)| work(index, piece));
             }),
+            _ => values.chunks_exact_mut(size).enumerate().for_each(|(index, piece)| work(index, piece)),
         }
     }
 }
