@@ -22,8 +22,8 @@ use tonic::{Code, Status};
 use super::offers::{CURRENCY, OFFERS, offers};
 use super::world::Sale;
 
-/// Time a call gets that makes a plan or trains.
-const PATIENT: Duration = Duration::from_mins(5);
+/// Time a call gets that makes a plan or trains; two hundred thousand decisions take minutes, more on a busy machine.
+const PATIENT: Duration = Duration::from_mins(30);
 /// Of twenty thousand shoppers two hundred tell what no offers bring.
 const HOLDOUT: f64 = 0.01;
 /// Replayed on some days of noisy sales a plan nearly always might gain or lose: this shop tries what does not clearly lose.
