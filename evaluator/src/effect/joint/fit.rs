@@ -14,6 +14,8 @@ const ROUNDS: (usize, usize) = (6, 5);
 const STEPS: (usize, usize) = (8, 3);
 /// A step that moves no coefficient by more, in standard deviations of a prior of precision 1, ends the descent.
 const TOLERANCE: f64 = 1e-4;
+/// Least noise of an amount, of its variance: beside what is told exactly, a prior is lost in rounding.
+const LEAST_NOISE: f64 = 1e-6;
 
 /// The rows with what the model makes of them.
 pub(super) struct Rows<'a> {
@@ -73,7 +75,7 @@ pub(super) fn fit(rows: &Rows<'_>) -> Option<(Vec<f64>, Cholesky)> {
             if lap == 0 && objective == Objective::Squared {
                 let missed =
                     -2.0 * noise * (look.likelihood + 0.5 * count * (std::f64::consts::TAU * noise).ln());
-                noise = (missed / (count - told).max(1.0)).max(1e-12 * variance);
+                noise = (missed / (count - told).max(1.0)).max(LEAST_NOISE * variance);
             }
             solved = Cholesky::new(&prior.added_to(&look.curvature), n)?;
             beta = solved.solve(&goal);
