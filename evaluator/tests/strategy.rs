@@ -5,7 +5,6 @@ use proto::common::v1::{Channel, Event, EventKind, Money, Offer, OfferKind, Purc
 use proto::evaluator::v1::*;
 use rand::rngs::StdRng;
 use rand::{Rng as _, SeedableRng as _};
-use sea_orm::{ConnectionTrait as _, Database};
 use tonic::{Code, Status};
 
 #[allow(clippy::unnecessary_wraps)] // Fields of messages are optional.
