@@ -207,6 +207,31 @@ async fn nothing_is_planned_from_nothing_and_nothing_expired_is_activated() {
     assert_eq!(status.code(), Code::NotFound);
 }
 
+/// What an earlier version stored and this one cannot read is named and refused, until training replaces it.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_model_of_another_version_is_refused_by_name() {
+    use sea_orm::ConnectionTrait as _;
+    let folder = tempfile::tempdir().expect("a folder");
+    let url = format!("sqlite://{}/e.db?mode=rwc", folder.path().display());
+    let mut served = served_on(&url, folder).await;
+    shop(&mut served, 1_500).await;
+    let store = sea_orm::Database::connect(&url).await.expect("opened");
+    let row = "INSERT INTO evaluator_effect_model (model_id, created_at, payload) VALUES ('older', 1, '{}')";
+    store.execute_unprepared(row).await.expect("stored");
+    let ask_effect = || PredictEffectRequest {
+        user_id: "u".into(),
+        treatments: vec![Treatment { treatment_id: "none".into(), ..Default::default() }],
+        ..Default::default()
+    };
+    let status = served.effects.predict_effect(ask_effect()).await.expect_err("not readable");
+    assert!(status.message().contains("older") && status.message().contains("TrainEffectModel"), "{status}");
+    refused_for(Err::<(), _>(status), "EFFECT_MODEL_NOT_READABLE");
+    let plan = served.strategies.generate_strategies(ask(1_000)).await;
+    refused_for(plan, "EFFECT_MODEL_NOT_READABLE");
+    train(&mut served).await;
+    served.effects.predict_effect(ask_effect()).await.expect("the new model predicts");
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn replicas_together_promise_no_more_than_the_budget() {
     let folder = tempfile::tempdir().expect("a folder");
