@@ -175,6 +175,12 @@ impl Line {
         self.steps.iter().map(|to| control + to.iter().map(|step| added[*step]).sum::<f64>()).collect()
     }
 
+    /// What is expected of each arm.
+    fn means(&self, row: &[f64]) -> Vec<f64> {
+        let scores = self.scores(&self.coefficients, &self.basis.of(row));
+        scores.into_iter().map(|score| self.objective.mean(score)).collect()
+    }
+
     /// By draw, then arm: how far its mean lies from what is predicted.
     fn deviations(&self, row: &[f64]) -> Vec<Vec<f64>> {
         let basis = self.basis.of(row);
@@ -187,6 +193,11 @@ impl Line {
         };
         self.draws.iter().map(of_draw).collect()
     }
+}
+
+/// What is left of an amount under `arm`; no offer takes nothing, and none adds to it.
+fn left(arm: usize, before: f64, discount: impl FnOnce() -> f64) -> f64 {
+    before - if arm == 0 { 0.0 } else { discount().max(0.0) }
 }
 
 impl Joint {
@@ -220,8 +231,7 @@ impl Joint {
             Self::One(line) => line.predict(row, arm),
             Self::TwoPart(chance, amount) => chance.predict(row, arm) * amount.predict(row, arm),
             Self::Discounted { chance, before, discount } => {
-                let taken = if arm == 0 { 0.0 } else { discount.predict(row, arm).max(0.0) };
-                chance.predict(row, arm) * (before.predict(row, arm) - taken)
+                chance.predict(row, arm) * left(arm, before.predict(row, arm), || discount.predict(row, arm))
             }
         }
     }
@@ -231,23 +241,31 @@ impl Joint {
     /// Draws from the posterior: by draw, then arm, how far its effect beside the control's lies from what is predicted. Who
     /// buys is what is unsure: of an amount, the amount where the event happened is taken for known.
     pub fn deviations(&self, row: &[f64]) -> Vec<Vec<f64>> {
-        let (chance, worth): (&Line, Box<dyn Fn(usize) -> f64 + '_>) = match self {
-            Self::One(line) => (line, Box::new(|_| 1.0)),
-            Self::TwoPart(chance, amount) => (&**chance, Box::new(|arm| amount.predict(row, arm))),
-            Self::Discounted { chance, before, discount } => (
-                &**chance,
-                Box::new(|arm| {
-                    let taken = if arm == 0 { 0.0 } else { discount.predict(row, arm).max(0.0) };
-                    before.predict(row, arm) - taken
-                }),
-            ),
+        let chance = match self {
+            Self::One(line) => line,
+            Self::TwoPart(chance, _) | Self::Discounted { chance, .. } => chance,
         };
-        let worth: Vec<f64> = (0..chance.steps.len()).map(worth).collect();
+        if chance.draws.is_empty() {
+            return Vec::new();
+        }
+        let amounts = self.amounts(row);
         let beside = |of: Vec<f64>| {
-            let control = of[0] * worth[0];
-            of.iter().zip(&worth).map(|(by, worth)| by * worth - control).collect()
+            let control = of[0] * amounts[0];
+            of.iter().zip(&amounts).map(|(by, amount)| by * amount - control).collect()
         };
         chance.deviations(row).into_iter().map(beside).collect()
+    }
+
+    /// By arm: the mean amount where the event happened; 1 of an outcome that is no amount.
+    fn amounts(&self, row: &[f64]) -> Vec<f64> {
+        match self {
+            Self::One(line) => vec![1.0; line.steps.len()],
+            Self::TwoPart(_, amount) => amount.means(row),
+            Self::Discounted { before, discount, .. } => {
+                let both = before.means(row).into_iter().zip(discount.means(row)).enumerate();
+                both.map(|(arm, (before, discount))| left(arm, before, || discount)).collect()
+            }
+        }
     }
 
     /// The same without its draws: all that is needed to predict.
