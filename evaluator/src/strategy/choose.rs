@@ -4,6 +4,17 @@
 //! draws a treatment's probability is the share in which it is best and worth more than no offer; mixed with a floor, it
 //! is then drawn from: what is logged is the probability with which it was chosen, and with a floor no treatment's is 0.
 
+/// Share of a draw's distance from the mean that is gone by where nothing is known yet and all is to come.
+const RESHAPED: f64 = 0.6;
+
+/// Share of a draw's distance from the mean to go by (posterior reshaping, Chapelle and Li 2011), when `seen` decisions are
+/// learnt from and a share `left` of the `planned` ones is to come. What is found out is worth what it brings to those
+/// still to come: whole draws never pay back what they cost within a plan, and its last decision has nothing to find out
+/// for.
+pub fn curiosity(seen: f64, planned: f64, left: f64) -> f64 {
+    RESHAPED * left * planned / (seen + planned).max(1.0)
+}
+
 /// Probability of no offer, then of each treatment of `worth` beside no offer, to which each of `doubts` adds something.
 /// `floor` is the share chosen uniformly.
 pub fn probabilities(worth: &[f64], doubts: &[Vec<f64>], floor: f64) -> Vec<f64> {
@@ -47,6 +58,16 @@ mod tests {
         assert_eq!(probabilities(&[1.0, 0.9], &doubts, 0.0), [0.25, 0.25, 0.5]);
         let floored = probabilities(&[1.0, 0.9], &doubts, 0.3);
         assert!(floored.iter().zip([0.275, 0.275, 0.45]).all(|(a, b): (&f64, f64)| (a - b).abs() < 1e-12));
+    }
+
+    #[test]
+    fn who_has_much_to_come_is_curious_and_who_has_nothing_is_not() {
+        let close = |a: f64, b: f64| (a - b).abs() < 1e-12;
+        assert!(close(curiosity(0.0, 1e6, 1.0), RESHAPED));
+        // A month of which a third is known, and then a third of the rest is over.
+        assert!(close(curiosity(100.0, 200.0, 1.0), RESHAPED * 2.0 / 3.0));
+        assert!(close(curiosity(100.0, 200.0, 2.0 / 3.0), RESHAPED * 4.0 / 9.0));
+        assert!(close(curiosity(100.0, 200.0, 0.0), 0.0) && close(curiosity(0.0, 0.0, 1.0), 0.0));
     }
 
     #[test]

@@ -13,6 +13,9 @@ use crate::effect::train::Outcome;
 use crate::effect::{Model, Prediction};
 use crate::metric::fact::DAY;
 
+/// A log of less than an hour tells of an hour.
+const LEAST_DAYS: f64 = 1.0 / 24.0;
+
 /// A person as the log knows them.
 pub(super) struct Person {
     pub(super) channel: Channel,
@@ -38,7 +41,7 @@ pub(super) fn people(brief: &Brief, model: &Model, log: &[Outcome], offers: &[Of
         entry.1 += 1.0;
     }
     // Traffic goes on as it was: visits a day of the log, for the days of the window.
-    let days = |micros: i64| (micros as f64 / DAY as f64).max(1.0);
+    let days = |micros: i64| (micros as f64 / DAY as f64).max(LEAST_DAYS);
     let factor = match brief.window {
         Some((from, until)) if last_at > i64::MIN => days(until - from) / days(last_at - first_at),
         _ => 1.0,

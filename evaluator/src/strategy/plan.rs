@@ -6,7 +6,7 @@ use proto::common::v1::{Channel, Offer};
 use serde::{Deserialize, Serialize};
 
 use super::limit::{Limit, Prices, redeemed};
-use super::terms;
+use super::{choose, terms};
 use crate::effect::{Effects, Estimate, Model, Prediction};
 
 /// What a plan is to achieve.
@@ -150,10 +150,6 @@ pub struct Plan {
     pub seed: u64,
 }
 
-/// Share of a posterior draw's distance from the mean that Thompson's rule goes by (posterior reshaping, Chapelle and Li
-/// 2011). Whole draws explore what a month of decisions does not pay back.
-const RESHAPED: f64 = 0.4;
-
 /// What a plan thinks of one person now.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct Options {
@@ -227,6 +223,7 @@ impl Plan {
         let draws = self.objective.effects(model).doubt.as_ref();
         let draws = draws.map_or_else(Vec::new, |doubt| doubt.deviations(row));
         found.doubts = vec![Vec::new(); draws.len()];
+        let curiosity = self.curiosity(model, at);
         for (index, offer) in self.offers.iter().enumerate() {
             if !terms::is_valid(offer, at) || !suits(offer) {
                 continue;
@@ -239,12 +236,22 @@ impl Plan {
             found.worth.push(self.value(&prediction) - prices.money * prediction.spend.mean - paid);
             let near = model.nearest(offer);
             for (doubts, draw) in found.doubts.iter_mut().zip(&draws) {
-                doubts.push(near.map_or(0.0, |arm| RESHAPED * draw[arm]));
+                doubts.push(near.map_or(0.0, |arm| curiosity * draw[arm]));
             }
             found.costs.push(prediction.spend);
             found.uses.push(uses);
         }
         found
+    }
+
+    /// How far to go by what may be true of effects at a moment.
+    fn curiosity(&self, model: &Model, at: i64) -> f64 {
+        let seen: usize = model.arms.iter().map(|arm| arm.rows).sum();
+        let left = self
+            .window
+            .filter(|(from, until)| until > from)
+            .map_or(1.0, |(from, until)| ((until - at) as f64 / (until - from) as f64).clamp(0.0, 1.0));
+        choose::curiosity(seen as f64, self.decisions, left)
     }
 
     /// What an offer in a channel, redeemed with that probability, takes of each limit.
