@@ -34,6 +34,8 @@ pub struct Ledger {
     /// How long a redemption may take, microseconds.
     lasts: i64,
     spent: i64,
+    /// What was spent when the last grant was taken: what is spent since is no longer in hand.
+    spent_then: i64,
     granted: f64,
     open: VecDeque<Reserved>,
     expected: f64,
@@ -103,6 +105,7 @@ impl Ledger {
             budget,
             lasts,
             spent: 0,
+            spent_then: 0,
             granted: 0.0,
             open: VecDeque::new(),
             expected: 0.0,
@@ -146,7 +149,7 @@ impl Ledger {
         let least = 0.01 * IN_HAND * self.budget as f64;
         self.exhausted = (grant.amount as f64) < self.needed.max(self.committed() + least);
         self.granted = grant.amount as f64;
-        self.spent = grant.spent;
+        (self.spent, self.spent_then) = (grant.spent, grant.spent);
         (self.lately, self.needed) = (0.0, 0.0);
     }
 
@@ -179,7 +182,9 @@ impl Ledger {
         }
         let variance = self.variance + variance(expected, worst);
         let committed = self.expected + expected + MARGIN * variance.max(0.0).sqrt();
-        if committed <= self.granted {
+        // Others' spend counts as well: who spent is not told, and asking anew tells them apart.
+        let since = (self.spent - self.spent_then).max(0) as f64;
+        if since + committed <= self.granted {
             return Afford::Yes;
         }
         self.needed = self.needed.max(committed);
@@ -282,6 +287,21 @@ mod tests {
             assert!(spent <= budget, "at {at}: {spent} is spent");
         }
         assert!(spent > 90_000, "{spent} of {budget} is used");
+    }
+
+    /// What is redeemed frees its reservation, not the money: one grant does not pay twice.
+    #[test]
+    fn a_grant_is_used_up_by_what_is_spent_of_it() {
+        let mut ledger = Ledger::new(100_000, 1_000);
+        ledger.take(Grant { amount: 5_000, spent: 20_000 });
+        assert_eq!(ledger.affords(100.0, 500.0), Afford::Yes);
+        ledger.reserve("u", 1, 0, 100.0, 500.0);
+        ledger.tell_spent(24_900);
+        ledger.come_to(2_000);
+        assert_eq!((ledger.committed(), ledger.affords(100.0, 500.0)), (0.0, Afford::NotGranted));
+        assert_eq!(ledger.ask(2_000).committed, 0);
+        ledger.take(Grant { amount: 5_000, spent: 24_900 });
+        assert_eq!(ledger.affords(100.0, 500.0), Afford::Yes);
     }
 
     #[test]
