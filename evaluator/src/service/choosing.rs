@@ -13,7 +13,7 @@ use crate::effect::moment::with_moment;
 use crate::effect::{Model, fatigue};
 use crate::error::Error;
 use crate::metric::fact::DAY;
-use crate::strategy::choose::{pick, probabilities};
+use crate::strategy::choose::{Beliefs, pick, probabilities};
 use crate::strategy::ledger::Afford;
 use crate::strategy::plan::State;
 use crate::strategy::{terms, uniform};
@@ -141,9 +141,12 @@ fn planned(active: &Active, moment: &Moment<'_>, made: u32, last: bool) -> Optio
     // A plan that broke its promises only keeps learning.
     let safe = *state == State::FallenBack;
     let chances = if safe {
-        probabilities(&vec![-1.0; options.offers.len()], &[], plan.exploration)
+        probabilities(
+            Beliefs { worth: &vec![-1.0; options.offers.len()], doubts: &[], curiosity: 0.0 },
+            plan.exploration,
+        )
     } else {
-        probabilities(&options.worth, &options.doubts, plan.exploration)
+        probabilities(options.beliefs(), plan.exploration)
     };
     let arm = pick(&chances, uniform::place(unit, seed));
     let Some(chosen) = arm.checked_sub(1) else { return Some((None, chances[0])) };

@@ -240,7 +240,7 @@ fn beside(plan: &Plan, model: &Model, row: &Outcome) -> (Replayed, Replayed) {
     let options = plan.options(model, &x, (row.channel, row.at), &plan.prices(), |offer| {
         model.arm(&offer.offer_id).is_some()
     });
-    let chances = probabilities(&options.worth, &options.doubts, plan.exploration);
+    let chances = probabilities(options.beliefs(), plan.exploration);
     let control = model.profit.control.predict(&x);
     let guess_of = |id: &str| control + model.arm(id).map_or(0.0, |arm| all[arm].profit.mean);
     let mut target = if row.action == NONE { chances[0] } else { 0.0 };

@@ -1,35 +1,46 @@
 //! Thompson sampling with true propensities.
 //!
 //! Thompson's rule (1933) draws from what is believed of all treatments at once and takes the best. Over a fixed number of
-//! draws a treatment's probability is the share in which it is best and worth more than no offer; mixed with a floor, it
-//! is then drawn from: what is logged is the probability with which it was chosen, and with a floor no treatment's is 0.
+//! draws a treatment's probability is the share in which it is best and worth more than no offer. A share of decisions is
+//! made so, the others by what is believed on average; mixed with a floor, one is then drawn: what is logged is the
+//! probability with which it was chosen, and with a floor no treatment's is 0.
 
-/// Share of a draw's distance from the mean that is gone by where nothing is known yet and all is to come.
-const RESHAPED: f64 = 0.6;
+/// Share of decisions made by Thompson's rule where nothing is known yet and all is to come.
+const CURIOSITY: f64 = 0.2;
 
-/// Share of a draw's distance from the mean to go by (posterior reshaping, Chapelle and Li 2011), when `seen` decisions are
-/// learnt from and a share `left` of the `planned` ones is to come. What is found out is worth what it brings to those
-/// still to come: whole draws never pay back what they cost within a plan, and its last decision has nothing to find out
-/// for.
+/// Share of decisions to make by Thompson's rule, when `seen` decisions are learnt from and a share `left` of the
+/// `planned` ones is to come. What is found out is worth what it brings to those still to come, and the last decision has
+/// nothing to find out for. Few decisions by whole draws find out more than all by draws drawn in: an offer that is
+/// wrongly believed to be worthless is far out among the draws.
 pub fn curiosity(seen: f64, planned: f64, left: f64) -> f64 {
-    RESHAPED * left * planned / (seen + planned).max(1.0)
+    CURIOSITY * left * planned / (seen + planned).max(1.0)
 }
 
-/// Probability of no offer, then of each treatment of `worth` beside no offer, to which each of `doubts` adds something.
-/// `floor` is the share chosen uniformly.
-pub fn probabilities(worth: &[f64], doubts: &[Vec<f64>], floor: f64) -> Vec<f64> {
+/// What is believed of the treatments beside no offer.
+#[derive(Debug, Clone, Copy)]
+pub struct Beliefs<'a> {
+    /// What each is worth on average.
+    pub worth: &'a [f64],
+    /// By draw, what each may be worth more or less.
+    pub doubts: &'a [Vec<f64>],
+    /// Share of decisions that go by the draws.
+    pub curiosity: f64,
+}
+
+/// Probability of no offer, then of each treatment. `floor` is the share chosen uniformly.
+pub fn probabilities(beliefs: Beliefs<'_>, floor: f64) -> Vec<f64> {
+    let Beliefs { worth, doubts, curiosity } = beliefs;
     let arms = worth.len() + 1;
     let mut shares = vec![0.0; arms];
     let best = |of: &mut dyn Iterator<Item = f64>| {
         let most = of.enumerate().filter(|(_, value)| *value > 0.0).max_by(|a, b| a.1.total_cmp(&b.1));
         most.map_or(0, |(at, _)| at + 1)
     };
-    if doubts.is_empty() {
-        shares[best(&mut worth.iter().copied())] = 1.0;
-    }
+    let curious = if doubts.is_empty() { 0.0 } else { curiosity };
+    shares[best(&mut worth.iter().copied())] = 1.0 - curious;
     for draw in doubts {
         let drawn = worth.iter().zip(draw).map(|(worth, by)| worth + by);
-        shares[best(&mut { drawn })] += 1.0 / doubts.len() as f64;
+        shares[best(&mut { drawn })] += curious / doubts.len() as f64;
     }
     shares.iter_mut().for_each(|share| *share = (1.0 - floor) * *share + floor / arms as f64);
     shares
@@ -52,34 +63,36 @@ pub fn pick(probabilities: &[f64], place: f64) -> usize {
 mod tests {
     use super::*;
 
+    fn by(worth: &[f64], doubts: &[Vec<f64>], curiosity: f64, floor: f64) -> Vec<f64> {
+        probabilities(Beliefs { worth, doubts, curiosity }, floor)
+    }
+
     #[test]
     fn probabilities_are_the_shares_of_draws_in_which_a_treatment_is_best() {
         let doubts = [vec![0.0, 0.0], vec![-2.0, 0.0], vec![-2.0, -2.0], vec![3.0, 3.5]];
-        assert_eq!(probabilities(&[1.0, 0.9], &doubts, 0.0), [0.25, 0.25, 0.5]);
-        let floored = probabilities(&[1.0, 0.9], &doubts, 0.3);
+        assert_eq!(by(&[1.0, 0.9], &doubts, 1.0, 0.0), [0.25, 0.25, 0.5]);
+        let floored = by(&[1.0, 0.9], &doubts, 1.0, 0.3);
         assert!(floored.iter().zip([0.275, 0.275, 0.45]).all(|(a, b): (&f64, f64)| (a - b).abs() < 1e-12));
+        let hardly = by(&[1.0, 0.9], &doubts, 0.2, 0.0);
+        assert!(hardly.iter().zip([0.05, 0.85, 0.1]).all(|(a, b): (&f64, f64)| (a - b).abs() < 1e-12));
     }
 
     #[test]
     fn who_has_much_to_come_is_curious_and_who_has_nothing_is_not() {
         let close = |a: f64, b: f64| (a - b).abs() < 1e-12;
-        assert!(close(curiosity(0.0, 1e6, 1.0), RESHAPED));
+        assert!(close(curiosity(0.0, 1e6, 1.0), CURIOSITY));
         // A month of which a third is known, and then a third of the rest is over.
-        assert!(close(curiosity(100.0, 200.0, 1.0), RESHAPED * 2.0 / 3.0));
-        assert!(close(curiosity(100.0, 200.0, 2.0 / 3.0), RESHAPED * 4.0 / 9.0));
+        assert!(close(curiosity(100.0, 200.0, 1.0), CURIOSITY * 2.0 / 3.0));
+        assert!(close(curiosity(100.0, 200.0, 2.0 / 3.0), CURIOSITY * 4.0 / 9.0));
         assert!(close(curiosity(100.0, 200.0, 0.0), 0.0) && close(curiosity(0.0, 0.0, 1.0), 0.0));
     }
 
     #[test]
     fn without_doubt_the_best_is_certain_but_for_the_floor() {
-        let found = probabilities(&[10.0, -10.0], &[], 0.03);
+        let found = by(&[10.0, -10.0], &[], 1.0, 0.03);
         assert!(found.iter().zip([0.01, 0.98, 0.01]).all(|(a, b): (&f64, f64)| (a - b).abs() < 1e-12));
-        assert_eq!(
-            probabilities(&[0.0, -1.0], &[], 0.0),
-            [1.0, 0.0, 0.0],
-            "what brings nothing is not given"
-        );
-        assert_eq!(probabilities(&[], &[vec![]], 0.02), [1.0], "nothing may be given");
+        assert_eq!(by(&[0.0, -1.0], &[], 1.0, 0.0), [1.0, 0.0, 0.0], "what brings nothing is not given");
+        assert_eq!(by(&[], &[vec![]], 1.0, 0.02), [1.0], "nothing may be given");
     }
 
     #[test]

@@ -5,8 +5,9 @@ use std::collections::BTreeMap;
 use proto::common::v1::{Channel, Offer};
 use serde::{Deserialize, Serialize};
 
+use super::choose::{self, Beliefs};
 use super::limit::{Limit, Prices, redeemed};
-use super::{choose, terms};
+use super::terms;
 use crate::effect::{Effects, Estimate, Model, Prediction};
 
 /// What a plan is to achieve.
@@ -159,6 +160,8 @@ pub struct Options {
     pub worth: Vec<f64>,
     /// By draw, what each may bring more or less: what is not known yet.
     pub doubts: Vec<Vec<f64>>,
+    /// Share of decisions to find that out by.
+    pub curiosity: f64,
     /// Discount each is expected to cost.
     pub costs: Vec<Estimate>,
     /// What each takes of the plan's limits: on average and at most.
@@ -166,6 +169,11 @@ pub struct Options {
 }
 
 impl Options {
+    /// What is believed of them.
+    pub fn beliefs(&self) -> Beliefs<'_> {
+        Beliefs { worth: &self.worth, doubts: &self.doubts, curiosity: self.curiosity }
+    }
+
     /// Drops those whose offer, cost and uses do not `fit`.
     pub fn keep(&mut self, mut fit: impl FnMut(usize, Estimate, &[Option<(f64, f64)>]) -> bool) {
         for at in (0..self.offers.len()).rev() {
@@ -223,7 +231,7 @@ impl Plan {
         let draws = self.objective.effects(model).doubt.as_ref();
         let draws = draws.map_or_else(Vec::new, |doubt| doubt.deviations(row));
         found.doubts = vec![Vec::new(); draws.len()];
-        let curiosity = self.curiosity(model, at);
+        found.curiosity = self.curiosity(model, at);
         for (index, offer) in self.offers.iter().enumerate() {
             if !terms::is_valid(offer, at) || !suits(offer) {
                 continue;
@@ -236,7 +244,7 @@ impl Plan {
             found.worth.push(self.value(&prediction) - prices.money * prediction.spend.mean - paid);
             let near = model.nearest(offer);
             for (doubts, draw) in found.doubts.iter_mut().zip(&draws) {
-                doubts.push(near.map_or(0.0, |arm| curiosity * draw[arm]));
+                doubts.push(near.map_or(0.0, |arm| draw[arm]));
             }
             found.costs.push(prediction.spend);
             found.uses.push(uses);
@@ -244,7 +252,7 @@ impl Plan {
         found
     }
 
-    /// How far to go by what may be true of effects at a moment.
+    /// Share of decisions to make by what may be true of effects at a moment.
     fn curiosity(&self, model: &Model, at: i64) -> f64 {
         let seen: usize = model.arms.iter().map(|arm| arm.rows).sum();
         let left = self

@@ -38,7 +38,11 @@ struct Look {
     curvature: Vec<f64>,
 }
 
-/// The coefficients, and the root of their posterior precision; `None` where there is no curvature to go by.
+/// Most of a precision that what the rows leave open is judged by. A function of the basis the rows did not speak for is
+/// taken for nothing, which predicts best; to be certain of it would be never to find out.
+const DOUBTED: f64 = 100.0;
+
+/// The coefficients, and the root of the precision with which they are known; `None` where there is no curvature to go by.
 pub(super) fn fit(rows: &Rows<'_>) -> Option<(Vec<f64>, Cholesky)> {
     let Lesson { values, objective, .. } = rows.lesson;
     let n = rows.layout.coefficients();
@@ -81,8 +85,9 @@ pub(super) fn fit(rows: &Rows<'_>) -> Option<(Vec<f64>, Cholesky)> {
             beta = solved.solve(&goal);
         }
     }
-    let (_, solved) = descend(rows, &by_arm, &prior, noise, unit, STEPS.0, &mut beta)?;
-    Some((beta, solved))
+    let (look, _) = descend(rows, &by_arm, &prior, noise, unit, STEPS.0, &mut beta)?;
+    let known = Cholesky::new(&prior.at_most(DOUBTED).added_to(&look.curvature), n)?;
+    Some((beta, known))
 }
 
 fn split(rows: &Rows<'_>) -> Vec<OfArm> {

@@ -39,6 +39,12 @@ impl Prior {
         Self { layout: *layout, precision, between, unit }
     }
 
+    /// The same with no precision above `most` units.
+    pub(super) fn at_most(&self, most: f64) -> Self {
+        let precision = self.precision.iter().map(|precision| precision.min(most * self.unit)).collect();
+        Self { precision, between: self.between.clone(), ..*self }
+    }
+
     /// The coefficients of a group with what their precisions are multiplied by, two by two.
     fn pairs(&self, group: usize) -> impl Iterator<Item = (usize, usize, f64)> + '_ {
         let Layout { steps, step, .. } = self.layout;
