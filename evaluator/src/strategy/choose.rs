@@ -5,15 +5,16 @@
 //! made so, the others by what is believed on average; mixed with a floor, one is then drawn: what is logged is the
 //! probability with which it was chosen, and with a floor no treatment's is 0.
 
-/// Share of decisions made by Thompson's rule where nothing is known yet and all is to come.
-const CURIOSITY: f64 = 0.2;
+/// Of decisions still to come, the share made by whole draws where nothing is known yet.
+const WHOLE: f64 = 0.2;
+/// Where nothing is known yet, the share of a draw's distance from the mean that the other decisions go by (posterior
+/// reshaping, Chapelle and Li 2011). It is also what divides a budget among people who are all alike.
+const RESHAPED: f64 = 0.5;
 
-/// Share of decisions to make by Thompson's rule, when `seen` decisions are learnt from and a share `left` of the
-/// `planned` ones is to come. What is found out is worth what it brings to those still to come, and the last decision has
-/// nothing to find out for. Few decisions by whole draws find out more than all by draws drawn in: an offer that is
-/// wrongly believed to be worthless is far out among the draws.
+/// How much finding out is worth, from 1 to 0: the share that is still to come of all decisions, of which `seen` are learnt
+/// from and a share `left` of the `planned` ones is to come. The last of them has nothing to find out for.
 pub fn curiosity(seen: f64, planned: f64, left: f64) -> f64 {
-    CURIOSITY * left * planned / (seen + planned).max(1.0)
+    left * planned / (seen + planned).max(1.0)
 }
 
 /// What is believed of the treatments beside no offer.
@@ -23,11 +24,14 @@ pub struct Beliefs<'a> {
     pub worth: &'a [f64],
     /// By draw, what each may be worth more or less.
     pub doubts: &'a [Vec<f64>],
-    /// Share of decisions that go by the draws.
+    /// How much finding out is worth, from 1 to 0.
     pub curiosity: f64,
 }
 
 /// Probability of no offer, then of each treatment. `floor` is the share chosen uniformly.
+///
+/// A few decisions go by whole draws and the others by draws drawn in: an offer that is wrongly believed to be worthless
+/// is found out by the former, and whole draws throughout would cost more than they find.
 pub fn probabilities(beliefs: Beliefs<'_>, floor: f64) -> Vec<f64> {
     let Beliefs { worth, doubts, curiosity } = beliefs;
     let arms = worth.len() + 1;
@@ -36,11 +40,15 @@ pub fn probabilities(beliefs: Beliefs<'_>, floor: f64) -> Vec<f64> {
         let most = of.enumerate().filter(|(_, value)| *value > 0.0).max_by(|a, b| a.1.total_cmp(&b.1));
         most.map_or(0, |(at, _)| at + 1)
     };
-    let curious = if doubts.is_empty() { 0.0 } else { curiosity };
-    shares[best(&mut worth.iter().copied())] = 1.0 - curious;
-    for draw in doubts {
-        let drawn = worth.iter().zip(draw).map(|(worth, by)| worth + by);
-        shares[best(&mut { drawn })] += curious / doubts.len() as f64;
+    if doubts.is_empty() {
+        shares[best(&mut worth.iter().copied())] = 1.0;
+    }
+    let whole = WHOLE * curiosity;
+    for (share, by) in [(whole, 1.0), (1.0 - whole, RESHAPED * curiosity)] {
+        for draw in doubts {
+            let drawn = worth.iter().zip(draw).map(|(worth, doubt)| worth + by * doubt);
+            shares[best(&mut { drawn })] += share / doubts.len() as f64;
+        }
     }
     shares.iter_mut().for_each(|share| *share = (1.0 - floor) * *share + floor / arms as f64);
     shares
@@ -67,24 +75,32 @@ mod tests {
         probabilities(Beliefs { worth, doubts, curiosity }, floor)
     }
 
+    fn close(found: &[f64], wanted: &[f64]) -> bool {
+        found.len() == wanted.len() && found.iter().zip(wanted).all(|(a, b)| (a - b).abs() < 1e-12)
+    }
+
     #[test]
     fn probabilities_are_the_shares_of_draws_in_which_a_treatment_is_best() {
-        let doubts = [vec![0.0, 0.0], vec![-2.0, 0.0], vec![-2.0, -2.0], vec![3.0, 3.5]];
-        assert_eq!(by(&[1.0, 0.9], &doubts, 1.0, 0.0), [0.25, 0.25, 0.5]);
-        let floored = by(&[1.0, 0.9], &doubts, 1.0, 0.3);
-        assert!(floored.iter().zip([0.275, 0.275, 0.45]).all(|(a, b): (&f64, f64)| (a - b).abs() < 1e-12));
-        let hardly = by(&[1.0, 0.9], &doubts, 0.2, 0.0);
-        assert!(hardly.iter().zip([0.05, 0.85, 0.1]).all(|(a, b): (&f64, f64)| (a - b).abs() < 1e-12));
+        // At half its distance the second draw leaves the first treatment nothing, the third both something.
+        let doubts = [vec![0.0, 0.0], vec![-2.0, 0.0], vec![-1.6, -1.6], vec![3.0, 3.5]];
+        let (whole, drawn_in) = ([0.25, 0.25, 0.5], [0.5, 0.5]);
+        let of = |floor: f64| {
+            let mixed =
+                [0.2 * whole[0], 0.2 * whole[1] + 0.8 * drawn_in[0], 0.2 * whole[2] + 0.8 * drawn_in[1]];
+            mixed.map(|share| (1.0 - floor) * share + floor / 3.0)
+        };
+        assert!(close(&by(&[1.0, 0.9], &doubts, 1.0, 0.0), &of(0.0)));
+        assert!(close(&by(&[1.0, 0.9], &doubts, 1.0, 0.3), &of(0.3)));
+        assert!(close(&by(&[1.0, 0.9], &doubts, 0.0, 0.0), &[0.0, 1.0, 0.0]), "nothing left to find out for");
     }
 
     #[test]
     fn who_has_much_to_come_is_curious_and_who_has_nothing_is_not() {
-        let close = |a: f64, b: f64| (a - b).abs() < 1e-12;
-        assert!(close(curiosity(0.0, 1e6, 1.0), CURIOSITY));
         // A month of which a third is known, and then a third of the rest is over.
-        assert!(close(curiosity(100.0, 200.0, 1.0), CURIOSITY * 2.0 / 3.0));
-        assert!(close(curiosity(100.0, 200.0, 2.0 / 3.0), CURIOSITY * 4.0 / 9.0));
-        assert!(close(curiosity(100.0, 200.0, 0.0), 0.0) && close(curiosity(0.0, 0.0, 1.0), 0.0));
+        let found = [(0.0, 1e6, 1.0), (100.0, 200.0, 1.0), (100.0, 200.0, 2.0 / 3.0), (100.0, 200.0, 0.0)]
+            .map(|(seen, planned, left)| curiosity(seen, planned, left));
+        assert!(close(&found, &[1.0, 2.0 / 3.0, 4.0 / 9.0, 0.0]), "{found:?}");
+        assert!(curiosity(0.0, 0.0, 1.0).abs() < 1e-12, "nobody to decide for");
     }
 
     #[test]

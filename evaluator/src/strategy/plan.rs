@@ -160,7 +160,7 @@ pub struct Options {
     pub worth: Vec<f64>,
     /// By draw, what each may bring more or less: what is not known yet.
     pub doubts: Vec<Vec<f64>>,
-    /// Share of decisions to find that out by.
+    /// How much finding that out is worth.
     pub curiosity: f64,
     /// Discount each is expected to cost.
     pub costs: Vec<Estimate>,
@@ -252,7 +252,7 @@ impl Plan {
         found
     }
 
-    /// Share of decisions to make by what may be true of effects at a moment.
+    /// How much finding out what is not known of effects is worth at a moment.
     fn curiosity(&self, model: &Model, at: i64) -> f64 {
         let seen: usize = model.arms.iter().map(|arm| arm.rows).sum();
         let left = self
