@@ -50,8 +50,9 @@ pub fn probabilities(beliefs: Beliefs<'_>, floor: f64) -> Vec<f64> {
             shares[best(&mut { drawn })] += share / doubts.len() as f64;
         }
     }
-    shares.iter_mut().for_each(|share| *share = (1.0 - floor) * *share + floor / arms as f64);
-    shares
+    // Sums of shares may end a hair above 1, which is no probability.
+    let floored = |share: f64| ((1.0 - floor) * share + floor / arms as f64).min(1.0);
+    shares.into_iter().map(floored).collect()
 }
 
 /// The arm at `place` in [0, 1) of the probabilities laid end to end.
@@ -92,6 +93,18 @@ mod tests {
         assert!(close(&by(&[1.0, 0.9], &doubts, 1.0, 0.0), &of(0.0)));
         assert!(close(&by(&[1.0, 0.9], &doubts, 1.0, 0.3), &of(0.3)));
         assert!(close(&by(&[1.0, 0.9], &doubts, 0.0, 0.0), &[0.0, 1.0, 0.0]), "nothing left to find out for");
+    }
+
+    /// A probability above 1 would be refused where decisions are recorded.
+    #[test]
+    fn no_sum_of_shares_is_above_one() {
+        for draws in 1..200 {
+            let doubts = vec![vec![0.0]; draws];
+            for curiosity in [0.0, 0.1, 1.0 / 3.0, 0.7, 1.0] {
+                let found = by(&[1.0], &doubts, curiosity, 0.0);
+                assert!(found[1] <= 1.0 && close(&found, &[0.0, 1.0]), "{draws}, {curiosity}: {found:?}");
+            }
+        }
     }
 
     #[test]
