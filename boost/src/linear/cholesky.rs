@@ -70,7 +70,9 @@ impl Cholesky {
                 row[..i].iter_mut().zip(above).for_each(|(sum, z)| *sum -= factor * z);
             }
             let by = self.lower[i * n + i].recip();
-            row.iter_mut().for_each(|z| *z *= by);
+            for z in row.iter_mut() {
+                *z *= by;
+            }
         }
         let mut inverse = vec![0.0; n * n];
         for (i, row) in half.chunks_exact(n.max(1)).enumerate() {
