@@ -15,7 +15,7 @@ enum Model {
     /// Mean reward of each action.
     Means(Vec<f64>),
     /// One model of all actions, with a flag for each among its features.
-    Together { response: Response, products: bool, descriptions: Vec<Vec<f64>> },
+    Together { response: Box<Response>, products: bool, descriptions: Vec<Vec<f64>> },
 }
 
 impl Model {
@@ -154,7 +154,8 @@ impl Ground<'_> {
             event: None,
             seed: self.seed,
         };
-        Ok(Model::Together { response: lesson.fit(base)?, products, descriptions })
+        let response = Box::new(lesson.fit(base)?);
+        Ok(Model::Together { response, products, descriptions })
     }
 
     fn means(&self, rows: &[usize]) -> Model {
