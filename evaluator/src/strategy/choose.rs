@@ -1,9 +1,8 @@
 //! Thompson sampling with true propensities.
 //!
 //! Thompson's rule (1933) draws from what is believed of all treatments at once and takes the best. Over a fixed number of
-//! draws a treatment's probability is the share in which it is best and worth more than no offer. A share of decisions is
-//! made so, the others by what is believed on average; mixed with a floor, one is then drawn: what is logged is the
-//! probability with which it was chosen, and with a floor no treatment's is 0.
+//! draws a treatment's probability is the share in which it is best and worth more than no offer. Mixed with a floor, one
+//! is then drawn: what is logged is the probability with which it was chosen, and with a floor no treatment's is 0.
 
 /// Of decisions still to come, the share made by whole draws where nothing is known yet.
 const WHOLE: f64 = 0.2;
