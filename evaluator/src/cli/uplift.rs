@@ -94,6 +94,7 @@ pub(super) fn print_uplift(arguments: &Arguments) -> anyhow::Result<String> {
             action,
             arms: vec![vec![0.0], vec![1.0]],
             steps: Steps::new(&[arguments.control.clone(), arm.clone()].map(|arm| (arm, 0.0))),
+            bought: None,
         };
         let values: Vec<f64> = rows.iter().map(|&row| outcome[row]).collect();
         let folds: Vec<usize> = rows.iter().map(|row| row % arguments.folds as usize).collect();

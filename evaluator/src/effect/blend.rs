@@ -4,7 +4,8 @@
 //! Pseudo-outcomes are noisy far beyond the effects, so the regression starts from a prior: the learners whose responses
 //! came closest to what happened, and no intercept. It is the posterior mode of a normal model, and with more rows it
 //! goes where the pseudo-outcomes say. Noise is larger where effects are (baskets are large there, or an arm is rare), so
-//! what rows tell of a weight is counted by the noise they have themselves (as White 1980 does for errors).
+//! what rows tell of a weight is counted by the noise they have themselves (as White 1980 does for errors). A weight that
+//! ends near its prior stays there.
 
 /// Intercept and weights.
 #[derive(Debug, Clone, PartialEq)]
@@ -69,10 +70,10 @@ impl Moments {
     /// The weights, by coordinate descent. `prior` holds each learner's weight before anything is known of effects.
     pub(super) fn solve(&self, prior: &[f64]) -> Weights {
         let all = Weighing::new(self, prior);
-        let found = all.descend(&vec![true; prior.len()]);
-        // What has next to no say is not worth its time at every prediction.
-        let worth: Vec<bool> = found.of.iter().map(|weight| *weight >= LEAST_WEIGHT).collect();
-        all.descend(&worth)
+        let told = all.told(&all.descend(&Told::all(prior.len())));
+        let mut found = all.descend(&told);
+        found.of.iter_mut().filter(|weight| **weight < LEAST_WEIGHT).for_each(|weight| *weight = 0.0);
+        found
     }
 }
 
@@ -80,10 +81,25 @@ impl Moments {
 const WEIGHT_SPREAD: f64 = 0.15;
 /// That of the intercept, as a share of the effects the learners predict (root mean square).
 const INTERCEPT_SPREAD: f64 = 0.1;
-/// Weights below this are nothing.
+/// Weights below this are nothing: what has next to no say is not worth its time at every prediction.
 const LEAST_WEIGHT: f64 = 0.03;
+/// Standard deviations of the posterior a weight has to lie from its prior to leave it. Weights are at least 0, so that of
+/// many learners that add nothing half would get a little of it by chance, and blur what the others say.
+const EARNED: f64 = 2.0;
 /// Sweeps over the weights; learners that are nearly the same need many.
 const SWEEPS: usize = 5_000;
+
+/// What the rows tell apart from its prior.
+struct Told {
+    intercept: bool,
+    of: Vec<bool>,
+}
+
+impl Told {
+    fn all(learners: usize) -> Self {
+        Self { intercept: true, of: vec![true; learners] }
+    }
+}
 
 /// The normal equations: mean squares of the rows and of the prior on one scale.
 struct Weighing<'a> {
@@ -94,6 +110,8 @@ struct Weighing<'a> {
     /// What the prior of each weight, and of the intercept, counts beside the rows.
     hold: Vec<f64>,
     hold_intercept: f64,
+    /// Squared standard error of the mean pseudo-outcome.
+    noise: f64,
 }
 
 impl<'a> Weighing<'a> {
@@ -114,20 +132,38 @@ impl<'a> Weighing<'a> {
                 own.max(noise) / WEIGHT_SPREAD.powi(2)
             })
             .collect();
-        Self { prior, means, products, width, hold, hold_intercept }
+        Self { prior, means, products, width, hold, hold_intercept, noise }
     }
 
-    fn descend(&self, allowed: &[bool]) -> Weights {
+    /// What of `found` lies so far from its prior that rows must have told it.
+    fn told(&self, found: &Weights) -> Told {
+        let beyond = |from: f64, variance: f64| from.abs() >= EARNED * variance.sqrt();
+        let of_weight = |(i, weight): (usize, &f64)| {
+            let (own, prior) = (self.products[i * self.width + i] + self.hold[i], self.prior[i]);
+            // The hold is the noise of the weight's own rows in units of the prior's variance.
+            let variance = self.hold[i] * WEIGHT_SPREAD.powi(2) / own.max(1e-300);
+            beyond(weight - prior, variance)
+        };
+        Told {
+            intercept: beyond(found.intercept, self.noise / (1.0 + self.hold_intercept)),
+            of: found.of.iter().enumerate().map(of_weight).collect(),
+        }
+    }
+
+    /// The weights, of which those not `told` stay at their prior.
+    fn descend(&self, told: &Told) -> Weights {
         let learners = self.width - 1;
-        let mut of: Vec<f64> =
-            self.prior.iter().zip(allowed).map(|(w, a)| if *a { *w } else { 0.0 }).collect();
+        let mut of = self.prior.to_vec();
         let mut intercept = 0.0;
         for _ in 0..SWEEPS {
             let fitted: f64 = of.iter().zip(&self.means).map(|(weight, mean)| weight * mean).sum();
-            let next = (self.means[learners] - fitted) / (1.0 + self.hold_intercept);
-            let mut moved = (next - intercept).abs() / next.abs().max(1e-300);
-            intercept = next;
-            for i in (0..learners).filter(|&i| allowed[i]) {
+            let mut moved: f64 = 0.0;
+            if told.intercept {
+                let next = (self.means[learners] - fitted) / (1.0 + self.hold_intercept);
+                moved = (next - intercept).abs() / next.abs().max(1e-300);
+                intercept = next;
+            }
+            for i in (0..learners).filter(|&i| told.of[i]) {
                 let product = |j: usize| self.products[i * self.width + j];
                 let own = product(i) + self.hold[i];
                 if own <= 0.0 {
@@ -170,6 +206,28 @@ mod tests {
             moments.add(&[0.0, 0.0, f64::from(i % 2)]);
         }
         assert!((moments.solve(&[0.5, 0.5]).intercept - 0.5).abs() < 1e-12);
+    }
+
+    /// Forty times as many rows of noise: of six learners that are nothing but noise not one gets a say beside the one that
+    /// is right, and there is no intercept.
+    #[test]
+    fn what_adds_nothing_earns_no_weight() {
+        use rand::{Rng as _, SeedableRng as _};
+        let mut random = rand::rngs::StdRng::seed_from_u64(5);
+        let mut earned = 0;
+        for _ in 0..40 {
+            let mut moments = Moments::new(7);
+            for _ in 0..2_000 {
+                let mut row: Vec<f64> = (0..7).map(|_| random.random_range(-1.0..1.0)).collect();
+                row.push(row[0] + random.random_range(-40.0..40.0));
+                moments.add(&row);
+            }
+            let found = moments.solve(&[1.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0]);
+            earned += found.of[1..].iter().filter(|weight| **weight > 0.0).count();
+            earned += usize::from(found.intercept != 0.0 || found.of[0] != 1.0);
+        }
+        // Of 320 weights one in forty lies two standard deviations above its prior by chance, and nothing lies below 0.
+        assert!(earned <= 20, "{earned} of 320 were earned by chance");
     }
 
     /// An effect of 1 under noise of 50: a hundred rows leave the prior as it is, a million overrule it.

@@ -3,9 +3,9 @@
 use boost::{Matrix, Objective};
 use rayon::prelude::*;
 
-use super::joint::{self, Joint};
+use super::joint::{self, Joint, Of};
 use super::learner::{Cate, Learner, Meta};
-use super::panel::{Panel, Target, with_arm};
+use super::panel::{Bought, Panel, Target, with_arm};
 use super::response::{Base, Lesson, Response};
 use crate::error::Result;
 
@@ -95,6 +95,8 @@ impl Ground<'_> {
             let pick = |from: &[f64]| rows.iter().map(|&row| from[row]).collect::<Vec<f64>>();
             let values = pick(self.target.values);
             let (event, discount) = (self.target.event.map(pick), self.target.discount.map(pick));
+            let bought = panel.bought.as_ref().map(|bought| bought.select(rows));
+            let purchases = bought.as_ref().map(Bought::purchases);
             let lesson = joint::Lesson {
                 features: &panel.features.select(rows),
                 of_time: panel.of_time,
@@ -104,7 +106,12 @@ impl Ground<'_> {
                 objective: self.target.objective,
                 seed: self.seed,
             };
-            return Ok(Together::Joint(Joint::fit(lesson, event.as_deref(), discount.as_deref())?));
+            let of = match (&event, &discount) {
+                (None, _) => Of::Itself,
+                (Some(event), None) => Of::Amount(event),
+                (Some(event), Some(discount)) => Of::Left(event, discount),
+            };
+            return Ok(Together::Joint(Joint::fit(lesson, of, purchases)?));
         }
         let mut values = Vec::new();
         for &row in rows {

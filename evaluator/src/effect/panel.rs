@@ -1,8 +1,9 @@
 //! The rows that are learnt from.
 
 use boost::{Matrix, Objective};
+use proto::common::v1::Offer;
 
-use super::joint::Steps;
+use super::joint::{Purchases, Steps};
 use crate::error::{Error, Result};
 
 /// Fewer rows in an arm teach nothing of it.
@@ -23,6 +24,31 @@ pub struct Panel {
     pub arms: Vec<Vec<f64>>,
     /// The steps that lead to each arm from the control, as the model of all arms takes them.
     pub steps: Steps,
+    /// What each row bought, where that is known.
+    pub bought: Option<Bought>,
+}
+
+/// What each row bought, and by which terms.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Bought {
+    /// Worth before any discount, minor units; 0 where nothing was bought.
+    pub worth: Vec<f64>,
+    /// By arm: the terms of its offer, where they are known.
+    pub offers: Vec<Option<Offer>>,
+}
+
+impl Bought {
+    /// As the model of all arms takes it.
+    pub(crate) fn purchases(&self) -> Purchases<'_> {
+        Purchases { worth: &self.worth, offers: &self.offers }
+    }
+
+    /// The rows named, in that order.
+    #[must_use]
+    pub fn select(&self, rows: &[usize]) -> Self {
+        let worth = rows.iter().map(|&row| self.worth[row]).collect();
+        Self { worth, offers: self.offers.clone() }
+    }
 }
 
 /// What is learnt to be changed by the arms.
@@ -71,6 +97,7 @@ impl Panel {
             propensity: rows.iter().map(|&row| self.propensity[row]).collect(),
             arms: self.arms.clone(),
             steps: self.steps.clone(),
+            bought: self.bought.as_ref().map(|bought| bought.select(rows)),
         }
     }
 }

@@ -9,10 +9,10 @@ use super::NONE;
 use super::average;
 use super::calibrate::{Calibration, Seen};
 use super::fatigue::RECENT;
-use super::joint::{self, Joint, Steps};
+use super::joint::{self, Joint, Of, Steps};
 use super::model::{Arm, Estimate, Model, Outcome as Effects, value};
 use super::moment::is_of_time;
-use super::panel::{LEAST_ROWS, Panel, Target};
+use super::panel::{Bought, LEAST_ROWS, Panel, Target};
 use super::pool::pool;
 use super::spread::Spread;
 use super::study::{ArmStudy, Study, study};
@@ -119,6 +119,10 @@ pub fn train(order: &Order, outcomes: &[Outcome], offers: &[Offer]) -> Result<Tr
         propensity: column(|row| row.propensity.max(LEAST_PROPENSITY)),
         arms: described.iter().map(|(_, depth)| vec![*depth]).collect(),
         steps: Steps::new(&described),
+        bought: Some(Bought {
+            worth: column(|row| row.revenue + row.spend),
+            offers: ids.iter().map(|id| by_id.get(id.as_str()).copied().cloned()).collect(),
+        }),
     };
     let folds: Vec<usize> = rows.iter().map(|(row, _)| fold(&row.unit, order.seed)).collect();
     let of = |target, prior| study(&panel, target, &folds, FOLDS, order.seed, prior);
@@ -262,7 +266,8 @@ fn costs(panel: &Panel, bought: &[f64], spend: &[f64], seed: u64) -> Result<Opti
         objective: Objective::Squared,
         seed,
     };
-    Ok(Some(Joint::fit(lesson, Some(bought), None)?.without_draws()))
+    let purchases = panel.bought.as_ref().map(Bought::purchases);
+    Ok(Some(Joint::fit(lesson, Of::Amount(bought), purchases)?.without_draws()))
 }
 
 fn effects(study: Study) -> Effects {

@@ -5,10 +5,10 @@
 //! is then drawn: what is logged is the probability with which it was chosen, and with a floor no treatment's is 0.
 
 /// Of decisions still to come, the share made by whole draws where nothing is known yet.
-const WHOLE: f64 = 0.2;
+const WHOLE: f64 = 0.1;
 /// Where nothing is known yet, the share of a draw's distance from the mean that the other decisions go by (posterior
 /// reshaping, Chapelle and Li 2011). It is also what divides a budget among people who are all alike.
-const RESHAPED: f64 = 0.5;
+const RESHAPED: f64 = 0.3;
 
 /// How much finding out is worth, from 1 to 0: the share that is still to come of all decisions, of which `seen` are learnt
 /// from and a share `left` of the `planned` ones is to come. The last of them has nothing to find out for.
@@ -81,12 +81,15 @@ mod tests {
 
     #[test]
     fn probabilities_are_the_shares_of_draws_in_which_a_treatment_is_best() {
-        // At half its distance the second draw leaves the first treatment nothing, the third both something.
+        // Whole, the third draw leaves both treatments nothing; drawn in, it leaves both something.
         let doubts = [vec![0.0, 0.0], vec![-2.0, 0.0], vec![-1.6, -1.6], vec![3.0, 3.5]];
         let (whole, drawn_in) = ([0.25, 0.25, 0.5], [0.5, 0.5]);
         let of = |floor: f64| {
-            let mixed =
-                [0.2 * whole[0], 0.2 * whole[1] + 0.8 * drawn_in[0], 0.2 * whole[2] + 0.8 * drawn_in[1]];
+            let mixed = [
+                WHOLE * whole[0],
+                WHOLE * whole[1] + (1.0 - WHOLE) * drawn_in[0],
+                WHOLE * whole[2] + (1.0 - WHOLE) * drawn_in[1],
+            ];
             mixed.map(|share| (1.0 - floor) * share + floor / 3.0)
         };
         assert!(close(&by(&[1.0, 0.9], &doubts, 1.0, 0.0), &of(0.0)));

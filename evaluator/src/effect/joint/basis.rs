@@ -12,13 +12,11 @@ use serde::{Deserialize, Serialize};
 pub(super) struct Basis {
     /// Mean and standard deviation of each feature of the person, as it stands in the basis.
     features: Vec<(f64, f64)>,
-    /// Whether that is its logarithm; models of before knew none.
-    #[serde(default)]
+    /// Whether that is its logarithm.
     logarithms: Vec<bool>,
     /// The same of each product of standardised features; empty where there are none.
     products: Vec<(f64, f64)>,
-    /// The same of each feature of the time; models of before they were learnt have none.
-    #[serde(default)]
+    /// The same of each feature of the time.
     of_time: Vec<(f64, f64)>,
 }
 
@@ -61,7 +59,7 @@ impl Basis {
         let mut basis = Vec::with_capacity(features + self.products.len() + self.of_time.len());
         basis.push(1.0);
         basis.extend(person.iter().zip(&self.features).enumerate().map(|(feature, (value, scale))| {
-            let tailed = self.logarithms.get(feature).copied().unwrap_or(false);
+            let tailed = self.logarithms[feature];
             standardised(if tailed { logarithm(*value) } else { *value }, *scale)
         }));
         let mut products = self.products.iter();

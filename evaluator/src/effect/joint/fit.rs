@@ -4,8 +4,10 @@ use boost::Objective;
 use boost::linear::Cholesky;
 
 use super::basis::Basis;
+use super::baskets::Baskets;
+use super::layout::{Layout, Part};
+use super::line::Lesson;
 use super::prior::Prior;
-use super::{Layout, Lesson};
 
 /// Times the rows are looked at to learn the prior, and times it is learnt from each look: at the coefficients found, the
 /// log-likelihood is taken for the parabola it is near to.
@@ -22,13 +24,16 @@ pub(super) struct Rows<'a> {
     pub(super) basis: &'a Basis,
     pub(super) layout: &'a Layout,
     pub(super) lesson: Lesson<'a>,
+    pub(super) baskets: Option<&'a Baskets>,
 }
 
 /// The rows of one arm.
 struct OfArm {
     basis: Vec<f64>,
+    /// Length of a row's basis.
+    width: usize,
     values: Vec<f64>,
-    parts: Vec<(usize, usize)>,
+    parts: Vec<Part>,
 }
 
 /// Log-likelihood, its gradient, and its negative Hessian, by the coefficients.
@@ -92,11 +97,17 @@ pub(super) fn fit(rows: &Rows<'_>) -> Option<(Vec<f64>, Cholesky)> {
 
 fn split(rows: &Rows<'_>) -> Vec<OfArm> {
     let Lesson { features, action, steps, values, .. } = rows.lesson;
-    let of_arm =
-        |steps: &Vec<usize>| OfArm { basis: Vec::new(), values: Vec::new(), parts: rows.layout.parts(steps) };
-    let mut by_arm: Vec<OfArm> = steps.to.iter().map(of_arm).collect();
+    let baskets = rows.baskets;
+    let of_arm = |(arm, steps): (usize, &Vec<usize>)| {
+        let felt = baskets.is_some_and(|baskets| baskets.is_felt(arm));
+        let (width, parts) = (rows.layout.length(felt), rows.layout.parts(steps, felt));
+        OfArm { basis: Vec::new(), width, values: Vec::new(), parts }
+    };
+    let mut by_arm: Vec<OfArm> = steps.to.iter().enumerate().map(of_arm).collect();
     for (row, &arm) in action.iter().enumerate() {
-        by_arm[arm].basis.extend(rows.basis.of(features.row(row)));
+        let person = features.row(row);
+        let felt = baskets.and_then(|baskets| baskets.felt(person, arm));
+        by_arm[arm].basis.extend(rows.layout.of_arm(rows.basis.of(person), felt));
         by_arm[arm].values.push(values[row]);
     }
     by_arm
@@ -144,7 +155,7 @@ fn descend(
 
 /// All parts of one arm share its rows' basis, so that one Gram matrix an arm is all there is to sum over rows.
 fn look(rows: &Rows<'_>, by_arm: &[OfArm], noise: f64, beta: &[f64], whole: bool) -> Look {
-    let (n, width) = (beta.len(), rows.layout.whole());
+    let n = beta.len();
     let objective = rows.lesson.objective;
     let scale = match objective {
         Objective::Logistic => 1.0,
@@ -154,10 +165,11 @@ fn look(rows: &Rows<'_>, by_arm: &[OfArm], noise: f64, beta: &[f64], whole: bool
     if whole {
         found.curvature = vec![0.0; n * n];
     }
-    for OfArm { basis, values, parts } in by_arm {
+    for OfArm { basis, width, values, parts } in by_arm {
+        let width = *width;
         let mut line = vec![0.0; width];
-        for &(from, length) in parts {
-            line[..length].iter_mut().zip(&beta[from..]).for_each(|(sum, b)| *sum += b);
+        for &Part { from, length, at } in parts {
+            line[at..at + length].iter_mut().zip(&beta[from..]).for_each(|(sum, b)| *sum += b);
         }
         let (mut slope, mut gram) = (vec![0.0; width], vec![0.0; if whole { width * width } else { 0 }]);
         for (x, value) in basis.chunks_exact(width).zip(values) {
@@ -184,15 +196,15 @@ fn look(rows: &Rows<'_>, by_arm: &[OfArm], noise: f64, beta: &[f64], whole: bool
 }
 
 /// Adds what one arm's rows say to every part that speaks for the arm.
-fn spread(found: &mut Look, slope: &[f64], gram: &[f64], parts: &[(usize, usize)], width: usize) {
+fn spread(found: &mut Look, slope: &[f64], gram: &[f64], parts: &[Part], width: usize) {
     let n = found.gradient.len();
     let of = |i: usize, j: usize| if i >= j { gram[i * width + j] } else { gram[j * width + i] };
-    for &(from, length) in parts {
-        (0..length).for_each(|i| found.gradient[from + i] += slope[i]);
-        for &(beside, across) in parts {
-            for i in 0..length {
-                for j in 0..across {
-                    found.curvature[(from + i) * n + beside + j] += of(i, j);
+    for part in parts {
+        (0..part.length).for_each(|i| found.gradient[part.from + i] += slope[part.at + i]);
+        for beside in parts {
+            for i in 0..part.length {
+                for j in 0..beside.length {
+                    found.curvature[(part.from + i) * n + beside.from + j] += of(part.at + i, beside.at + j);
                 }
             }
         }

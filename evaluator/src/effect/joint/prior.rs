@@ -1,6 +1,6 @@
 //! What coefficients are taken for before rows are seen, learnt from the rows.
 
-use super::Layout;
+use super::layout::Layout;
 
 /// Precisions to begin with: of the control's slopes, and of its products.
 const CONTROL: (f64, f64) = (5.0, 20.0);
@@ -16,7 +16,7 @@ const BOUNDS: (f64, f64) = (0.1, 1e5);
 #[derive(Debug, Clone)]
 pub(super) struct Prior {
     layout: Layout,
-    /// Of each coefficient of the control, then of each function of a step's basis.
+    /// Of each coefficient of the control, then of each function of a step's basis, then of what it adds where it is felt more.
     precision: Vec<f64>,
     /// Inverse of the covariance of steps, row-major.
     between: Vec<f64>,
@@ -35,7 +35,8 @@ impl Prior {
             at if at < layout.whole() => TIME,
             _ => STEP,
         };
-        let precision = (0..layout.whole() + layout.step).map(|group| unit * first(group)).collect();
+        let precision =
+            (0..layout.whole() + layout.step + layout.more).map(|group| unit * first(group)).collect();
         Self { layout: *layout, precision, between, unit }
     }
 
@@ -47,11 +48,15 @@ impl Prior {
 
     /// The coefficients of a group with what their precisions are multiplied by, two by two.
     fn pairs(&self, group: usize) -> impl Iterator<Item = (usize, usize, f64)> + '_ {
-        let Layout { steps, step, .. } = self.layout;
-        let whole = self.layout.whole();
+        let layout = self.layout;
+        let Layout { steps, step, .. } = layout;
+        let whole = layout.whole();
         let alone = (group < whole).then_some((group, group, 1.0));
         let together = if group < whole { 0 } else { steps };
-        let at = move |of: usize| group + of * step;
+        let at = move |of: usize| match group - whole {
+            function if function < step => layout.of_step(of) + function,
+            more => layout.of_more(of) + more - step,
+        };
         let pair = move |(a, b)| (at(a), at(b), self.between[a * steps + b]);
         alone.into_iter().chain((0..together).flat_map(move |a| (0..together).map(move |b| (a, b))).map(pair))
     }

@@ -9,6 +9,11 @@ const USUAL: f64 = 0.1;
 /// Least a step adds: offers of one depth differ by something.
 const LEAST: f64 = 0.1;
 
+/// How much of a discount is felt, by its depth: the logarithm (Fechner 1860), once it is deep enough to be felt.
+pub(super) fn felt(depth: f64) -> f64 {
+    (depth / FELT).ln_1p()
+}
+
 /// The steps from the control to every arm: within a family from the shallowest on. An arm's own step is its place less one.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Steps {
@@ -19,8 +24,7 @@ pub struct Steps {
 }
 
 impl Steps {
-    /// Of arms, the control's first, by family and depth. A discount is felt as the logarithm of its depth (Fechner 1860),
-    /// once it is deep enough to be felt.
+    /// Of arms, the control's first, by family and depth.
     pub fn new(described: &[(String, f64)]) -> Self {
         let leads = |arm: usize| -> Vec<usize> {
             let (family, depth) = &described[arm];
@@ -34,7 +38,7 @@ impl Steps {
             (0..described.len()).map(|arm| if arm == 0 { Vec::new() } else { leads(arm) }).collect();
         let felt = |step: usize| {
             let depth = described[step + 1].1;
-            (if depth > 0.0 { depth } else { USUAL } / FELT).ln_1p()
+            felt(if depth > 0.0 { depth } else { USUAL })
         };
         let count = described.len().saturating_sub(1);
         let adds = |step: usize| {

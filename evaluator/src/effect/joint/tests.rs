@@ -1,3 +1,5 @@
+use boost::Matrix;
+use proto::common::v1::{Money, Offer};
 use rand::rngs::StdRng;
 use rand::{Rng as _, SeedableRng as _};
 
@@ -40,10 +42,10 @@ fn truth(row: &[f64], depth: f64, curved: bool) -> f64 {
 
 fn misses(rows: usize, curved: bool) -> f64 {
     let (features, action, values, arms) = drawn(rows, curved, 3);
-    let line = lesson((&features, &action, &family(&arms)), &values, Objective::Logistic).fit();
+    let line = lesson((&features, &action, &family(&arms)), &values, Objective::Logistic).fit(None);
     let line = line.expect("fits");
     let (unseen, ..) = drawn(2_000, curved, 4);
-    let effect = |row: &[f64]| line.predict(row, 3) - line.predict(row, 0);
+    let effect = |row: &[f64]| line.predict(row, 3, None) - line.predict(row, 0, None);
     let wanted = |row: &[f64]| truth(row, 0.2, curved) - truth(row, 0.0, curved);
     let mean = (0..2_000).map(|row| wanted(unseen.row(row))).sum::<f64>() / 2_000.0;
     let (mut missed, mut of_mean) = (0.0, 0.0);
@@ -70,11 +72,11 @@ fn amounts_are_learnt_up_to_their_noise() {
     let values: Vec<f64> = (0..3_000)
         .map(|row| wanted(features.row(row), action[row]) + random.random_range(-1_000.0..1_000.0))
         .collect();
-    let line = lesson((&features, &action, &family(&arms)), &values, Objective::Squared).fit();
+    let line = lesson((&features, &action, &family(&arms)), &values, Objective::Squared).fit(None);
     let line = line.expect("fits");
     for arm in 0..4 {
         let row = [0.3, -1.0, 0.0, 1.0, 0.5, f64::NAN];
-        let missed = line.predict(&row, arm) - wanted(&row, arm);
+        let missed = line.predict(&row, arm, None) - wanted(&row, arm);
         // Five standard errors of the mean of an arm's 750 rows.
         assert!(missed.abs() < 105.0, "arm {arm} misses by {missed}");
     }
@@ -102,7 +104,7 @@ fn what_a_day_does_is_not_taken_for_what_the_arm_given_on_it_does() {
     let logit = |of_time: usize, row: &[f64], arm: usize| {
         let steps = family(&arms);
         let all = lesson((&features, &action, &steps), &hits, Objective::Logistic);
-        let chance = Lesson { of_time, ..all }.fit().expect("fits").predict(row, arm);
+        let chance = Lesson { of_time, ..all }.fit(None).expect("fits").predict(row, arm, None);
         (chance / (1.0 - chance)).ln()
     };
     let first = [0.0, 1.0, 0.0];
@@ -131,11 +133,10 @@ fn what_is_left_after_a_discount_is_learnt_from_few_sales() {
     }
     let steps = family(&arms);
     let lesson = lesson((&features, &action, &steps), &profit, Objective::Squared);
-    let missed = |discount: Option<&[f64]>| {
-        let fitted = Joint::fit(lesson, Some(&event), discount).expect("fits");
-        let chance =
-            Joint::fit(Lesson { values: &event, objective: Objective::Logistic, ..lesson }, None, None)
-                .expect("fits");
+    let missed = |of: Of<'_>| {
+        let fitted = Joint::fit(lesson, of, None).expect("fits");
+        let all = Lesson { values: &event, objective: Objective::Logistic, ..lesson };
+        let chance = Joint::fit(all, Of::Itself, None).expect("fits");
         let of_row = |row: usize| {
             let x = features.row(row);
             let amount = |arm: usize| fitted.predict(x, arm) / chance.predict(x, arm);
@@ -143,7 +144,7 @@ fn what_is_left_after_a_discount_is_learnt_from_few_sales() {
         };
         ((0..2_000).map(of_row).sum::<f64>() / 2_000.0).sqrt()
     };
-    let (apart, together) = (missed(Some(&taken)), missed(None));
+    let (apart, together) = (missed(Of::Left(&event, &taken)), missed(Of::Amount(&event)));
     assert!(apart < 0.9 * together && apart < 150.0, "{apart} apart, {together} together");
 }
 
@@ -152,8 +153,8 @@ fn what_is_left_after_a_discount_is_learnt_from_few_sales() {
 fn draws_lie_as_far_apart_as_predictions_of_other_rows() {
     let told = |seed: u64| {
         let (features, action, values, arms) = drawn(20_000, false, seed);
-        let line = lesson((&features, &action, &family(&arms)), &values, Objective::Logistic).fit();
-        Joint::One(line.expect("fits"))
+        let line = lesson((&features, &action, &family(&arms)), &values, Objective::Logistic).fit(None);
+        Joint { first: line.expect("fits"), amounts: None, baskets: None }
     };
     let row = [0.8, 0.0, -0.5, 0.0, 0.3, 0.0];
     let effect = |joint: &Joint| joint.predict(&row, 3) - joint.predict(&row, 0);
@@ -164,7 +165,7 @@ fn draws_lie_as_far_apart_as_predictions_of_other_rows() {
     let others: Vec<f64> = (20..36).map(|seed| effect(&told(seed))).collect();
     let one = told(20);
     let draws: Vec<f64> = one.deviations(&row).iter().map(|by| by[3]).collect();
-    assert_eq!(draws.len(), DRAWS);
+    assert_eq!(draws.len(), super::line::DRAWS);
     // Standard deviations of 16 and of 64 are known to a fifth and a tenth; a prior makes predictions lie closer.
     let ratio = deviation(&draws) / deviation(&others);
     assert!((0.6..2.0).contains(&ratio), "{ratio}");
@@ -181,10 +182,93 @@ fn amounts_that_are_told_exactly_are_learnt_too() {
     let values: Vec<f64> = action.iter().map(|arm| [0.0, 100.0, 2_000.0][*arm]).collect();
     let flags = (0..rows).flat_map(|row| [f64::from(u8::from(row % 2 == 0)), 1.0]).collect();
     let features = Matrix::new(flags, rows, 2).expect("finite");
-    let line = lesson((&features, &action, &family(&arms)), &values, Objective::Squared).fit();
+    let line = lesson((&features, &action, &family(&arms)), &values, Objective::Squared).fit(None);
     let line = line.expect("fits");
     for (arm, wanted) in [0.0, 100.0, 2_000.0].into_iter().enumerate() {
-        let told = line.predict(&[1.0, 1.0], arm);
+        let told = line.predict(&[1.0, 1.0], arm, None);
         assert!((told - wanted).abs() < 5.0, "{told} for {wanted}");
     }
+}
+
+/// Who spends 3 000 to 9 000 by their one feature; 10 off from 60 takes nothing from most and 1 000 from the others.
+fn threshold(rows: usize) -> (Matrix, Vec<usize>, Vec<f64>, [Option<Offer>; 2]) {
+    let mut random = StdRng::seed_from_u64(11);
+    let money = |minor_units| Some(Money { currency_code: "USD".into(), minor_units });
+    let offer = Offer { amount_off: money(1_000), min_spend: money(6_000), ..Offer::default() };
+    let (mut features, mut action, mut worth) = (Vec::new(), Vec::new(), Vec::new());
+    for row in 0..rows {
+        let usual = random.random_range(3_000.0..9_000.0);
+        let arm = row % 2;
+        let basket: f64 = usual * random.random_range(0.9..1.1);
+        let lift = if arm == 1 && usual > 6_000.0 { 1.0 } else { 0.0 };
+        let buys = random.random_bool(boost::sigmoid(-1.5 + lift));
+        features.extend([usual, random.random_range(-1.0..1.0)]);
+        action.push(arm);
+        worth.push(if buys { basket } else { 0.0 });
+    }
+    (Matrix::new(features, rows, 2).expect("finite"), action, worth, [None, Some(offer)])
+}
+
+/// Offers that take nothing from who never reaches their least spend do nothing to them.
+#[test]
+fn who_never_reaches_an_offer_is_not_moved_by_it() {
+    let (features, action, worth, offers) = threshold(8_000);
+    let event: Vec<f64> = worth.iter().map(|worth| f64::from(u8::from(*worth > 0.0))).collect();
+    let steps = Steps::new(&[(String::new(), 0.0), ("threshold".to_owned(), 0.15)]);
+    let all = lesson((&features, &action, &steps), &event, Objective::Logistic);
+    let purchases = Purchases { worth: &worth, offers: &offers };
+    let chance = |purchases| Joint::fit(all, Of::Itself, purchases).expect("fits");
+    let (knowing, blind) = (chance(Some(purchases)), chance(None));
+    let effect =
+        |joint: &Joint, usual: f64| joint.predict(&[usual, 0.0], 1) - joint.predict(&[usual, 0.0], 0);
+    let true_one = boost::sigmoid(-0.5) - boost::sigmoid(-1.5);
+    let missed = |joint: &Joint| {
+        let of = |usual: f64| effect(joint, usual) - if usual > 6_000.0 { true_one } else { 0.0 };
+        [3_200.0, 4_000.0, 4_800.0, 7_200.0, 8_000.0, 8_800.0]
+            .map(|usual| of(usual).powi(2))
+            .iter()
+            .sum::<f64>()
+    };
+    assert_eq!(effect(&knowing, 3_500.0), 0.0, "nothing to feel");
+    assert!(
+        missed(&knowing) < 0.5 * missed(&blind),
+        "{} knowing, {} blind",
+        missed(&knowing),
+        missed(&blind)
+    );
+    assert!(
+        knowing.deviations(&[3_500.0, 0.0]).iter().all(|by| by[1] == 0.0),
+        "and nothing to be curious of"
+    );
+}
+
+/// Two arms, of which the second was hardly ever given where the feature is large: its slope is nothing so far as the rows
+/// tell, and whether it is must stay open.
+#[test]
+fn a_slope_the_rows_do_not_speak_for_stays_doubted() {
+    let mut random = StdRng::seed_from_u64(12);
+    let (mut features, mut action, mut values) = (Vec::new(), Vec::new(), Vec::new());
+    for _ in 0..6_000 {
+        let x: f64 = random.random_range(-1.7..1.7);
+        let arm = usize::from(x < -0.5 && random.random_bool(0.5));
+        features.push(x);
+        action.push(arm);
+        values.push(f64::from(u8::from(random.random_bool(boost::sigmoid(-1.5)))));
+    }
+    let features = Matrix::new(features, 6_000, 1).expect("finite");
+    let steps = Steps::new(&[(String::new(), 0.0), ("other".to_owned(), 0.1)]);
+    let line = lesson((&features, &action, &steps), &values, Objective::Logistic).fit(None).expect("fits");
+    let joint = Joint { first: line, amounts: None, baskets: None };
+    let open = |x: f64| {
+        let draws = joint.deviations(&[x]);
+        (draws.iter().map(|by| by[1].powi(2)).sum::<f64>() / draws.len() as f64).sqrt()
+    };
+    // A slope of a tenth of a logit an x, and its square: what a sixth is worth in probability.
+    assert!(
+        open(1.6) > 1.5 * open(-1.0),
+        "{} where it was never given, {} where it was",
+        open(1.6),
+        open(-1.0)
+    );
+    assert!(open(1.6) > 0.015, "{}", open(1.6));
 }
