@@ -5,10 +5,10 @@
 //! is then drawn: what is logged is the probability with which it was chosen, and with a floor no treatment's is 0.
 
 /// Of decisions still to come, the share made by whole draws where nothing is known yet.
-const WHOLE: f64 = 0.1;
+const WHOLE: f64 = 0.05;
 /// Where nothing is known yet, the share of a draw's distance from the mean that the other decisions go by (posterior
 /// reshaping, Chapelle and Li 2011). It is also what divides a budget among people who are all alike.
-const RESHAPED: f64 = 0.3;
+const RESHAPED: f64 = 0.2;
 
 /// How much finding out is worth, from 1 to 0: the share that is still to come of all decisions, of which `seen` are learnt
 /// from and a share `left` of the `planned` ones is to come. The last of them has nothing to find out for.
@@ -82,7 +82,7 @@ mod tests {
     #[test]
     fn probabilities_are_the_shares_of_draws_in_which_a_treatment_is_best() {
         // Whole, the third draw leaves both treatments nothing; drawn in, it leaves both something.
-        let doubts = [vec![0.0, 0.0], vec![-2.0, 0.0], vec![-1.6, -1.6], vec![3.0, 3.5]];
+        let doubts = [vec![0.0, 0.0], vec![-2.0, 0.0], vec![-1.6, -1.6], vec![3.0, 4.0]];
         let (whole, drawn_in) = ([0.25, 0.25, 0.5], [0.5, 0.5]);
         let of = |floor: f64| {
             let mixed = [
