@@ -26,6 +26,9 @@ const ALIKE: f64 = 0.02;
 /// deviations.
 const FURTHEST: f64 = 4.0;
 
+/// What a purchase is worth at least and at most, minor units, whatever a caller says of a person.
+const SPENDS: (f64, f64) = (1.0, 1e15);
+
 /// What each row bought.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Purchases<'a> {
@@ -110,7 +113,7 @@ impl Baskets {
     /// How deep an arm is felt by who buys as they would without it.
     fn depth(&self, row: &[f64], arm: usize) -> f64 {
         let Some(offer) = &self.offers[arm] else { return 0.0 };
-        let middle = self.line.predict(row, 0, None).exp();
+        let middle = self.line.predict(row, 0, None).exp().clamp(SPENDS.0, SPENDS.1);
         let mean = middle * self.ratios.iter().sum::<f64>() / self.ratios.len() as f64;
         steps::felt(self.allowed(offer, middle) / mean)
     }

@@ -236,6 +236,9 @@ fn who_never_reaches_an_offer_is_not_moved_by_it() {
         missed(&knowing),
         missed(&blind)
     );
+    for absurd in [f64::NAN, -1e300, 0.0, 1e300] {
+        assert!(effect(&knowing, absurd).is_finite(), "{absurd}");
+    }
     assert!(
         knowing.deviations(&[3_500.0, 0.0]).iter().all(|by| by[1] == 0.0),
         "and nothing to be curious of"
