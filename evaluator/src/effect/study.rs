@@ -185,8 +185,10 @@ fn losses(panel: &Panel, target: Target<'_>, told: &[Told]) -> Vec<f64> {
 /// seen (pseudo Bayesian model averaging, Geisser and Eddy 1979). An S-learner takes its effects from the model of all
 /// arms, a T-learner from those of each; the others have to earn their weight.
 fn likely(losses: &[f64], rows: usize) -> Vec<f64> {
-    let least = losses.iter().copied().fold(f64::INFINITY, f64::min).max(1e-300);
-    let likelihood = |loss: &f64| (-0.5 * rows as f64 * (loss / least - 1.0)).exp();
+    let least = losses.iter().copied().fold(f64::INFINITY, f64::min);
+    // Where nothing is missed, as where nothing was bought, those that miss nothing are alike.
+    let beyond = |loss: f64| if loss > least { loss / least - 1.0 } else { 0.0 };
+    let likelihood = |loss: &f64| (-0.5 * rows as f64 * beyond(*loss)).exp();
     let total: f64 = losses.iter().map(likelihood).sum();
     let of = |learner: Learner| {
         let base = Base::ALL.iter().position(|base| *base == learner.base).unwrap_or(0);

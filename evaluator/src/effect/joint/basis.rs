@@ -74,8 +74,12 @@ impl Basis {
     }
 }
 
+/// Nobody lies further from the mean, in standard deviations: products of what a caller may say stay numbers.
+const FURTHEST: f64 = 1e4;
+
 fn standardised(value: f64, (mean, deviation): (f64, f64)) -> f64 {
-    if value.is_nan() || deviation <= 0.0 { 0.0 } else { (value - mean) / deviation }
+    let known = !value.is_nan() && deviation > 0.0;
+    if known { ((value - mean) / deviation).clamp(-FURTHEST, FURTHEST) } else { 0.0 }
 }
 
 /// Of 1 more, for counts begin at 0. What is missing stays missing.
