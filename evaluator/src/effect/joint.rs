@@ -55,7 +55,7 @@ pub struct Joint {
     /// The outcome itself, or the event.
     first: Line,
     /// The amount where the event happened.
-    amounts: Option<Box<Amounts>>,
+    amounts: Option<Amounts>,
     /// What people spend, where that is known and offers take something off it.
     baskets: Option<Box<Baskets>>,
 }
@@ -73,7 +73,7 @@ impl Joint {
         let chance = Lesson { values: event, objective: Objective::Logistic, ..lesson };
         let first = chance.fit(baskets.as_deref())?;
         let amounts = Amounts::fit(lesson, of, event)?;
-        Ok(Self { first, amounts: Some(Box::new(amounts)), baskets })
+        Ok(Self { first, amounts: Some(amounts), baskets })
     }
 
     /// Expected outcome of a row under `arm`.

@@ -11,14 +11,14 @@ use crate::error::Result;
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub(super) enum Amounts {
     /// Itself.
-    Whole(Line),
+    Whole(Box<Line>),
     /// What a discount leaves of it. Before it, arms hardly differ; the discount itself is nearly certain once the event
     /// happened: apart, both are learnt from far fewer rows than their difference.
     Left {
         /// Before the discount.
-        before: Line,
+        before: Box<Line>,
         /// The discount.
-        discount: Line,
+        discount: Box<Line>,
     },
 }
 
@@ -31,7 +31,9 @@ impl Amounts {
         let line = |of: &dyn Fn(usize) -> f64| {
             let values: Vec<f64> = happened.iter().map(|&row| of(row)).collect();
             let objective = Objective::Squared;
-            Lesson { features: &features, action: &action, values: &values, objective, ..lesson }.fit(None)
+            let lesson =
+                Lesson { features: &features, action: &action, values: &values, objective, ..lesson };
+            lesson.fit(None).map(Box::new)
         };
         let Of::Left(_, discount) = of else { return Ok(Self::Whole(line(&|row| lesson.values[row])?)) };
         let before = line(&|row| lesson.values[row] + discount[row])?;

@@ -229,7 +229,7 @@ fn who_never_reaches_an_offer_is_not_moved_by_it() {
             .iter()
             .sum::<f64>()
     };
-    assert_eq!(effect(&knowing, 3_500.0), 0.0, "nothing to feel");
+    assert!(effect(&knowing, 3_500.0).abs() < 1e-12, "nothing to feel");
     assert!(
         missed(&knowing) < 0.5 * missed(&blind),
         "{} knowing, {} blind",
