@@ -11,6 +11,7 @@ use clap::{Parser, Subcommand};
 
 use crate::engine::EngineConfig;
 use crate::engine::bench::Plan;
+use crate::models::offload::Place;
 use crate::{Config, fetch};
 
 /// What the program is asked to do.
@@ -63,6 +64,9 @@ enum Command {
         /// The GGUF file.
         #[arg(long, value_name = "FILE")]
         model: PathBuf,
+        /// Where products are computed: cpu, cuda or cuda:NUMBER.
+        #[arg(long, value_name = "DEVICE", default_value_t = Place::Processor)]
+        device: Place,
         /// Threads the model may use.
         #[arg(long, value_name = "N", default_value_t = 1)]
         threads: usize,
@@ -165,9 +169,9 @@ impl Arguments {
                 batch::write(&config, &briefs, variants, seed, json).await
             }
             Command::Warm(warm) => warm::run(*warm).await,
-            Command::Bench { model, threads, prompt, output, batches, runs, json } => {
+            Command::Bench { model, device, threads, prompt, output, batches, runs, json } => {
                 let context = prompt + output + 1;
-                let engine = EngineConfig { threads, context, batch: 128, ..EngineConfig::of(model) };
+                let engine = EngineConfig { device, threads, context, batch: 128, ..EngineConfig::of(model) };
                 let plan = Plan { prompt, output, batches, runs };
                 tokio::task::spawn_blocking(move || batch::bench(&engine, &plan, json)).await?
             }

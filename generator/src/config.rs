@@ -11,6 +11,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::embed::EmbedConfig;
 use crate::engine::EngineConfig;
+use crate::models::offload::Place;
 use crate::remote::RemoteConfig;
 
 pub use hub::HubConfig;
@@ -79,6 +80,8 @@ pub struct ModelConfig {
     pub folder: PathBuf,
     /// The GGUF file in it, or the folder of safetensors; empty serves templates only.
     pub file: String,
+    /// Where its products are computed: `cpu`, `cuda` or `cuda:NUMBER`.
+    pub device: Place,
     /// Threads the model may use. More than the machine has free makes it slower, not faster.
     pub threads: usize,
     /// Texts that may wait for the model; one more is answered by a template.
@@ -91,7 +94,7 @@ pub struct ModelConfig {
     pub slots: usize,
     /// Mebibytes kept of prompts, so that one that starts like an earlier one is read from there on only.
     pub cache_mib: usize,
-    /// Whether the converted weights are kept beside the model, so that the next start is quick.
+    /// Whether weights converted for the processor are kept beside the model, so that the next start is quick.
     pub pack: bool,
     /// A server that writes; the file's model stands in for it.
     pub remote: RemoteConfig,
@@ -102,6 +105,7 @@ impl Default for ModelConfig {
         Self {
             folder: ".cache/models".into(),
             file: "qwen2.5-0.5b-instruct-q4_k_m.gguf".into(),
+            device: Place::Processor,
             threads: 1,
             queue: 64,
             context: 2048,
@@ -119,6 +123,7 @@ impl ModelConfig {
     pub fn engine(&self) -> Option<EngineConfig> {
         (!self.file.is_empty()).then(|| EngineConfig {
             model: self.folder.join(&self.file),
+            device: self.device,
             threads: self.threads,
             queue: self.queue,
             context: self.context,
@@ -275,6 +280,11 @@ impl Validate for Config {
             embedding_queue,
             "embedding.queue",
             format!("must be {} (one whole call) to {MOST_WAITING}", crate::embed::MOST_TEXTS),
+        );
+        problems.require(
+            model.device.is_built(),
+            "model.device",
+            "needs a program built with CUDA (cargo build --release --features generator/cuda); this one knows cpu",
         );
         model.remote.validate("model.remote", problems);
         problems.require(

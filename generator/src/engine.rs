@@ -25,6 +25,7 @@ use load::Load;
 use queue::{Job, Queue};
 pub use task::{Finished, Piece, Prompt, Reason, Refused, Task, Timing, Token};
 
+use crate::models::offload::Place;
 use crate::models::tokenizer::Tokenizer;
 
 /// How the engine is set up.
@@ -32,6 +33,8 @@ use crate::models::tokenizer::Tokenizer;
 pub struct EngineConfig {
     /// The GGUF file or the folder of safetensors to serve.
     pub model: PathBuf,
+    /// Where products are computed.
+    pub device: Place,
     /// Threads the numeric kernels may use, at least one.
     pub threads: usize,
     /// How many tasks may wait; one more is refused.
@@ -44,7 +47,7 @@ pub struct EngineConfig {
     pub slots: usize,
     /// Bytes of keys and values that are kept for prompts to come.
     pub cache_bytes: usize,
-    /// Whether the converted weights are kept beside the model, where the next start finds them.
+    /// Whether weights converted for the processor are kept beside the model, where the next start finds them.
     pub pack: bool,
 }
 
@@ -54,10 +57,11 @@ impl EngineConfig {
         self.model.file_stem().unwrap_or_default().to_string_lossy().into_owned()
     }
 
-    /// The defaults for a file, on one thread.
+    /// The defaults for a file, on one thread of the processor.
     pub fn of(model: PathBuf) -> EngineConfig {
         EngineConfig {
             model,
+            device: Place::Processor,
             threads: 1,
             queue: 64,
             context: 2048,

@@ -10,6 +10,7 @@ mod layer;
 pub mod linear;
 pub mod maths;
 pub mod matrix;
+pub mod offload;
 pub mod pack;
 pub(crate) mod registers;
 pub mod safetensors;
@@ -22,7 +23,9 @@ pub mod workers;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use crate::engine::ModelCard;
+use candle_core::Device;
+
+use crate::engine::{EngineConfig, ModelCard};
 use checkpoint::Checkpoint;
 use hyper::Hyper;
 use linear::{Loader, Machine, Pack};
@@ -56,19 +59,24 @@ struct Parts {
 }
 
 impl Model {
-    /// Reads a model: a GGUF file, or a folder of safetensors with `config.json` and `tokenizer.json`. Sequences will
-    /// hold at most `context` tokens, and products are shared by `threads`. With `keep` the converted weights are
-    /// kept beside the model, and read from there the next time.
-    pub fn load(path: &Path, context: usize, threads: usize, keep: bool) -> anyhow::Result<Model> {
+    /// Reads the model of `config`: a GGUF file, or a folder of safetensors with `config.json` and `tokenizer.json`.
+    pub fn load(config: &EngineConfig) -> anyhow::Result<Model> {
+        Model::load_on(config, config.device.open()?)
+    }
+
+    /// The same, with its products on `device` if there is one, wherever `config` would have them.
+    fn load_on(config: &EngineConfig, device: Option<Device>) -> anyhow::Result<Model> {
+        let (path, threads) = (&config.model, config.threads);
         let mut parts = if path.is_dir() {
-            safetensors::Folder::parts(path, context)?
+            safetensors::Folder::parts(path, config.context)?
         } else {
-            gguf::Weights::parts(path, context)?
+            gguf::Weights::parts(path, config.context)?
         };
-        let transformer = if keep {
+        // What is packed is laid out for the processor.
+        let transformer = if config.pack && device.is_none() {
             packed(&mut parts, &pack::beside(path), threads)?
         } else {
-            transformer(&mut parts, Pack::None, threads)?
+            transformer(&mut parts, Pack::None, threads, device)?
         };
         let Parts { hyper, tokenizer, template, parameters, quantisation, .. } = parts;
         let known = tokenizer.len();
@@ -95,7 +103,7 @@ pub(crate) fn named(path: &Path) -> String {
 fn packed(parts: &mut Parts, path: &Path, threads: usize) -> anyhow::Result<Transformer> {
     let fingerprint = Fingerprint::of(&parts.files)?;
     if let Some(reader) = Reader::open(path, fingerprint) {
-        match transformer(parts, Pack::Read(reader), threads) {
+        match transformer(parts, Pack::Read(reader), threads, None) {
             Ok(transformer) => return Ok(transformer),
             Err(error) => {
                 tracing::warn!(pack = %path.display(), error = format!("{error:#}"), "converted weights are unusable");
@@ -109,12 +117,17 @@ fn packed(parts: &mut Parts, path: &Path, threads: usize) -> anyhow::Result<Tran
         },
         Pack::Write,
     );
-    transformer(parts, pack, threads)
+    transformer(parts, pack, threads, None)
 }
 
-fn transformer(parts: &mut Parts, pack: Pack, threads: usize) -> anyhow::Result<Transformer> {
+fn transformer(
+    parts: &mut Parts,
+    pack: Pack,
+    threads: usize,
+    device: Option<Device>,
+) -> anyhow::Result<Transformer> {
     let machine = Machine::new(threads)?;
-    let loader = Loader { checkpoint: &mut *parts.checkpoint, pack, arch: machine.arch };
+    let loader = Loader { checkpoint: &mut *parts.checkpoint, pack, arch: machine.arch, device };
     Transformer::read(loader, &parts.hyper, machine)
 }
 

@@ -105,7 +105,11 @@ pub(super) fn bench(engine: &EngineConfig, plan: &Plan, json: bool) -> anyhow::R
         return print(&found);
     }
     let mut out = std::io::stdout().lock();
-    writeln!(out, "{}, {} threads, loaded in {:.2} s", found.model_id, found.threads, found.load_seconds)?;
+    writeln!(
+        out,
+        "{}, {}, {} threads, loaded in {:.2} s",
+        found.model_id, found.device, found.threads, found.load_seconds
+    )?;
     writeln!(
         out,
         "{:>5} {:>10} {:>10} {:>10} {:>12}",
@@ -122,9 +126,12 @@ pub(super) fn bench(engine: &EngineConfig, plan: &Plan, json: bool) -> anyhow::R
             speed.first_token_seconds * 1e3
         )?;
     }
-    let (weights, rate) = (found.weight_bytes as f64 / 1e6, found.read_bytes_per_second / 1e9);
-    let limit = found.limit_tokens_per_second;
-    writeln!(out, "limit {limit:.1} tokens/s: {weights:.0} MB of weights at {rate:.1} GB/s")?;
+    let weights = found.weight_bytes as f64 / 1e6;
+    if let (Some(limit), Some(rate)) = (found.limit_tokens_per_second, found.read_bytes_per_second) {
+        writeln!(out, "limit {limit:.1} tokens/s: {weights:.0} MB of weights at {:.1} GB/s", rate / 1e9)?;
+    } else {
+        writeln!(out, "{weights:.0} MB of weights")?;
+    }
     let told = |bytes: Option<u64>| {
         bytes.map_or_else(|| "–".to_owned(), |bytes| format!("{} MB", bytes / 1_000_000))
     };

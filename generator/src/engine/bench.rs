@@ -6,6 +6,7 @@ use serde::Serialize;
 
 use super::EngineConfig;
 use crate::models::Model;
+use crate::models::offload::Place;
 use crate::models::sequence::Sequence;
 use crate::models::transformer::Row;
 
@@ -42,6 +43,8 @@ pub struct Speed {
 pub struct Bench {
     /// The model measured.
     pub model_id: String,
+    /// Where its products were computed.
+    pub device: Place,
     /// Threads it had.
     pub threads: usize,
     /// Tokens of each prompt.
@@ -54,10 +57,10 @@ pub struct Bench {
     pub speeds: Vec<Speed>,
     /// Bytes of weights that writing a token goes through.
     pub weight_bytes: u64,
-    /// Bytes a second at which these weights can be read with these threads, nothing else done.
-    pub read_bytes_per_second: f64,
+    /// Bytes a second at which these weights can be read with these threads, nothing else done; not told of a card.
+    pub read_bytes_per_second: Option<f64>,
     /// Their quotient: no sequence alone can be written faster.
-    pub limit_tokens_per_second: f64,
+    pub limit_tokens_per_second: Option<f64>,
     /// The most memory the process held while it loaded the model, where the system tells.
     pub load_peak_bytes: Option<u64>,
     /// The memory it held at the end of a run of the largest batch, the sequences still there.
@@ -71,7 +74,7 @@ pub fn bench(config: &EngineConfig, plan: &Plan) -> anyhow::Result<Bench> {
     anyhow::ensure!(plan.prompt > 0 && plan.output > 0, "nothing to measure");
     anyhow::ensure!(!plan.batches.contains(&0) && !plan.batches.is_empty(), "a batch is at least 1");
     let started = Instant::now();
-    let model = Model::load(&config.model, config.context, config.threads, config.pack)?;
+    let model = Model::load(config)?;
     let load_seconds = started.elapsed().as_secs_f64();
     let load_peak_bytes = memory("VmHWM:");
     let text =
@@ -95,9 +98,11 @@ pub fn bench(config: &EngineConfig, plan: &Plan) -> anyhow::Result<Bench> {
         speeds.extend(best);
     }
     let (weight_bytes, took) = fastest_reading(&model, plan.runs.max(3));
-    let read_bytes_per_second = weight_bytes as f64 / took.as_secs_f64();
+    let here = config.device == Place::Processor;
+    let read_bytes_per_second = here.then_some(weight_bytes as f64 / took.as_secs_f64());
     Ok(Bench {
         model_id: model.card.model_id.clone(),
+        device: config.device,
         threads: config.threads,
         prompt_tokens: plan.prompt,
         output_tokens: plan.output,
@@ -105,7 +110,7 @@ pub fn bench(config: &EngineConfig, plan: &Plan) -> anyhow::Result<Bench> {
         speeds,
         weight_bytes,
         read_bytes_per_second,
-        limit_tokens_per_second: read_bytes_per_second / weight_bytes as f64,
+        limit_tokens_per_second: read_bytes_per_second.map(|rate| rate / weight_bytes as f64),
         load_peak_bytes,
         steady_bytes,
         peak_bytes: memory("VmHWM:"),

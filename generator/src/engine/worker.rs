@@ -23,7 +23,7 @@ impl Drop for Watch<'_> {
 pub(super) fn work(config: &EngineConfig, shared: &Arc<Shared>) {
     let _watch = Watch(shared);
     let started = Instant::now();
-    let model = match Model::load(&config.model, config.context, config.threads, config.pack) {
+    let model = match Model::load(config) {
         Ok(model) => model,
         Err(error) => {
             tracing::error!(model = %config.model.display(), error = format!("{error:#}"), "no model");

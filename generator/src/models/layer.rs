@@ -26,7 +26,7 @@ impl Layer {
         let (wide, narrow) = (hyper.heads * hyper.head, hyper.kv_heads * hyper.head);
         let (hidden, inner) = (hyper.hidden, hyper.inner);
         let parts = [("attn_q", wide), ("attn_k", narrow), ("attn_v", narrow)];
-        let heads = loader.matrix(&parts.map(|(part, rows)| weight(part, rows)), hidden)?;
+        let heads = loader.weights(&parts.map(|(part, rows)| weight(part, rows)), hidden)?;
         let bias = if hyper.architecture.biases() {
             let biases = parts.map(|(part, rows)| loader.vector(&name(&format!("{part}.bias")), rows));
             Some(biases.into_iter().collect::<anyhow::Result<Vec<_>>>()?.concat())
@@ -51,13 +51,13 @@ impl Layer {
             attention_norm: loader.vector(&name("attn_norm.weight"), hidden)?,
             heads: Linear::new(heads, bias),
             head_norms,
-            output: Linear::new(loader.matrix(&[weight("attn_output", hidden)], wide)?, None),
+            output: Linear::new(loader.weights(&[weight("attn_output", hidden)], wide)?, None),
             feed_norm: loader.vector(&name("ffn_norm.weight"), hidden)?,
             gate_up: Linear::new(
-                loader.matrix(&[weight("ffn_gate", inner), weight("ffn_up", inner)], hidden)?,
+                loader.weights(&[weight("ffn_gate", inner), weight("ffn_up", inner)], hidden)?,
                 None,
             ),
-            down: Linear::new(loader.matrix(&[weight("ffn_down", hidden)], inner)?, None),
+            down: Linear::new(loader.weights(&[weight("ffn_down", hidden)], inner)?, None),
             post_norms,
         })
     }

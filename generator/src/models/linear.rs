@@ -1,11 +1,15 @@
 //! A matrix of a model with its bias, and how matrices are loaded.
 
+use std::sync::Arc;
+
 use anyhow::ensure;
+use candle_core::Device;
 
 use super::activations::Activations;
 use super::checkpoint::Checkpoint;
 use super::kernel::Kernel;
 use super::matrix::Matrix;
+use super::offload::{Gathered, Offloaded};
 use super::pack::{Reader, Writer};
 use super::registers::Add;
 use super::workers::Workers;
@@ -24,11 +28,6 @@ impl Machine {
     /// The best this machine can do with so many threads.
     pub fn new(threads: usize) -> anyhow::Result<Machine> {
         Ok(Machine { kernel: Kernel::detect(), arch: pulp::Arch::new(), workers: Workers::new(threads)? })
-    }
-
-    /// Prepares whole rows of `columns` values each for products.
-    pub fn activations(&self, rows: &[f32], columns: usize) -> Activations {
-        Activations::new(self.arch, &self.workers, rows, columns)
     }
 }
 
@@ -50,6 +49,8 @@ pub struct Loader<'a> {
     pub pack: Pack,
     /// The registers it is converted with.
     pub arch: pulp::Arch,
+    /// Where products are computed, if not here.
+    pub device: Option<Device>,
 }
 
 impl Loader<'_> {
@@ -67,28 +68,54 @@ impl Loader<'_> {
         if let Pack::Read(pack) = &mut self.pack {
             return pack.matrix(&name, rows, columns);
         }
-        for (name, rows) in parts {
-            let found = self.checkpoint.shape(name)?;
-            let (high, wide) = found;
-            ensure!(found == (*rows, columns), "{name} is {high} × {wide}, not {rows} × {columns}");
-        }
         let mut matrix = Matrix::new(rows, columns);
-        for (name, _) in parts {
-            let arch = self.arch;
-            self.checkpoint.each_rows(name, &mut |rows| {
-                ensure!(
-                    rows.iter().all(|weight| weight.is_finite()),
-                    "{name} has weights that are no numbers"
-                );
-                matrix.fill(arch, rows);
-                Ok(())
-            })?;
-        }
+        let arch = self.arch;
+        self.each_rows(parts, columns, &mut |rows| {
+            matrix.fill(arch, rows);
+            Ok(())
+        })?;
         ensure!(matrix.filled(), "{name} is not whole");
         if let Pack::Write(pack) = &mut self.pack {
             pack.matrix(&name, columns, &matrix)?;
         }
         Ok(matrix)
+    }
+
+    /// The same, where products are computed.
+    pub fn weights(&mut self, parts: &[(String, usize)], columns: usize) -> anyhow::Result<Weights> {
+        let Some(device) = self.device.clone() else {
+            return Ok(Weights::Here(Arc::new(self.matrix(parts, columns)?)));
+        };
+        let mut gathered = Gathered::new(columns)?;
+        self.each_rows(parts, columns, &mut |rows| gathered.fill(rows))?;
+        let matrix = gathered.onto(&device)?;
+        let (found, wanted) = (matrix.rows(), parts.iter().map(|(_, rows)| rows).sum::<usize>());
+        ensure!(found == wanted, "{} has {found} rows of {wanted}", parts[0].0);
+        Ok(Weights::There(matrix))
+    }
+
+    /// Reads the rows of all parts, some at a time.
+    fn each_rows(
+        &mut self,
+        parts: &[(String, usize)],
+        columns: usize,
+        take: &mut dyn FnMut(&[f32]) -> anyhow::Result<()>,
+    ) -> anyhow::Result<()> {
+        for (name, rows) in parts {
+            let found = self.checkpoint.shape(name)?;
+            let (high, wide) = found;
+            ensure!(found == (*rows, columns), "{name} is {high} × {wide}, not {rows} × {columns}");
+        }
+        for (name, _) in parts {
+            self.checkpoint.each_rows(name, &mut |rows| {
+                ensure!(
+                    rows.iter().all(|weight| weight.is_finite()),
+                    "{name} has weights that are no numbers"
+                );
+                take(rows)
+            })?;
+        }
+        Ok(())
     }
 
     /// The end: what was read has to be all there is, what was written is put in its place.
@@ -101,29 +128,62 @@ impl Loader<'_> {
     }
 }
 
+/// A matrix where its products are computed.
+pub enum Weights {
+    /// Here.
+    Here(Arc<Matrix>),
+    /// On a device.
+    There(Offloaded),
+}
+
+impl Weights {
+    /// How many rows there are: the values that come out for one row of activations.
+    pub fn rows(&self) -> usize {
+        match self {
+            Weights::Here(matrix) => matrix.rows(),
+            Weights::There(matrix) => matrix.rows(),
+        }
+    }
+
+    /// How many bytes they take.
+    pub fn bytes(&self) -> usize {
+        match self {
+            Weights::Here(matrix) => matrix.bytes(),
+            Weights::There(matrix) => matrix.bytes(),
+        }
+    }
+}
+
 /// y = W·x + b.
 pub struct Linear {
-    matrix: Matrix,
+    weights: Weights,
     bias: Option<Vec<f32>>,
 }
 
 impl Linear {
     /// Of a matrix and a bias of as many values as it has rows.
-    pub fn new(matrix: Matrix, bias: Option<Vec<f32>>) -> Linear {
-        Linear { matrix, bias }
+    pub fn new(weights: Weights, bias: Option<Vec<f32>>) -> Linear {
+        Linear { weights, bias }
     }
 
     /// The weights.
-    pub fn matrix(&self) -> &Matrix {
-        &self.matrix
+    pub fn weights(&self) -> &Weights {
+        &self.weights
     }
 
-    /// Multiplies rows that were prepared.
-    pub fn forward(&self, machine: &Machine, rows: &Activations) -> Vec<f32> {
-        let mut out = self.matrix.multiply(machine.kernel, &machine.workers, rows);
+    /// Multiplies whole rows; only a device can fail.
+    pub fn forward(&self, machine: &Machine, rows: &[f32]) -> anyhow::Result<Vec<f32>> {
+        let Machine { kernel, arch, workers } = machine;
+        let mut out = match &self.weights {
+            Weights::Here(matrix) => {
+                let rows = Activations::new(*arch, workers, rows, matrix.columns());
+                matrix.multiply(*kernel, workers, &rows)
+            }
+            Weights::There(matrix) => matrix.multiply(rows)?,
+        };
         if let Some(bias) = &self.bias {
-            out.chunks_exact_mut(bias.len()).for_each(|to| machine.arch.dispatch(Add { to, row: bias }));
+            out.chunks_exact_mut(bias.len()).for_each(|to| arch.dispatch(Add { to, row: bias }));
         }
-        out
+        Ok(out)
     }
 }

@@ -44,6 +44,11 @@ impl Matrix {
         self.rows
     }
 
+    /// How many columns there are: the values of one row of activations.
+    pub fn columns(&self) -> usize {
+        self.columns
+    }
+
     /// How many bytes it takes.
     pub fn bytes(&self) -> usize {
         size_of_val(&*self.words) + size_of_val(&*self.scales)

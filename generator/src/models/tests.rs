@@ -10,9 +10,11 @@ use candle_core::{Device, Tensor};
 use super::Model;
 use super::checkpoint::Checkpoint as _;
 use super::gguf::Weights;
+use super::offload::Place;
 use super::sequence::Sequence;
 use super::tokenizer::Tokenizer;
 use super::transformer::Row;
+use crate::engine::EngineConfig;
 
 /// The test models, which must be there.
 pub(crate) const QWEN: &str = "qwen2.5-0.5b-instruct-q4_k_m.gguf";
@@ -24,6 +26,10 @@ pub(crate) fn path(name: &str) -> PathBuf {
     let path = folder.join(name);
     assert!(path.exists(), "{} is missing: fetch the test models, or set BESPOKE_MODELS", path.display());
     path
+}
+
+fn config(name: &str, context: usize) -> EngineConfig {
+    EngineConfig { context, ..EngineConfig::of(path(name)) }
 }
 
 const TEXT: &str = "<|im_start|>user\nName a colour of the sky, and why 42 cups cost more than 7.<|im_end|>\n<|im_start|>assistant\n";
@@ -89,8 +95,9 @@ fn best(logits: &[f32]) -> usize {
     (0..logits.len()).max_by(|&a, &b| logits[a].total_cmp(&logits[b])).unwrap()
 }
 
-fn agrees(name: &str) {
-    let model = Model::load(&path(name), 512, 1, true).unwrap();
+fn agrees(name: &str, device: Option<Device>) {
+    let place = if device.is_some() { "candle's kernels" } else { "our own" };
+    let model = Model::load_on(&config(name, 512), device).unwrap();
     let tokens = model.tokenizer.encode(TEXT).unwrap();
     let mut sequence = Sequence::new(model.transformer.hyper(), 256);
     let ours = read(&model, &mut sequence, &tokens, 16);
@@ -99,23 +106,37 @@ fn agrees(name: &str) {
     assert_eq!(best(&ours), best(&theirs));
     let (p, q) = (softmax(&theirs), softmax(&ours));
     let divergence: f64 = p.iter().zip(&q).filter(|(p, _)| **p > 0.0).map(|(p, q)| p * (p / q).ln()).sum();
-    println!("{name}: KL {divergence:.5}");
+    println!("{name}, {place}: KL {divergence:.5}");
     assert!(divergence < 0.02, "KL {divergence}");
 }
 
 #[test]
 fn qwen_agrees_with_its_dequantised_self() {
-    agrees(QWEN);
+    agrees(QWEN, None);
 }
 
 #[test]
 fn smollm_agrees_with_its_dequantised_self() {
-    agrees(SMOL);
+    agrees(SMOL, None);
+}
+
+/// What a card computes, on the one device that is always there: the processor as candle knows it.
+#[test]
+fn products_on_a_device_agree_with_the_dequantised_model() {
+    agrees(QWEN, Some(Device::Cpu));
+    agrees(SMOL, Some(Device::Cpu));
+}
+
+#[test]
+fn a_card_this_program_was_not_built_for_is_refused_by_its_name() {
+    let config = EngineConfig { device: Place::Card(7), ..config(SMOL, 512) };
+    let error = format!("{:#}", Model::load(&config).err().unwrap());
+    assert!(error.contains("cuda:7"), "{error}");
 }
 
 #[test]
 fn a_forked_prefix_gives_the_very_same_logits_and_so_does_any_batching() {
-    let model = Model::load(&path(SMOL), 512, 1, true).unwrap();
+    let model = Model::load(&config(SMOL, 512)).unwrap();
     let tokens = model.tokenizer.encode(TEXT).unwrap();
     let mut whole = Sequence::new(model.transformer.hyper(), 128);
     let wanted = read(&model, &mut whole, &tokens, 128);
@@ -139,7 +160,7 @@ fn a_forked_prefix_gives_the_very_same_logits_and_so_does_any_batching() {
 
 #[test]
 fn bad_rows_are_refused() {
-    let model = Model::load(&path(SMOL), 16, 1, true).unwrap();
+    let model = Model::load(&config(SMOL, 16)).unwrap();
     let mut sequence = Sequence::new(model.transformer.hyper(), 16);
     let row = Row { token: 1, sequence: 0, logits: true };
     let mut run = |rows: &[Row]| model.transformer.forward(rows, &mut [&mut sequence]);

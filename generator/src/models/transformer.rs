@@ -1,11 +1,13 @@
 //! The forward pass of a decoder-only transformer over any mix of sequences.
 
+use std::sync::Arc;
+
 use anyhow::ensure;
 
 use super::attention::{Attention, Rotary};
 use super::hyper::{Architecture, Hyper};
 use super::layer::Layer;
-use super::linear::{Linear, Loader, Machine};
+use super::linear::{Linear, Loader, Machine, Weights};
 use super::matrix::Matrix;
 use super::registers::{Add, Gate, Norm, Turn};
 use super::sequence::Sequence;
@@ -24,8 +26,8 @@ pub struct Row {
 /// The weights of a model, and its forward pass.
 pub struct Transformer {
     hyper: Hyper,
-    /// None where the output's matrix is the embedding too.
-    embedding: Option<Matrix>,
+    /// Of many models the output's matrix too.
+    embedding: Arc<Matrix>,
     layers: Vec<Layer>,
     norm: Vec<f32>,
     head: Linear,
@@ -38,18 +40,21 @@ pub struct Transformer {
 impl Transformer {
     /// Reads the weights, one tensor at a time.
     pub fn read(mut loader: Loader<'_>, hyper: &Hyper, machine: Machine) -> anyhow::Result<Transformer> {
-        let embedding = "token_embd.weight".to_owned();
-        let (vocabulary, _) = loader.checkpoint.shape(&embedding)?;
+        let (vocabulary, _) = loader.checkpoint.shape("token_embd.weight")?;
         let layers = (0..hyper.layers)
             .map(|index| Layer::read(&mut loader, hyper, index))
             .collect::<anyhow::Result<_>>()?;
         let norm = loader.vector("output_norm.weight", hyper.hidden)?;
-        let output = "output.weight".to_owned();
-        let (head, embedding) = if loader.checkpoint.has(&output) {
-            let head = loader.matrix(&[(output, vocabulary)], hyper.hidden)?;
-            (head, Some(loader.matrix(&[(embedding, vocabulary)], hyper.hidden)?))
+        let named = |name: &str| [(name.to_owned(), vocabulary)];
+        let (embedding, output) = (named("token_embd.weight"), named("output.weight"));
+        let (head, embedding) = if loader.checkpoint.has(&output[0].0) {
+            let head = loader.weights(&output, hyper.hidden)?;
+            (head, Arc::new(loader.matrix(&embedding, hyper.hidden)?))
         } else {
-            (loader.matrix(&[(embedding, vocabulary)], hyper.hidden)?, None)
+            match loader.weights(&embedding, hyper.hidden)? {
+                Weights::Here(both) => (Weights::Here(both.clone()), both),
+                head @ Weights::There(_) => (head, Arc::new(loader.matrix(&embedding, hyper.hidden)?)),
+            }
         };
         loader.end()?;
         Ok(Transformer {
@@ -76,17 +81,18 @@ impl Transformer {
 
     /// How many tokens it can say.
     pub fn vocabulary(&self) -> usize {
-        self.head.matrix().rows()
+        self.head.weights().rows()
     }
 
-    /// Reads the weights that a token goes through, and returns how many bytes that is: the floor under the time a
-    /// token takes.
+    /// Reads the weights that a token goes through, but for what lies on a device, and returns how many bytes all of
+    /// them are: the floor under the time a token takes.
     pub fn touch(&self) -> u64 {
         let layers = self.layers.iter().flat_map(Layer::linears);
-        let matrices = layers.chain([&self.head]).map(Linear::matrix);
-        matrices.fold(0, |bytes, matrix| {
-            std::hint::black_box(matrix.touch(&self.machine.workers));
-            bytes + matrix.bytes() as u64
+        layers.chain([&self.head]).map(Linear::weights).fold(0, |bytes, weights| {
+            if let Weights::Here(matrix) = weights {
+                std::hint::black_box(matrix.touch(&self.machine.workers));
+            }
+            bytes + weights.bytes() as u64
         })
     }
 
@@ -97,23 +103,25 @@ impl Transformer {
         for (row, position) in rows.iter().zip(&positions) {
             sequences[row.sequence].prepare(position + 1);
         }
-        Ok(self.machine.workers.within(|| self.pass(rows, &positions, sequences)))
+        self.machine.workers.within(|| self.pass(rows, &positions, sequences))
     }
 
-    fn pass(&self, rows: &[Row], positions: &[usize], sequences: &mut [&mut Sequence]) -> Vec<f32> {
+    fn pass(
+        &self,
+        rows: &[Row],
+        positions: &[usize],
+        sequences: &mut [&mut Sequence],
+    ) -> anyhow::Result<Vec<f32>> {
         let (hidden, machine) = (self.hyper.hidden, &self.machine);
         let mut stream = self.embed(rows);
         for (index, layer) in self.layers.iter().enumerate() {
-            let normed = machine.activations(&self.normed(&stream, &layer.attention_norm), hidden);
-            let mut heads = layer.heads.forward(machine, &normed);
+            let mut heads = layer.heads.forward(machine, &self.normed(&stream, &layer.attention_norm))?;
             self.place(index, rows, positions, &mut heads, sequences);
             let mixed = self.attend(index, rows, positions, &heads, sequences);
-            let mixed = machine.activations(&mixed, self.hyper.heads * self.hyper.head);
-            let out = layer.output.forward(machine, &mixed);
+            let out = layer.output.forward(machine, &mixed)?;
             self.join(&mut stream, out, layer.post_norms.as_ref().map(|norms| &norms.0));
-            let normed = machine.activations(&self.normed(&stream, &layer.feed_norm), hidden);
-            let fed = self.gated(&layer.gate_up.forward(machine, &normed));
-            let out = layer.down.forward(machine, &machine.activations(&fed, self.hyper.inner));
+            let both = layer.gate_up.forward(machine, &self.normed(&stream, &layer.feed_norm))?;
+            let out = layer.down.forward(machine, &self.gated(&both))?;
             self.join(&mut stream, out, layer.post_norms.as_ref().map(|norms| &norms.1));
         }
         for row in rows {
@@ -126,9 +134,9 @@ impl Transformer {
             .flat_map(|(_, values)| values.iter().copied())
             .collect();
         if asked.is_empty() {
-            return Vec::new();
+            return Ok(Vec::new());
         }
-        self.head.forward(machine, &machine.activations(&self.normed(&asked, &self.norm), hidden))
+        self.head.forward(machine, &self.normed(&asked, &self.norm))
     }
 
     fn positions(&self, rows: &[Row], sequences: &[&mut Sequence]) -> anyhow::Result<Vec<usize>> {
@@ -147,11 +155,10 @@ impl Transformer {
     }
 
     fn embed(&self, rows: &[Row]) -> Vec<f32> {
-        let embedding = self.embedding.as_ref().unwrap_or(self.head.matrix());
         let scale = self.hyper.embedding_scale();
         let mut out = vec![0.0; rows.len() * self.hyper.hidden];
         for (row, out) in rows.iter().zip(out.chunks_exact_mut(self.hyper.hidden)) {
-            embedding.read(row.token as usize, out);
+            self.embedding.read(row.token as usize, out);
             for value in out {
                 *value *= scale;
             }

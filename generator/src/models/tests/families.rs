@@ -12,6 +12,7 @@ use serde_json::{Value, json};
 use tokenizers::models::bpe::BPE;
 use tokenizers::pre_tokenizers::byte_level::ByteLevel;
 
+use crate::engine::EngineConfig;
 use crate::models::Model;
 use crate::models::sequence::Sequence;
 use crate::models::transformer::Row;
@@ -149,9 +150,10 @@ fn every_family_agrees_with_candles_model_of_it() {
         tokenizer(&folder.path().join("tokenizer.json"));
         let tokens: Vec<u32> = (0..90).map(|n| n * 37 % 256).collect();
         let wanted = theirs(family, &config, weights, &tokens);
-        // The second time the weights come from their pack.
-        for _ in 0..2 {
-            let model = Model::load(folder.path(), 128, 1, true).unwrap();
+        let config = EngineConfig { context: 128, ..EngineConfig::of(folder.path().to_owned()) };
+        // The second time the weights come from their pack; then products are candle's, as on a card.
+        for device in [None, None, Some(Device::Cpu)] {
+            let model = Model::load_on(&config, device).unwrap();
             assert_eq!(model.card.architecture, family);
             let mut sequence = Sequence::new(model.transformer.hyper(), 128);
             let mut rows: Vec<Row> =

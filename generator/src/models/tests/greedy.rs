@@ -4,7 +4,6 @@ use serde::Deserialize;
 
 use crate::models::Model;
 use crate::models::sequence::Sequence;
-use crate::models::tests::path;
 use crate::models::transformer::Row;
 
 /// Where the first token leads the second by less than this in llama.cpp's logits, either may come: its weights are
@@ -72,7 +71,7 @@ fn greedy_answers_are_llama_cpps_but_at_near_ties() {
     let mut loaded: Option<(String, Model)> = None;
     for answer in &reference.answers {
         if loaded.as_ref().is_none_or(|(name, _)| *name != answer.model) {
-            let model = Model::load(&path(&answer.model), 512, 1, true).unwrap();
+            let model = Model::load(&super::config(&answer.model, 512)).unwrap();
             loaded = Some((answer.model.clone(), model));
         }
         let (name, model) = loaded.as_ref().unwrap();
