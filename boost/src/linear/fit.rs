@@ -1,5 +1,6 @@
 use super::cholesky::Cholesky;
 use super::model::Linear;
+use super::sums::{add_gram, scores};
 use crate::Objective;
 use crate::error::{Error, Result};
 use crate::sample::Sample;
@@ -65,6 +66,9 @@ fn loss(sample: &Sample<'_>, model: &Linear, l2: f64) -> f64 {
     (0..sample.targets.len()).map(of).sum::<f64>() + 0.5 * l2 * penalty
 }
 
+/// Rows whose designs are held at once.
+const TOGETHER: usize = 256;
+
 /// The model that knows the base alone, with the scale of each feature.
 fn start(sample: &Sample<'_>, objective: Objective, l2: f64) -> Result<Linear> {
     sample.check(objective)?;
@@ -97,22 +101,18 @@ fn start(sample: &Sample<'_>, objective: Objective, l2: f64) -> Result<Linear> {
 fn newton_step(sample: &Sample<'_>, mut model: Linear, l2: f64) -> Result<(Linear, Cholesky)> {
     let n = model.coefficients.len();
     let (mut gradient, mut hessian) = (vec![0.0; n], vec![0.0; n * n]);
-    for row in 0..sample.targets.len() {
-        let weight = sample.weight(row);
-        if weight <= 0.0 {
-            continue;
+    let counted: Vec<usize> = (0..sample.targets.len()).filter(|&row| sample.weight(row) > 0.0).collect();
+    for rows in counted.chunks(TOGETHER) {
+        let designs: Vec<f64> = rows.iter().flat_map(|&row| model.design(sample.features.row(row))).collect();
+        let scores = scores(&designs, &model.coefficients);
+        let mut seconds = Vec::with_capacity(rows.len());
+        for ((x, score), &row) in designs.chunks_exact(n).zip(scores).zip(rows) {
+            let weight = sample.weight(row);
+            let (first, second) = model.objective.derivatives(score, sample.targets[row]);
+            gradient.iter_mut().zip(x).for_each(|(sum, x)| *sum += weight * first * x);
+            seconds.push(weight * second);
         }
-        let x = model.design(sample.features.row(row));
-        let score: f64 = x.iter().zip(&model.coefficients).map(|(x, beta)| x * beta).sum();
-        let (first, second) = model.objective.derivatives(score, sample.targets[row]);
-        let (first, second) = (weight * first, weight * second);
-        for i in 0..n {
-            gradient[i] += first * x[i];
-            let scaled = second * x[i];
-            for (sum, along) in hessian[i * n..=i * n + i].iter_mut().zip(&x) {
-                *sum += scaled * along;
-            }
-        }
+        add_gram(&mut hessian, n, &designs, &seconds);
     }
     for i in 0..n {
         if i > 0 {

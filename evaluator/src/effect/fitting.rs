@@ -24,10 +24,13 @@ pub(super) enum Together {
 }
 
 impl Together {
-    pub(super) fn predict(&self, row: &[f64], arm: usize, arms: &[Vec<f64>]) -> f64 {
+    /// What it says of every arm.
+    pub(super) fn means(&self, row: &[f64], arms: &[Vec<f64>]) -> Vec<f64> {
         match self {
-            Self::Flags(response) => response.predict(&with_arm(row, arm, arms, false)),
-            Self::Joint(joint) => joint.predict(row, arm),
+            Self::Flags(response) => {
+                (0..arms.len()).map(|arm| response.predict(&with_arm(row, arm, arms, false))).collect()
+            }
+            Self::Joint(joint) => joint.means(row),
         }
     }
 

@@ -26,12 +26,13 @@ mod layout;
 mod line;
 mod prior;
 mod steps;
+mod taken;
 
 use serde::{Deserialize, Serialize};
 
 use self::amounts::Amounts;
-use self::baskets::Baskets;
 pub(crate) use self::baskets::Purchases;
+use self::baskets::{Baskets, Felt};
 pub(crate) use self::line::Lesson;
 use self::line::Line;
 pub use self::steps::Steps;
@@ -47,6 +48,8 @@ pub(crate) enum Of<'a> {
     Amount(&'a [f64]),
     /// What is left of such an amount after the discounts taken from it.
     Left(&'a [f64], &'a [f64]),
+    /// Such discounts themselves.
+    Discount(&'a [f64]),
 }
 
 /// The model of an outcome, or of an event and of the amount where it happened.
@@ -66,21 +69,26 @@ impl Joint {
     pub(crate) fn fit(lesson: Lesson<'_>, of: Of<'_>, purchases: Option<Purchases<'_>>) -> Result<Self> {
         let baskets = purchases.map_or(Ok(None), |purchases| Baskets::fit(lesson, purchases))?;
         let baskets = baskets.map(Box::new);
-        let (Of::Amount(event) | Of::Left(event, _)) = of else {
+        let (Of::Amount(event) | Of::Left(event, _) | Of::Discount(event)) = of else {
+            let baskets = baskets.filter(|baskets| baskets.are_felt());
             let first = lesson.fit(baskets.as_deref())?;
             return Ok(Self { first, amounts: None, baskets });
         };
         let chance = Lesson { values: event, objective: Objective::Logistic, ..lesson };
         let first = chance.fit(baskets.as_deref())?;
-        let amounts = Amounts::fit(lesson, of, event)?;
+        let amounts = Amounts::fit(lesson, of, event, baskets.as_deref())?;
         Ok(Self { first, amounts: Some(amounts), baskets })
+    }
+
+    /// Expected outcome of a row under every arm.
+    pub fn means(&self, row: &[f64]) -> Vec<f64> {
+        let Seen { felt, amounts } = self.seen(row);
+        self.first.means(row, &felt).into_iter().zip(amounts).map(|(mean, amount)| mean * amount).collect()
     }
 
     /// Expected outcome of a row under `arm`.
     pub fn predict(&self, row: &[f64], arm: usize) -> f64 {
-        let felt = self.baskets.as_deref().and_then(|baskets| baskets.felt(row, arm));
-        let amount = self.amounts.as_ref().map_or(1.0, |amounts| amounts.of(row, arm));
-        self.first.predict(row, arm, felt) * amount
+        self.means(row)[arm]
     }
 
     /// Draws from the posterior: by draw, then arm, how far its effect beside the control's lies from what is predicted. Who
@@ -89,15 +97,21 @@ impl Joint {
         if !self.first.has_draws() {
             return Vec::new();
         }
-        let (baskets, arms) = (self.baskets.as_deref(), self.first.arms());
-        let felt = |arm| baskets.and_then(|baskets| baskets.felt(row, arm));
-        let felt: Vec<_> = (0..arms).map(felt).collect();
-        let amounts = self.amounts.as_ref().map_or_else(|| vec![1.0; arms], |amounts| amounts.of_all(row));
+        let Seen { felt, amounts } = self.seen(row);
         let beside = |of: Vec<f64>| {
             let control = of[0] * amounts[0];
             of.iter().zip(&amounts).map(|(by, amount)| by * amount - control).collect()
         };
         self.first.deviations(row, &felt).into_iter().map(beside).collect()
+    }
+
+    fn seen(&self, row: &[f64]) -> Seen {
+        let (arms, baskets) = (self.first.arms(), self.baskets.as_deref());
+        let spends = baskets.map_or_else(Vec::new, |baskets| baskets.spends(row));
+        Seen {
+            felt: baskets.map_or_else(|| vec![None; arms], |baskets| baskets.felt(&spends)),
+            amounts: self.amounts.as_ref().map_or_else(|| vec![1.0; arms], |all| all.means(row, &spends)),
+        }
     }
 
     /// The same without its draws: all that is needed to predict.
@@ -109,6 +123,12 @@ impl Joint {
             baskets: self.baskets.clone(),
         }
     }
+}
+
+/// What a row tells of every arm before it is asked who buys.
+struct Seen {
+    felt: Vec<Option<Felt>>,
+    amounts: Vec<f64>,
 }
 
 #[cfg(test)]

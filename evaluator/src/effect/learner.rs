@@ -97,7 +97,10 @@ impl Cate {
                 response.predict(&with_arm(row, arm, arms, false))
                     - response.predict(&with_arm(row, 0, arms, false))
             }
-            Self::Joint(joint) => joint.predict(row, arm) - joint.predict(row, 0),
+            Self::Joint(joint) => {
+                let means = joint.means(row);
+                means[arm] - means[0]
+            }
             Self::Difference { treated, control } => treated.predict(row) - control.predict(row),
             Self::Cross { of_treated, of_control, share } => {
                 share * of_control.predict(row) + (1.0 - share) * of_treated.predict(row)

@@ -64,7 +64,6 @@ pub struct Outcome {
     /// What to expect of a treatment never seen.
     pub unseen: Estimate,
     /// What the rows leave open of the effects: draws from the posterior of the model of all arms.
-    #[serde(default)]
     pub doubt: Option<Joint>,
 }
 
@@ -139,13 +138,10 @@ impl Model {
             let mean = blend.effect(row, arm, &self.descriptions);
             Estimate { mean, variance: spread.error(mean).powi(2) }
         };
+        let costs = self.costs.as_ref().map_or_else(|| vec![0.0; self.arms.len()], |costs| costs.means(row));
         let mut all = vec![Prediction { seen: true, ..Prediction::default() }];
-        for arm in 1..self.arms.len() {
-            let of_arm = &self.arms[arm];
-            let spend = Estimate {
-                mean: self.costs.as_ref().map_or(0.0, |costs| costs.predict(row, arm).max(0.0)),
-                variance: of_arm.spend_error * of_arm.spend_error,
-            };
+        for (arm, (of_arm, cost)) in self.arms.iter().zip(costs).enumerate().skip(1) {
+            let spend = Estimate { mean: cost.max(0.0), variance: of_arm.spend_error * of_arm.spend_error };
             all.push(Prediction {
                 uplift: of(&self.hit, arm),
                 profit: of(&self.profit, arm),

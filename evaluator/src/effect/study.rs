@@ -156,12 +156,11 @@ fn check(panel: &Panel, folds: &[usize], count: usize) -> Result<()> {
 
 fn tell(panel: &Panel, fitted: &Fitted, row: usize) -> Told {
     let x = panel.features.row(row);
-    let arms = 0..panel.arms.len();
     let responses = fitted
         .responses
         .iter()
         .flat_map(|of| {
-            let together = arms.clone().map(|arm| of.together.predict(x, arm, &panel.arms)).collect();
+            let together = of.together.means(x, &panel.arms);
             let apart = of.apart.iter().map(|response| response.predict(x)).collect();
             [together, apart]
         })

@@ -267,7 +267,7 @@ fn costs(panel: &Panel, bought: &[f64], spend: &[f64], seed: u64) -> Result<Opti
         seed,
     };
     let purchases = panel.bought.as_ref().map(Bought::purchases);
-    Ok(Some(Joint::fit(lesson, Of::Amount(bought), purchases)?.without_draws()))
+    Ok(Some(Joint::fit(lesson, Of::Discount(bought), purchases)?.without_draws()))
 }
 
 fn effects(study: Study) -> Effects {

@@ -4,10 +4,9 @@
 //! draws a treatment's probability is the share in which it is best and worth more than no offer. Mixed with a floor, one
 //! is then drawn: what is logged is the probability with which it was chosen, and with a floor no treatment's is 0.
 
-/// Of decisions still to come, the share made by whole draws where nothing is known yet.
-const WHOLE: f64 = 0.05;
-/// Where nothing is known yet, the share of a draw's distance from the mean that the other decisions go by (posterior
-/// reshaping, Chapelle and Li 2011). It is also what divides a budget among people who are all alike.
+/// Where nothing is known yet, the share of a draw's distance from the mean that decisions go by (posterior reshaping,
+/// Chapelle and Li 2011): whole draws cost more than they find. It is also what divides a budget among people who are all
+/// alike.
 const RESHAPED: f64 = 0.2;
 
 /// How much finding out is worth, from 1 to 0: the share that is still to come of all decisions, of which `seen` are learnt
@@ -29,8 +28,8 @@ pub struct Beliefs<'a> {
 
 /// Probability of no offer, then of each treatment. `floor` is the share chosen uniformly.
 ///
-/// A few decisions go by whole draws and the others by draws drawn in: an offer that is wrongly believed to be worthless
-/// is found out by the former, and whole draws throughout would cost more than they find.
+/// Decisions go by draws drawn in towards the mean: what is nearly best is found out, and what is believed to be far from it
+/// costs nothing but the floor.
 pub fn probabilities(beliefs: Beliefs<'_>, floor: f64) -> Vec<f64> {
     let Beliefs { worth, doubts, curiosity } = beliefs;
     let arms = worth.len() + 1;
@@ -42,12 +41,10 @@ pub fn probabilities(beliefs: Beliefs<'_>, floor: f64) -> Vec<f64> {
     if doubts.is_empty() {
         shares[best(&mut worth.iter().copied())] = 1.0;
     }
-    let whole = WHOLE * curiosity;
-    for (share, by) in [(whole, 1.0), (1.0 - whole, RESHAPED * curiosity)] {
-        for draw in doubts {
-            let drawn = worth.iter().zip(draw).map(|(worth, doubt)| worth + by * doubt);
-            shares[best(&mut { drawn })] += share / doubts.len() as f64;
-        }
+    let by = RESHAPED * curiosity;
+    for draw in doubts {
+        let drawn = worth.iter().zip(draw).map(|(worth, doubt)| worth + by * doubt);
+        shares[best(&mut { drawn })] += 1.0 / doubts.len() as f64;
     }
     // Sums of shares may end a hair above 1, which is no probability.
     let floored = |share: f64| ((1.0 - floor) * share + floor / arms as f64).min(1.0);
@@ -81,17 +78,9 @@ mod tests {
 
     #[test]
     fn probabilities_are_the_shares_of_draws_in_which_a_treatment_is_best() {
-        // Whole, the third draw leaves both treatments nothing; drawn in, it leaves both something.
+        // Whole, the third draw would leave both treatments nothing; drawn in, it leaves both something.
         let doubts = [vec![0.0, 0.0], vec![-2.0, 0.0], vec![-1.6, -1.6], vec![3.0, 4.0]];
-        let (whole, drawn_in) = ([0.25, 0.25, 0.5], [0.5, 0.5]);
-        let of = |floor: f64| {
-            let mixed = [
-                WHOLE * whole[0],
-                WHOLE * whole[1] + (1.0 - WHOLE) * drawn_in[0],
-                WHOLE * whole[2] + (1.0 - WHOLE) * drawn_in[1],
-            ];
-            mixed.map(|share| (1.0 - floor) * share + floor / 3.0)
-        };
+        let of = |floor: f64| [0.0, 0.5, 0.5].map(|share| (1.0 - floor) * share + floor / 3.0);
         assert!(close(&by(&[1.0, 0.9], &doubts, 1.0, 0.0), &of(0.0)));
         assert!(close(&by(&[1.0, 0.9], &doubts, 1.0, 0.3), &of(0.3)));
         assert!(close(&by(&[1.0, 0.9], &doubts, 0.0, 0.0), &[0.0, 1.0, 0.0]), "nothing left to find out for");

@@ -4,7 +4,9 @@ use boost::Objective;
 use serde::{Deserialize, Serialize};
 
 use super::Of;
+use super::baskets::Baskets;
 use super::line::{Lesson, Line};
+use super::taken::Taken;
 use crate::error::Result;
 
 /// The mean amount where the event happened.
@@ -20,46 +22,77 @@ pub(super) enum Amounts {
         /// The discount.
         discount: Box<Line>,
     },
+    /// The same where terms are known.
+    ByTerms {
+        /// Before the discount, as a share of what a purchase is expected to be worth: nearly one for all.
+        before: Box<Line>,
+        /// The discount.
+        taken: Taken,
+    },
+    /// The discount alone, where terms are known.
+    Taken(Taken),
 }
 
 impl Amounts {
     /// Learns it from the rows where `event` happened.
-    pub(super) fn fit(lesson: Lesson<'_>, of: Of<'_>, event: &[f64]) -> Result<Self> {
+    pub(super) fn fit(
+        lesson: Lesson<'_>,
+        of: Of<'_>,
+        event: &[f64],
+        baskets: Option<&Baskets>,
+    ) -> Result<Self> {
         let happened: Vec<usize> = (0..event.len()).filter(|&row| event[row] > 0.0).collect();
         let features = lesson.features.select(&happened);
         let action: Vec<usize> = happened.iter().map(|&row| lesson.action[row]).collect();
-        let line = |of: &dyn Fn(usize) -> f64| {
-            let values: Vec<f64> = happened.iter().map(|&row| of(row)).collect();
+        let pick = |from: &[f64]| happened.iter().map(|&row| from[row]).collect::<Vec<f64>>();
+        let line = |values: &[f64]| {
             let objective = Objective::Squared;
-            let lesson =
-                Lesson { features: &features, action: &action, values: &values, objective, ..lesson };
+            let lesson = Lesson { features: &features, action: &action, values, objective, ..lesson };
             lesson.fit(None).map(Box::new)
         };
-        let Of::Left(_, discount) = of else { return Ok(Self::Whole(line(&|row| lesson.values[row])?)) };
-        let before = line(&|row| lesson.values[row] + discount[row])?;
-        Ok(Self::Left { before, discount: line(&|row| discount[row])? })
-    }
-
-    /// Of a row under `arm`; no offer takes nothing, and none adds to an amount.
-    pub(super) fn of(&self, row: &[f64], arm: usize) -> f64 {
-        match self {
-            Self::Whole(line) => line.predict(row, arm, None),
-            Self::Left { before, discount } => {
-                let taken = if arm == 0 { 0.0 } else { discount.predict(row, arm, None).max(0.0) };
-                before.predict(row, arm, None) - taken
+        let values = pick(lesson.values);
+        let by_terms = |discount: &[f64]| {
+            let baskets = baskets?;
+            let purchases = action.iter().copied().zip(discount.iter().copied());
+            let spends = |purchase| baskets.spends(features.row(purchase));
+            Some((baskets, Taken::fit(baskets.all_terms()?, purchases, spends)))
+        };
+        let discount = match of {
+            Of::Left(_, discount) => pick(discount),
+            Of::Discount(_) => {
+                let taken = by_terms(&values);
+                return taken
+                    .map_or_else(|| Ok(Self::Whole(line(&values)?)), |(_, taken)| Ok(Self::Taken(taken)));
             }
-        }
+            Of::Itself | Of::Amount(_) => return Ok(Self::Whole(line(&values)?)),
+        };
+        let before: Vec<f64> = values.iter().zip(&discount).map(|(left, discount)| left + discount).collect();
+        let Some((baskets, taken)) = by_terms(&discount) else {
+            return Ok(Self::Left { before: line(&before)?, discount: line(&discount)? });
+        };
+        let share = |(purchase, before): (usize, &f64)| {
+            before / taken.worth(&baskets.spends(features.row(purchase)), action[purchase])
+        };
+        let shares: Vec<f64> = before.iter().enumerate().map(share).collect();
+        Ok(Self::ByTerms { before: line(&shares)?, taken })
     }
 
-    /// Of every arm.
-    pub(super) fn of_all(&self, row: &[f64]) -> Vec<f64> {
+    /// Of a row under every arm; its purchase would without an offer be one of `spends`, where that is known. No offer takes
+    /// nothing, and none adds to an amount.
+    pub(super) fn means(&self, row: &[f64], spends: &[f64]) -> Vec<f64> {
         match self {
-            Self::Whole(line) => line.means(row),
+            Self::Whole(line) => line.alike(row),
             Self::Left { before, discount } => {
-                let taken = discount.means(row).into_iter().enumerate();
+                let taken = discount.alike(row).into_iter().enumerate();
                 let taken = taken.map(|(arm, taken)| if arm == 0 { 0.0 } else { taken.max(0.0) });
-                before.means(row).into_iter().zip(taken).map(|(before, taken)| before - taken).collect()
+                before.alike(row).into_iter().zip(taken).map(|(before, taken)| before - taken).collect()
             }
+            Self::ByTerms { before, taken } => {
+                let shares = before.alike(row).into_iter().enumerate();
+                let left = |(arm, share)| share * taken.worth(spends, arm) - taken.mean(spends, arm);
+                shares.map(left).collect()
+            }
+            Self::Taken(taken) => (0..taken.arms()).map(|arm| taken.mean(spends, arm)).collect(),
         }
     }
 }

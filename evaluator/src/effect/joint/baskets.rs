@@ -3,16 +3,16 @@
 //! The terms of an offer are known; what they take off is known once it is known what is bought. The logarithm of a
 //! purchase is a line over arms and people, and around it purchases lie as they lay in the rows (Duan 1983): so how much an
 //! offer would take of a person's purchase is a mean over its terms, and who would never reach its least spend is not moved
-//! by it. What offers cost is learnt from what they cost: people fill their baskets up to a least spend.
+//! by it. An offer is felt as each purchase it would apply to feels it, on average: half the purchases at a fifth off are
+//! not as many at a tenth.
 
 use boost::Objective;
 use proto::common::v1::Offer;
 use serde::{Deserialize, Serialize};
 
 use super::line::{Lesson, Line};
-use super::steps;
+use super::{steps, taken};
 use crate::error::Result;
-use crate::strategy::terms;
 
 /// Fewer purchases tell too little of what is spent.
 const LEAST_PURCHASES: usize = 100;
@@ -61,7 +61,7 @@ pub(super) struct Baskets {
 }
 
 impl Baskets {
-    /// Learns them; `None` where no terms are known or too little was bought.
+    /// Learns them; `None` where too little was bought, or too little is known of terms for them to tell anything.
     pub(super) fn fit(lesson: Lesson<'_>, purchases: Purchases<'_>) -> Result<Option<Self>> {
         let Purchases { worth, offers } = purchases;
         let bought: Vec<usize> = (0..worth.len()).filter(|&row| worth[row] > 0.0).collect();
@@ -75,21 +75,14 @@ impl Baskets {
         let of_purchases =
             Lesson { features: &features, action: &action, values: &values, objective, ..lesson };
         let line = of_purchases.fit(None)?;
-        let beside = |row: usize| values[row] - line.predict(features.row(row), action[row], None);
+        let beside = |row: usize| values[row] - line.predict(features.row(row), action[row]);
         let ratios = ratios((0..values.len()).map(beside).collect());
         let mut found = Self { line, ratios, offers: offers.to_vec(), usual: vec![None; offers.len()] };
-        found.usual = (0..offers.len()).map(|arm| found.usual(lesson, arm)).collect();
-        Ok(Some(found))
-    }
-
-    fn usual(&self, lesson: Lesson<'_>, arm: usize) -> Option<(f64, f64)> {
         let rows = lesson.features.rows();
         let looked_at = (0..rows).step_by(rows.div_ceil(LOOKED_AT).max(1));
-        let depths: Vec<f64> = looked_at.map(|row| self.depth(lesson.features.row(row), arm)).collect();
-        let count = depths.len().max(1) as f64;
-        let mean = depths.iter().sum::<f64>() / count;
-        let deviation = (depths.iter().map(|depth| (depth - mean).powi(2)).sum::<f64>() / count).sqrt();
-        (deviation > ALIKE * mean).then_some((mean, deviation))
+        let spends: Vec<_> = looked_at.map(|row| found.spends(lesson.features.row(row))).collect();
+        found.usual = offers.iter().map(|offer| usual(offer.as_ref()?, &spends)).collect();
+        Ok(Some(found).filter(|found| found.are_felt() || found.all_terms().is_some()))
     }
 
     /// Whether any arm is felt otherwise by one than by another.
@@ -102,31 +95,42 @@ impl Baskets {
         self.usual[arm].is_some()
     }
 
-    /// How a person of that row feels an arm; `None` where all feel it alike.
-    pub(super) fn felt(&self, row: &[f64], arm: usize) -> Option<Felt> {
-        let (mean, deviation) = self.usual[arm]?;
-        let depth = self.depth(row, arm);
-        let share = (depth / mean).clamp(0.0, FURTHEST);
-        Some(Felt { share, beyond: ((depth - mean) / deviation).clamp(-FURTHEST, FURTHEST) })
+    /// How every arm is felt by who spends so; `None` where all feel it alike.
+    pub(super) fn felt(&self, spends: &[f64]) -> Vec<Option<Felt>> {
+        let felt = |(offer, usual): (&Option<Offer>, &Option<(f64, f64)>)| {
+            let ((mean, deviation), depth) = ((*usual)?, depth(offer.as_ref()?, spends));
+            let share = (depth / mean).clamp(0.0, FURTHEST);
+            Some(Felt { share, beyond: ((depth - mean) / deviation).clamp(-FURTHEST, FURTHEST) })
+        };
+        self.offers.iter().zip(&self.usual).map(felt).collect()
     }
 
-    /// How deep an arm is felt by who buys as they would without it.
-    fn depth(&self, row: &[f64], arm: usize) -> f64 {
-        let Some(offer) = &self.offers[arm] else { return 0.0 };
-        let middle = self.line.predict(row, 0, None).exp().clamp(SPENDS.0, SPENDS.1);
-        let mean = middle * self.ratios.iter().sum::<f64>() / self.ratios.len() as f64;
-        steps::felt(self.allowed(offer, middle) / mean)
+    /// What a person's purchase is worth without an offer: so many, equally likely.
+    pub(super) fn spends(&self, row: &[f64]) -> Vec<f64> {
+        let middle = self.line.predict(row, 0).exp().clamp(SPENDS.0, SPENDS.1);
+        self.ratios.iter().map(|ratio| ratio * middle).collect()
     }
 
-    /// What the terms allow on average of purchases around `middle`.
-    fn allowed(&self, offer: &Offer, middle: f64) -> f64 {
-        let sum: f64 = self.ratios.iter().map(|ratio| takes(offer, middle * ratio)).sum();
-        sum / self.ratios.len() as f64
+    /// The terms of every arm but the control, if all are known.
+    pub(super) fn all_terms(&self) -> Option<Vec<Offer>> {
+        self.offers.iter().skip(1).cloned().collect()
     }
 }
 
-fn takes(offer: &Offer, worth: f64) -> f64 {
-    terms::discount(offer, worth.round() as i64) as f64
+/// Mean and standard deviation over people, each with what they spend, of how deep an offer is felt; `None` where all feel
+/// it alike.
+fn usual(offer: &Offer, people: &[Vec<f64>]) -> Option<(f64, f64)> {
+    let depths: Vec<f64> = people.iter().map(|spends| depth(offer, spends)).collect();
+    let count = depths.len().max(1) as f64;
+    let mean = depths.iter().sum::<f64>() / count;
+    let deviation = (depths.iter().map(|depth| (depth - mean).powi(2)).sum::<f64>() / count).sqrt();
+    (deviation > ALIKE * mean).then_some((mean, deviation))
+}
+
+/// How deep an offer is felt on average by purchases as they would be without it.
+fn depth(offer: &Offer, spends: &[f64]) -> f64 {
+    let felt = spends.iter().map(|spend| steps::felt(taken::takes(offer, *spend) / spend));
+    felt.sum::<f64>() / spends.len() as f64
 }
 
 /// Means of as many equal parts of `beside`, logarithms, taken as ratios.

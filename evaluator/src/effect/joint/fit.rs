@@ -1,7 +1,7 @@
 //! Coefficients and their prior, by turns.
 
 use boost::Objective;
-use boost::linear::Cholesky;
+use boost::linear::{Cholesky, add_gram, scores};
 
 use super::basis::Basis;
 use super::baskets::Baskets;
@@ -12,8 +12,9 @@ use super::prior::Prior;
 /// Times the rows are looked at to learn the prior, and times it is learnt from each look: at the coefficients found, the
 /// log-likelihood is taken for the parabola it is near to.
 const ROUNDS: (usize, usize) = (6, 5);
-/// Newton steps before the prior is first learnt, and between.
-const STEPS: (usize, usize) = (8, 3);
+/// Newton steps before the prior is first learnt, between, and at last: a prior learnt near the mode is as good as one
+/// learnt at it.
+const STEPS: (usize, usize, usize) = (4, 1, 3);
 /// A step that moves no coefficient by more, in standard deviations of a prior of precision 1, ends the descent.
 const TOLERANCE: f64 = 1e-4;
 /// Least noise of an amount, of its variance: beside what is told exactly, a prior is lost in rounding.
@@ -90,7 +91,7 @@ pub(super) fn fit(rows: &Rows<'_>) -> Option<(Vec<f64>, Cholesky)> {
             beta = solved.solve(&goal);
         }
     }
-    let (look, _) = descend(rows, &by_arm, &prior, noise, unit, STEPS.0, &mut beta)?;
+    let (look, _) = descend(rows, &by_arm, &prior, noise, unit, STEPS.2, &mut beta)?;
     let known = Cholesky::new(&prior.at_most(DOUBTED).added_to(&look.curvature), n)?;
     Some((beta, known))
 }
@@ -106,7 +107,8 @@ fn split(rows: &Rows<'_>) -> Vec<OfArm> {
     let mut by_arm: Vec<OfArm> = steps.to.iter().enumerate().map(of_arm).collect();
     for (row, &arm) in action.iter().enumerate() {
         let person = features.row(row);
-        let felt = baskets.and_then(|baskets| baskets.felt(person, arm));
+        let felt = baskets.filter(|baskets| baskets.is_felt(arm));
+        let felt = felt.and_then(|baskets| baskets.felt(&baskets.spends(person))[arm]);
         by_arm[arm].basis.extend(rows.layout.of_arm(rows.basis.of(person), felt));
         by_arm[arm].values.push(values[row]);
     }
@@ -172,19 +174,16 @@ fn look(rows: &Rows<'_>, by_arm: &[OfArm], noise: f64, beta: &[f64], whole: bool
             line[at..at + length].iter_mut().zip(&beta[from..]).for_each(|(sum, b)| *sum += b);
         }
         let (mut slope, mut gram) = (vec![0.0; width], vec![0.0; if whole { width * width } else { 0 }]);
-        for (x, value) in basis.chunks_exact(width).zip(values) {
-            let score: f64 = x.iter().zip(&line).map(|(x, b)| x * b).sum();
+        let mut seconds = Vec::with_capacity(if whole { values.len() } else { 0 });
+        for ((x, value), score) in basis.chunks_exact(width).zip(values).zip(scores(basis, &line)) {
             found.likelihood -= scale * objective.loss(score, *value);
-            if !whole {
-                continue;
-            }
-            let (first, second) = objective.derivatives(score, *value);
-            for i in 0..width {
-                slope[i] -= scale * first * x[i];
-                let along = scale * second * x[i];
-                gram[i * width..=i * width + i].iter_mut().zip(x).for_each(|(sum, y)| *sum += along * y);
+            if whole {
+                let (first, second) = objective.derivatives(score, *value);
+                slope.iter_mut().zip(x).for_each(|(sum, x)| *sum -= scale * first * x);
+                seconds.push(scale * second);
             }
         }
+        add_gram(&mut gram, width, basis, &seconds);
         if objective == Objective::Squared {
             found.likelihood -= 0.5 * values.len() as f64 * (std::f64::consts::TAU * noise).ln();
         }

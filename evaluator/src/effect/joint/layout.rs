@@ -22,7 +22,7 @@ pub(super) struct Layout {
     pub(super) steps: usize,
     /// Coefficients of a step: all of the basis but the time, or its 1.
     pub(super) step: usize,
-    /// Coefficients of what a step adds where it is felt more than usual: one for 1 and for each feature, or none.
+    /// Coefficients of what a step adds where it is felt more than usual: one or none.
     pub(super) more: usize,
 }
 
@@ -44,7 +44,7 @@ impl Layout {
         let products = slopes(true) <= MOST_WITH_PRODUCTS;
         let width = Basis::width(features, products);
         let step = if slopes(products) <= MOST_COEFFICIENTS { width } else { 1 };
-        let more = if felt { step.min(1 + features) } else { 0 };
+        let more = usize::from(felt);
         Self { width, of_time, steps, step, more }
     }
 

@@ -27,7 +27,6 @@ pub(super) struct Line {
     steps: Vec<Vec<usize>>,
     coefficients: Vec<f64>,
     /// Draws from the posterior: what each adds to the coefficients.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
     draws: Vec<Vec<f32>>,
 }
 
@@ -92,18 +91,9 @@ impl Line {
         bare
     }
 
-    /// What is expected of a row under `arm`, which is `felt` so.
-    pub(super) fn predict(&self, row: &[f64], arm: usize, felt: Option<Felt>) -> f64 {
-        let basis = self.layout.of_arm(self.basis.of(row), felt);
-        let parts = self.layout.parts(&self.steps[arm], felt.is_some());
-        let score: f64 = parts
-            .into_iter()
-            .flat_map(|part| {
-                self.coefficients[part.from..part.from + part.length].iter().zip(&basis[part.at..])
-            })
-            .map(|(coefficient, x)| coefficient * x)
-            .sum();
-        self.objective.mean(score)
+    /// What is expected of a row under `arm`, which all feel alike.
+    pub(super) fn predict(&self, row: &[f64], arm: usize) -> f64 {
+        self.alike(row)[arm]
     }
 
     /// What `coefficients` say of each arm, `felt` so, before it is taken for a mean.
@@ -133,10 +123,15 @@ impl Line {
         self.steps.iter().zip(felt).map(of_arm).map(|added| control + added).collect()
     }
 
-    /// What is expected of every arm, all felt alike.
-    pub(super) fn means(&self, row: &[f64]) -> Vec<f64> {
-        let scores = self.scores(&self.coefficients, &self.basis.of(row), &vec![None; self.arms()]);
+    /// What is expected of every arm, `felt` so.
+    pub(super) fn means(&self, row: &[f64], felt: &[Option<Felt>]) -> Vec<f64> {
+        let scores = self.scores(&self.coefficients, &self.basis.of(row), felt);
         scores.into_iter().map(|score| self.objective.mean(score)).collect()
+    }
+
+    /// The same where all feel every arm alike.
+    pub(super) fn alike(&self, row: &[f64]) -> Vec<f64> {
+        self.means(row, &vec![None; self.arms()])
     }
 
     /// By draw, then arm: how far its mean lies from what is predicted.

@@ -8,6 +8,10 @@ const CONTROL: (f64, f64) = (5.0, 20.0);
 const TIME: f64 = 100.0;
 /// The same of what a step adds.
 const STEP: f64 = 20.0;
+/// Observations that speak for nothing of a product of features in what a step adds, before rows do: that two features act
+/// together on an effect is rarer than that one does, and most would be learnt from their noise (a Gamma hyperprior of that
+/// shape, Tipping 2001).
+const RARE: f64 = 1.0;
 /// Precisions are held between these; in units of the logit, or of the outcome's standard deviation.
 const BOUNDS: (f64, f64) = (0.1, 1e5);
 
@@ -16,6 +20,8 @@ const BOUNDS: (f64, f64) = (0.1, 1e5);
 #[derive(Debug, Clone)]
 pub(super) struct Prior {
     layout: Layout,
+    /// Functions of the basis before its products.
+    slopes: usize,
     /// Of each coefficient of the control, then of each function of a step's basis, then of what it adds where it is felt more.
     precision: Vec<f64>,
     /// Inverse of the covariance of steps, row-major.
@@ -37,7 +43,7 @@ impl Prior {
         };
         let precision =
             (0..layout.whole() + layout.step + layout.more).map(|group| unit * first(group)).collect();
-        Self { layout: *layout, precision, between, unit }
+        Self { layout: *layout, slopes, precision, between, unit }
     }
 
     /// The same with no precision above `most` units.
@@ -84,6 +90,11 @@ impl Prior {
         sum
     }
 
+    fn is_product_of_step(&self, group: usize) -> bool {
+        let first = self.layout.whole();
+        (first + self.slopes..first + self.layout.step).contains(&group)
+    }
+
     /// Learns the precisions under which coefficients of mean `beta` and covariance `inverse` are likeliest (MacKay 1992:
     /// how much the rows tell of a group, by how large it is). Returns how many coefficients the rows tell in all.
     pub(super) fn learn(&mut self, beta: &[f64], inverse: &[f64]) -> f64 {
@@ -99,8 +110,9 @@ impl Prior {
             let told = (told + members).clamp(0.0, members);
             told_of_all += told;
             if group > 0 {
+                let rare = if self.is_product_of_step(group) { RARE } else { 0.0 };
                 self.precision[group] =
-                    ((told + 1e-3) / size).clamp(BOUNDS.0 * self.unit, BOUNDS.1 * self.unit);
+                    ((told + rare + 1e-3) / size).clamp(BOUNDS.0 * self.unit, BOUNDS.1 * self.unit);
             }
         }
         told_of_all

@@ -45,7 +45,7 @@ fn misses(rows: usize, curved: bool) -> f64 {
     let line = lesson((&features, &action, &family(&arms)), &values, Objective::Logistic).fit(None);
     let line = line.expect("fits");
     let (unseen, ..) = drawn(2_000, curved, 4);
-    let effect = |row: &[f64]| line.predict(row, 3, None) - line.predict(row, 0, None);
+    let effect = |row: &[f64]| line.predict(row, 3) - line.predict(row, 0);
     let wanted = |row: &[f64]| truth(row, 0.2, curved) - truth(row, 0.0, curved);
     let mean = (0..2_000).map(|row| wanted(unseen.row(row))).sum::<f64>() / 2_000.0;
     let (mut missed, mut of_mean) = (0.0, 0.0);
@@ -76,7 +76,7 @@ fn amounts_are_learnt_up_to_their_noise() {
     let line = line.expect("fits");
     for arm in 0..4 {
         let row = [0.3, -1.0, 0.0, 1.0, 0.5, f64::NAN];
-        let missed = line.predict(&row, arm, None) - wanted(&row, arm);
+        let missed = line.predict(&row, arm) - wanted(&row, arm);
         // Five standard errors of the mean of an arm's 750 rows.
         assert!(missed.abs() < 105.0, "arm {arm} misses by {missed}");
     }
@@ -104,7 +104,7 @@ fn what_a_day_does_is_not_taken_for_what_the_arm_given_on_it_does() {
     let logit = |of_time: usize, row: &[f64], arm: usize| {
         let steps = family(&arms);
         let all = lesson((&features, &action, &steps), &hits, Objective::Logistic);
-        let chance = Lesson { of_time, ..all }.fit(None).expect("fits").predict(row, arm, None);
+        let chance = Lesson { of_time, ..all }.fit(None).expect("fits").predict(row, arm);
         (chance / (1.0 - chance)).ln()
     };
     let first = [0.0, 1.0, 0.0];
@@ -185,7 +185,7 @@ fn amounts_that_are_told_exactly_are_learnt_too() {
     let line = lesson((&features, &action, &family(&arms)), &values, Objective::Squared).fit(None);
     let line = line.expect("fits");
     for (arm, wanted) in [0.0, 100.0, 2_000.0].into_iter().enumerate() {
-        let told = line.predict(&[1.0, 1.0], arm, None);
+        let told = line.predict(&[1.0, 1.0], arm);
         assert!((told - wanted).abs() < 5.0, "{told} for {wanted}");
     }
 }
@@ -274,4 +274,40 @@ fn a_slope_the_rows_do_not_speak_for_stays_doubted() {
         open(-1.0)
     );
     assert!(open(1.6) > 0.015, "{}", open(1.6));
+}
+
+/// 10 off from 60, of which every other is redeemed, and which half of those fill up to that lack little of it.
+#[test]
+fn what_an_offer_takes_follows_from_its_terms() {
+    let (features, action, mut worth, offers) = threshold(12_000);
+    let mut random = StdRng::seed_from_u64(13);
+    let mut taken = vec![0.0; worth.len()];
+    for row in (0..worth.len()).filter(|row| action[*row] == 1) {
+        if (5_500.0..6_000.0).contains(&worth[row]) && random.random_bool(0.5) {
+            worth[row] = 6_000.0;
+        }
+        if worth[row] >= 6_000.0 && random.random_bool(0.5) {
+            taken[row] = 1_000.0;
+        }
+    }
+    let event: Vec<f64> = worth.iter().map(|worth| f64::from(u8::from(*worth > 0.0))).collect();
+    let steps = Steps::new(&[(String::new(), 0.0), ("threshold".to_owned(), 0.15)]);
+    let all = lesson((&features, &action, &steps), &taken, Objective::Squared);
+    let purchases = Purchases { worth: &worth, offers: &offers };
+    let missed = |purchases| {
+        let costs = Joint::fit(all, Of::Discount(&event), purchases).expect("fits");
+        let of = |(usual, wanted): (f64, f64)| (costs.seen(&[usual, 0.0]).amounts[1] - wanted).powi(2);
+        // Purchases lie a tenth around what is usual.
+        let wanted = [
+            (3_500.0, 0.0),
+            (4_500.0, 0.0),
+            (5_750.0, 250.0),
+            (6_000.0, 354.0),
+            (7_500.0, 500.0),
+            (8_500.0, 500.0),
+        ];
+        wanted.map(of).iter().sum::<f64>().sqrt()
+    };
+    let (knowing, blind) = (missed(Some(purchases)), missed(None));
+    assert!(knowing < 90.0 && knowing < 0.5 * blind, "{knowing} knowing, {blind} blind");
 }
