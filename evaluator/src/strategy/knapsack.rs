@@ -10,6 +10,7 @@
 mod hull;
 mod limits;
 mod price;
+mod sample;
 
 use hull::hull;
 pub use limits::solve_within;

@@ -1,20 +1,18 @@
 //! Several limits at once: the budget, and others such as messages a channel bears or goods in stock.
 //!
 //! Every limit has a price. With all other prices held, one limit's price is found as the budget's is, by the slopes of
-//! what people would gain from it; going round the limits so climbs the dual (coordinate ascent), whose value at any
-//! prices bounds every choice from above: Σ price·limit + Σ max(v − Σ price·use)⁺.
+//! what people would gain from it; going round the limits so comes down the dual (coordinate descent), whose value at any
+//! prices bounds every choice from above: Σ price·limit + Σ max(v − Σ price·use)⁺. It begins at prices that a sample of the
+//! people has found for all limits together.
 
 use super::price::{above, end};
+use super::sample::Sample;
 use super::{Candidate, People, Sum, Use, solve};
 
-/// Rounds over all limits.
-const ROUNDS: usize = 12;
-/// Rounds after which prices of limits that are still broken are raised until none is.
-const REPAIRS: usize = 20;
-/// How much they are raised by.
-const RAISE: f64 = 1.02;
+/// Rounds over all limits, from prices that a sample has found.
+const ROUNDS: usize = 6;
 /// A round that changes no price by a larger share ends the search.
-const SETTLED: f64 = 1e-5;
+const SETTLED: f64 = 1e-4;
 
 /// Prices of the budget, which is the first, and of the limits.
 struct Prices(Vec<f64>);
@@ -71,7 +69,11 @@ pub fn solve_within<P: People + ?Sized>(
         return Ok((solve(people, budget, choose)?, Vec::new()));
     }
     let bounds: Vec<f64> = std::iter::once(budget).chain(limits.iter().copied()).collect();
-    let mut prices = Prices(vec![0.0; bounds.len()]);
+    let uses = |candidate: &Candidate| {
+        let beside = candidate.uses.iter().flatten().map(|of| (of.limit + 1, of.amount));
+        std::iter::once((0, candidate.cost)).chain(beside).collect()
+    };
+    let mut prices = Prices(Sample::of(people, uses)?.prices(&bounds));
     let price_of = |prices: &Prices, limit: usize| {
         let found = end(&Facing { people, prices, limit }, bounds[limit])?;
         Ok(found.map_or(0.0, |(price, _)| above(price)))
@@ -87,24 +89,14 @@ pub fn solve_within<P: People + ?Sized>(
             break;
         }
     }
-    let mut used = usage(people, &prices)?;
-    for repair in 0.. {
-        let Some(broken) = (0..bounds.len()).find(|&limit| used[limit] > bounds[limit]) else { break };
-        prices.0[broken] = if repair < REPAIRS {
-            price_of(&prices, broken)?
-        } else {
-            // Going round may chase its own tail where people swing between limits; dearer always ends it.
-            (prices.0[broken] * RAISE).max(1e-9)
-        };
-        used = usage(people, &prices)?;
-    }
+    let used = usage(people, &prices)?;
     let mut left: Vec<f64> = bounds.iter().zip(&used).map(|(bound, used)| bound - used).collect();
     let mut sum = Sum { shadow_price: prices.0[0], ..Sum::default() };
     let mut surplus = 0.0;
     people.visit(&mut |person| {
         let strict = best(person, &prices);
         surplus += strict.map_or(0.0, |at| prices.net(&person[at], None));
-        let chosen = improved(person, strict, &mut left);
+        let chosen = improved(person, kept(person, strict, &mut left), &mut left);
         if let Some(at) = chosen {
             sum.primal += person[at].value;
             sum.spend += person[at].cost;
@@ -125,6 +117,18 @@ fn best(person: &[Candidate], prices: &Prices) -> Option<usize> {
         .filter(|(_, net)| *net > 0.0)
         .reduce(|best, next| if next.1 > best.1 { next } else { best })
         .map(|(at, _)| at)
+}
+
+/// `chosen`, unless it takes of what is overdrawn: prices are settled but for a hair, and of those who take of a limit the
+/// first give up what is too much.
+fn kept(person: &[Candidate], chosen: Option<usize>, left: &mut [f64]) -> Option<usize> {
+    let candidate = &person[chosen?];
+    let taken = |limit: usize| amount(candidate, limit);
+    if (0..left.len()).all(|limit| left[limit] >= 0.0 || taken(limit) <= 0.0) {
+        return chosen;
+    }
+    left.iter_mut().enumerate().for_each(|(limit, left)| *left += taken(limit));
+    None
 }
 
 /// The candidate of the largest value that what is left of every limit still bears in place of `chosen`.
@@ -235,5 +239,36 @@ mod tests {
         let Ok((sum, _)) =
             solve_within(people.as_slice(), 30_000.0, &[4_000.0, 9_000.0, 6_000.0], &mut |_| ());
         assert!(sum.gap() < 0.005, "{sum:?}, gap {}", sum.gap());
+    }
+
+    /// Dear stock costs budget, and its channel carries it: prices gone round one by one creep towards each other.
+    #[test]
+    fn limits_that_lean_on_each_other_are_priced_together() {
+        let mut random = StdRng::seed_from_u64(10);
+        let count = 20_000_u32;
+        let person = |number: u32| -> Vec<Candidate> {
+            let treatment = |offer: u32| {
+                let (depth, buys) = (f64::from(offer + 1) / 5.0, random.random_range(0.02..0.32));
+                Candidate {
+                    value: 3_000.0 * depth * buys * random.random_range(-0.33..0.67),
+                    cost: 2_000.0 * depth * buys,
+                    uses: [
+                        Some(Use { limit: number as usize % 3, amount: 1.0 }),
+                        Some(Use { limit: 3 + offer as usize, amount: buys }),
+                    ],
+                }
+            };
+            (0..5).map(treatment).collect()
+        };
+        let people: Vec<Vec<Candidate>> = (0..count).map(person).collect();
+        let (count, mut limits) = (f64::from(count), vec![f64::from(count) / 15.0; 3]);
+        limits.extend([0.004 * count; 5]);
+        let Ok((sum, prices)) = solve_within(people.as_slice(), 60.0 * count, &limits, &mut |_| ());
+        assert!(sum.gap() < 0.005, "{sum:?}, gap {}", sum.gap());
+        assert!(
+            sum.shadow_price <= 0.0 && sum.spend < 30.0 * count,
+            "the budget is not what is scarce: {sum:?}"
+        );
+        assert!(prices[3..].iter().all(|price| *price > 0.0), "stock is: {prices:?}");
     }
 }
