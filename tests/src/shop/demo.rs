@@ -116,11 +116,16 @@ async fn learn(gateway: &Channel, person: &str, before: &PersonaliseResponse) ->
     let started = Instant::now();
     loop {
         let after = ask(gateway, person, "en", HURRIED).await?;
-        if ids(&after) != ids(before) || carries(&after, &clicked.item_id) > carries(before, &clicked.item_id)
-        {
-            say(&format!("  {:.0} ms later the answer is another:", started.elapsed().as_secs_f64() * 1e3));
-            say(&format!("  before: {}", ids(before).join(", ")));
-            say(&format!("  after:  {}", ids(&after).join(", ")));
+        let (was, is) = (ids(before), ids(&after));
+        let carried = carries(&after, &clicked.item_id);
+        if is != was || carried > carries(before, &clicked.item_id) {
+            say(&format!("  {:.0} ms later the click is felt:", started.elapsed().as_secs_f64() * 1e3));
+            if is == was {
+                say(&format!("  the same goods, {carried} of them now because of it"));
+            } else {
+                say(&format!("  before: {}", was.join(", ")));
+                say(&format!("  after:  {}", is.join(", ")));
+            }
             say(&render(&after));
             return Ok(());
         }
