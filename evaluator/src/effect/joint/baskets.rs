@@ -3,8 +3,8 @@
 //! The terms of an offer are known; what they take off is known once it is known what is bought. The logarithm of a
 //! purchase is a line over arms and people, and around it purchases lie as they lay in the rows (Duan 1983): so how much an
 //! offer would take of a person's purchase is a mean over its terms, and who would never reach its least spend is not moved
-//! by it. An offer is felt as each purchase it would apply to feels it, on average: half the purchases at a fifth off are
-//! not as many at a tenth.
+//! by it. An offer is felt as each purchase would feel it, on average: half the purchases at a fifth off are not all of
+//! them at a tenth.
 
 use boost::Objective;
 use proto::common::v1::Offer;

@@ -30,7 +30,8 @@ pub(super) struct Sample {
 }
 
 impl Sample {
-    /// Of every so manyth person, who has anything to bring.
+    /// Of every so manyth person, who has anything to bring. Their order must not repeat itself, or the sample is of some
+    /// kinds of people only; pseudonyms, by which plans tell them, are in none.
     pub(super) fn of<P: People + ?Sized>(
         people: &P,
         uses: impl Fn(&Candidate) -> Uses,
