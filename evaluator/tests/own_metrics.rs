@@ -13,12 +13,12 @@ fn measure(aggregation: Aggregation, kinds: &[EventKind]) -> Measure {
     Measure { aggregation: aggregation.into(), kinds, ..Measure::default() }
 }
 
-fn metric(name: &str, kind: MetricType, measure: impl Into<Option<Measure>>) -> MetricDefinition {
+fn metric(name: &str, kind: MetricKind, measure: impl Into<Option<Measure>>) -> MetricDefinition {
     let measure = measure.into();
     MetricDefinition { name: name.into(), r#type: kind.into(), measure, ..MetricDefinition::default() }
 }
 
-fn spend(name: &str, kind: MetricType) -> MetricDefinition {
+fn spend(name: &str, kind: MetricKind) -> MetricDefinition {
     metric(name, kind, measure(Aggregation::Revenue, &[EventKind::Purchase]))
 }
 
@@ -26,20 +26,20 @@ fn spend(name: &str, kind: MetricType) -> MetricDefinition {
 fn definitions() -> Vec<MetricDefinition> {
     let steps = vec![EventKind::Impression.into(), EventKind::Click.into()];
     vec![
-        MetricDefinition { cap: Some(1_000.0), ..spend("SPEND", MetricType::Mean) },
-        MetricDefinition { cap_quantile: Some(0.75), ..spend("SPEND_WINSORISED", MetricType::Mean) },
-        MetricDefinition { quantile_level: 0.5, ..spend("SPEND_MEDIAN", MetricType::Quantile) },
+        MetricDefinition { cap: Some(1_000.0), ..spend("SPEND", MetricKind::Mean) },
+        MetricDefinition { cap_quantile: Some(0.75), ..spend("SPEND_WINSORISED", MetricKind::Mean) },
+        MetricDefinition { quantile_level: 0.5, ..spend("SPEND_MEDIAN", MetricKind::Quantile) },
         MetricDefinition {
             denominator: Some(measure(Aggregation::Orders, &[])),
-            ..spend("SPEND_PER_ORDER", MetricType::Ratio)
+            ..spend("SPEND_PER_ORDER", MetricKind::Ratio)
         },
-        metric("CLICKED", MetricType::Proportion, measure(Aggregation::Events, &[EventKind::Click])),
+        metric("CLICKED", MetricKind::Proportion, measure(Aggregation::Events, &[EventKind::Click])),
         MetricDefinition {
             delay_seconds: 86_400,
             window_seconds: 7 * 86_400,
-            ..metric("BACK_IN_A_WEEK", MetricType::Retention, measure(Aggregation::Events, &[]))
+            ..metric("BACK_IN_A_WEEK", MetricKind::Retention, measure(Aggregation::Events, &[]))
         },
-        MetricDefinition { steps, ..metric("SEEN_THEN_CLICKED", MetricType::Funnel, None::<Measure>) },
+        MetricDefinition { steps, ..metric("SEEN_THEN_CLICKED", MetricKind::Funnel, None::<Measure>) },
     ]
 }
 
@@ -177,30 +177,30 @@ async fn reports_and_experiments_know_them_by_name() {
 #[tokio::test]
 async fn unsound_definitions_are_refused_by_field() {
     let mut served = served().await;
-    let sound = || metric("OPENED", MetricType::Proportion, measure(Aggregation::Events, &[EventKind::View]));
+    let sound = || metric("OPENED", MetricKind::Proportion, measure(Aggregation::Events, &[EventKind::View]));
     let named = |name: &str| MetricDefinition { name: name.into(), ..sound() };
-    let typed = |kind: MetricType| MetricDefinition { r#type: kind.into(), ..sound() };
+    let typed = |kind: MetricKind| MetricDefinition { r#type: kind.into(), ..sound() };
     for (bad, field) in [
         (named(""), "metric.name"),
         (named("opened"), "metric.name"),
         (named("CTR"), "metric.name"),
         (MetricDefinition { measure: None, ..sound() }, "metric.measure"),
-        (typed(MetricType::Unspecified), "metric.type"),
+        (typed(MetricKind::Unspecified), "metric.type"),
         (MetricDefinition { r#type: 99, ..sound() }, "metric.type"),
-        (typed(MetricType::Ratio), "metric.denominator"),
-        (typed(MetricType::Quantile), "metric.quantile_level"),
+        (typed(MetricKind::Ratio), "metric.denominator"),
+        (typed(MetricKind::Quantile), "metric.quantile_level"),
         (
-            MetricDefinition { quantile_level: f64::NAN, ..typed(MetricType::Quantile) },
+            MetricDefinition { quantile_level: f64::NAN, ..typed(MetricKind::Quantile) },
             "metric.quantile_level",
         ),
-        (typed(MetricType::Retention), "metric.delay_seconds"),
-        (typed(MetricType::Funnel), "metric.measure"),
+        (typed(MetricKind::Retention), "metric.delay_seconds"),
+        (typed(MetricKind::Funnel), "metric.measure"),
         (MetricDefinition { steps: vec![1], ..sound() }, "metric.steps"),
         (MetricDefinition { cap: Some(2.0), ..sound() }, "metric.cap"),
-        (MetricDefinition { cap: Some(-1.0), ..typed(MetricType::Mean) }, "metric.cap"),
-        (MetricDefinition { cap_quantile: Some(1.0), ..typed(MetricType::Mean) }, "metric.cap_quantile"),
+        (MetricDefinition { cap: Some(-1.0), ..typed(MetricKind::Mean) }, "metric.cap"),
+        (MetricDefinition { cap_quantile: Some(1.0), ..typed(MetricKind::Mean) }, "metric.cap_quantile"),
         (
-            MetricDefinition { cap: Some(1.0), cap_quantile: Some(0.9), ..typed(MetricType::Mean) },
+            MetricDefinition { cap: Some(1.0), cap_quantile: Some(0.9), ..typed(MetricKind::Mean) },
             "metric.cap_quantile",
         ),
         (

@@ -133,7 +133,7 @@ async fn the_coupon_goes_to_the_doubtful_and_never_beyond_the_budget() {
 
     let activate = ActivatePlanRequest { plan_id: made.plan_id.clone(), ..Default::default() };
     let active = served.strategies.activate_plan(activate).await.expect("activated").into_inner();
-    let over = active.replay.and_then(|replay| replay.over_no_offers).expect("replayed");
+    let over = active.replay.and_then(|replay| replay.uplift_over_no_offers).expect("replayed");
     // Half the people are doubtful: .25 more purchases of 5 000 and 2 000 off what .05 would have brought.
     assert!(over.lower < 700.0 && over.upper > 400.0, "{over:?}");
 

@@ -179,6 +179,6 @@ pub(crate) fn with_copy<'a>(
     request: &PersonaliseRequest,
     placements: &'a mut [Placement],
 ) -> &'a mut [Placement] {
-    let count = placements.len().min(request.copy_for as usize);
+    let count = placements.len().min(request.copy_count as usize);
     &mut placements[..count]
 }

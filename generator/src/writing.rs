@@ -148,7 +148,7 @@ impl Writer {
         self.shared.words.as_ref()
     }
 
-    fn words_version(&self) -> &str {
+    fn click_model_version(&self) -> &str {
         self.words().map_or("", Predictor::version)
     }
 
@@ -188,7 +188,7 @@ impl Writer {
             copies.push(Signed { copy, model_id: author.id().to_owned() });
         }
         lesser.dedup();
-        Some(answer::response(copies, lesser, &Timing::default(), self.words_version()))
+        Some(answer::response(copies, lesser, &Timing::default(), self.click_model_version()))
     }
 
     async fn anew(
@@ -203,7 +203,7 @@ impl Writer {
         let budget = deadline.map_or(longest, |deadline| deadline.remaining().min(longest));
         let until = Deadline::after(budget.saturating_sub(Duration::from_millis(config.margin_ms)));
 
-        let mut answer = Answer::new(order, self.words_version());
+        let mut answer = Answer::new(order, self.click_model_version());
         // A brief that no template can serve is refused before the model is asked.
         answer.prepare()?;
         // Of some goods a model says nothing, nor of what is sold out, nor of what it could only guess at.

@@ -1,10 +1,30 @@
-//! What the rules of a recommendation say of one item, the same wherever a list is made.
+//! Availability of items and the rules of a recommendation: the one place that decides whether an item may be listed.
 
 use crate::common::v1::{Item, Money};
 use crate::recommender::v1::{Boost, Rules};
 
+impl Item {
+    /// Whether the item is on sale at `now`, in seconds since 1970, whatever its stock.
+    pub fn is_on_sale(&self, now: i64) -> bool {
+        self.available_from.as_ref().is_none_or(|from| from.seconds <= now)
+            && self.available_until.as_ref().is_none_or(|until| until.seconds > now)
+    }
+
+    /// Whether the stock is tracked and empty.
+    pub fn is_sold_out(&self) -> bool {
+        self.stock.is_some_and(|stock| stock <= 0)
+    }
+
+    /// Whether the item may be listed to shoppers at `now`: on sale, recommendable, and in stock unless
+    /// `include_sold_out`. Every list of items, in every service, is filtered by this.
+    pub fn may_be_listed(&self, now: i64, include_sold_out: bool) -> bool {
+        !self.not_recommendable && (include_sold_out || !self.is_sold_out()) && self.is_on_sale(now)
+    }
+}
+
 impl Rules {
-    /// Whether `item` fits the rules at `now`, in seconds since 1970: all of them but the lists of ids.
+    /// Whether `item` may be listed and satisfies the rules at `now`, in seconds since 1970: all of them but the lists
+    /// of ids.
     pub fn fits(&self, item: &Item, now: i64) -> bool {
         let within = |bound: Option<&Money>, ok: fn(i64, i64) -> bool| {
             bound.is_none_or(|bound| {
@@ -13,13 +33,11 @@ impl Rules {
                 })
             })
         };
-        !(self.in_stock_only && item.stock.is_some_and(|stock| stock <= 0))
+        item.may_be_listed(now, self.include_sold_out)
             && (self.categories.is_empty()
                 || item.categories.iter().any(|name| self.categories.contains(name)))
             && within(self.price_min.as_ref(), |price, least| price >= least)
             && within(self.price_max.as_ref(), |price, most| price <= most)
-            && item.available_from.as_ref().is_none_or(|from| from.seconds <= now)
-            && item.available_until.as_ref().is_none_or(|until| until.seconds > now)
     }
 
     /// `score` of `item` with the boosts it meets.
@@ -66,7 +84,10 @@ mod tests {
         let yen = Some(Money { currency_code: "JPY".into(), minor_units: 1 });
         assert!(!fits(Rules { price_min: yen, ..Rules::default() }, &item()), "dollars are not yen");
         let sold_out = Item { stock: Some(0), ..item() };
-        assert!(!fits(Rules { in_stock_only: true, ..Rules::default() }, &sold_out));
+        assert!(!fits(Rules::default(), &sold_out), "sold-out items are left out by default");
+        assert!(fits(Rules { include_sold_out: true, ..Rules::default() }, &sold_out));
+        let postage = Item { not_recommendable: true, ..item() };
+        assert!(!fits(Rules { include_sold_out: true, ..Rules::default() }, &postage));
         let at = |seconds| Some(pbjson_types::Timestamp { seconds, nanos: 0 });
         assert!(!fits(Rules::default(), &Item { available_until: at(100), ..item() }));
         assert!(!fits(Rules::default(), &Item { available_from: at(101), ..item() }));

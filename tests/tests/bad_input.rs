@@ -22,7 +22,7 @@ async fn requests_are_refused_by_field() {
         (PersonaliseRequest { limit: 10_000, ..request("u") }, "limit"),
         (PersonaliseRequest { channel: 999, ..request("u") }, "channel"),
         (PersonaliseRequest { locale: "tlh".into(), ..request("u") }, "locale"),
-        (PersonaliseRequest { copy_for: 21, ..request("u") }, "copy_for"),
+        (PersonaliseRequest { copy_count: 21, ..request("u") }, "copy_count"),
         (PersonaliseRequest { purposes: vec![77], ..request("u") }, "purposes[0]"),
     ];
     for (wrong, field) in cases {

@@ -153,7 +153,7 @@ fn question(found: &mut Violations, request: &wire::AnalyseExperimentRequest, ki
     if request.beta_prior.is_some() && request.method() != wire::AnalysisMethod::Bayesian {
         found.add("beta_prior", "ONLY_BAYESIAN", "must be absent but for ANALYSIS_METHOD_BAYESIAN");
     }
-    found.known_enum::<wire::Difference>("difference", request.difference, false);
+    found.known_enum::<wire::EffectMeasure>("difference", request.difference, false);
     found.known_enum::<wire::AnalysisMethod>("method", request.method, false);
     let alpha = share(found, "alpha", request.alpha, 0.05);
     let tuning = request.sequential_tuning.unwrap_or(5_000.0);
@@ -186,8 +186,8 @@ fn question(found: &mut Violations, request: &wire::AnalyseExperimentRequest, ki
         },
     };
     let difference = match request.difference() {
-        wire::Difference::Unspecified | wire::Difference::Relative => Difference::Relative,
-        wire::Difference::Absolute => Difference::Absolute,
+        wire::EffectMeasure::Unspecified | wire::EffectMeasure::Relative => Difference::Relative,
+        wire::EffectMeasure::Absolute => Difference::Absolute,
     };
     found.known_enum::<wire::Alternative>("alternative", request.alternative, false);
     let alternative = match request.alternative() {

@@ -53,7 +53,7 @@ pub(super) async fn list(
 
 /// The definition, where all that its type needs is there and nothing else.
 fn definition(found: &mut Violations, given: &wire::MetricDefinition) -> Option<Definition> {
-    use wire::MetricType as Type;
+    use wire::MetricKind as Type;
     found.text("metric.description", &given.description);
     found.known_enum::<Type>("metric.type", given.r#type, true);
     let kind = given.r#type();
@@ -140,7 +140,7 @@ fn measure(found: &mut Violations, path: &str, given: &wire::Measure) -> Measure
 }
 
 fn told(definition: Definition, defined_at: i64) -> wire::MetricDefinition {
-    use wire::MetricType as Type;
+    use wire::MetricKind as Type;
     let (measure, denominator) = definition.measures();
     let (r#type, quantile_level, steps) = match &definition.shape {
         Shape::Proportion(_) => (Type::Proportion, 0.0, Vec::new()),

@@ -122,8 +122,8 @@ fn check(decision: &Decision) -> Vec<Violation> {
         found.required_id(&path("item_id"), &placement.item_id);
         found.finite(&path("score"), placement.score);
         found.within_range(&path("propensity"), placement.propensity, 0.0, 1.0);
-        if let Some(predicted) = placement.predicted_click {
-            found.within_range(&path("predicted_click"), predicted, 0.0, 1.0);
+        if let Some(predicted) = placement.beats_average_probability {
+            found.within_range(&path("beats_average_probability"), predicted, 0.0, 1.0);
         }
     }
     for (index, assignment) in decision.assignments.iter().enumerate() {

@@ -216,7 +216,7 @@ pub(super) async fn replayed(
     }
     Ok(wire::PlanReplay {
         value: Some(interval(found.dr)),
-        over_no_offers: Some(interval(over)),
+        uplift_over_no_offers: Some(interval(over)),
         effective_sample_size: found.effective_sample_size,
         max_weight: found.max_weight,
     })
@@ -302,7 +302,7 @@ pub(super) fn state(state: State) -> wire::PlanState {
         State::Proposed => wire::PlanState::Proposed,
         State::Active => wire::PlanState::Active,
         State::Ended => wire::PlanState::Ended,
-        State::FallenBack => wire::PlanState::FallenBack,
+        State::FallenBack => wire::PlanState::Suspended,
     }
 }
 
@@ -376,7 +376,7 @@ pub(super) fn report(plan: &Plan, at: State, found: &Measured, used: &[u64]) -> 
             redeemed: found.redeemed,
             spend: found.spend,
             profit: Some(interval(found.profit)),
-            promised_profit: Some(interval(found.promised)),
+            predicted_profit: Some(interval(found.promised)),
             calibration_error: found.calibration_error,
             coverage: found.coverage,
         }),

@@ -24,7 +24,7 @@ pub(super) struct Arguments {
     limit: u32,
     /// Of these, how many get copy.
     #[arg(long, default_value_t = 2)]
-    copy_for: u32,
+    copy_count: u32,
     /// en or zh-CN.
     #[arg(long, default_value = "en")]
     locale: String,
@@ -53,7 +53,7 @@ pub(super) async fn run(arguments: Arguments, gateway: Channel, json: bool) -> R
         channel: channel.into(),
         locale: arguments.locale,
         limit: arguments.limit,
-        copy_for: arguments.copy_for,
+        copy_count: arguments.copy_count,
         rules: Some(Rules { exclude_purchased: arguments.new_only, ..Rules::default() }),
         seed: arguments.seed,
         dry_run: arguments.dry_run,

@@ -75,7 +75,7 @@ pub(super) fn decision(id: &str, moment: &Moment, chosen: &Chosen, report: &Repo
         propensity: *propensity,
         copy_id: placement.copy.as_ref().map(|copy| copy.copy_id.clone()).unwrap_or_default(),
         effect: placement.effect.clone(),
-        predicted_click: placement.copy.as_ref().and_then(|copy| copy.predicted_click),
+        beats_average_probability: placement.copy.as_ref().and_then(|copy| copy.beats_average_probability),
     });
     let mut versions = report.versions.clone();
     versions.extend(answer.versions.clone());
@@ -147,7 +147,7 @@ mod tests {
 
     #[test]
     fn the_record_tells_what_the_words_of_a_placement_are_predicted_to_do() {
-        let predicted = Copy { copy_id: "c".into(), predicted_click: Some(0.62), ..Copy::default() };
+        let predicted = Copy { copy_id: "c".into(), beats_average_probability: Some(0.62), ..Copy::default() };
         let placements = [Some(predicted), Some(Copy::default()), None];
         let placements = placements.map(|copy| Placement { copy, ..Placement::default() });
         let chosen = Chosen {
@@ -168,7 +168,7 @@ mod tests {
         };
         let row = decision("d", &moment, &chosen, &Report::default());
         let recorded = Decision::decode(row.payload.as_slice()).unwrap();
-        let clicks: Vec<_> = recorded.placements.iter().map(|placement| placement.predicted_click).collect();
+        let clicks: Vec<_> = recorded.placements.iter().map(|placement| placement.beats_average_probability).collect();
         assert_eq!(clicks, [Some(0.62), None, None], "absent is not 0");
     }
 }

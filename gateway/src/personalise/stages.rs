@@ -159,7 +159,7 @@ pub(crate) fn take_copy(
         return;
     };
     report.version("copy", &written.model_version);
-    report.version("words", &written.words_version);
+    report.version("words", &written.click_model_version);
     for degradation in &written.degradations {
         let Degradation { stage, served_by, .. } = degradation;
         report.degraded(stage, degradation.cause(), served_by);

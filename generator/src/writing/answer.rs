@@ -109,7 +109,7 @@ impl<'a> Answer<'a> {
             source: source.into(),
             finish_reason: if written.cut { FinishReason::Length } else { FinishReason::Stop }.into(),
             seed: self.order.seed_of(variant),
-            predicted_click: click.map(|click| click.probability),
+            beats_average_probability: click.map(|click| click.probability),
         };
         self.copies[variant] = Some(Signed { copy, model_id: written.model_id.clone() });
         true
@@ -166,7 +166,7 @@ impl<'a> Answer<'a> {
             source: CopySource::Template.into(),
             finish_reason: cause.finish_reason().into(),
             seed,
-            predicted_click: None,
+            beats_average_probability: None,
         });
         self.copies[variant] = copy.map(|copy| Signed { copy, model_id: String::new() });
     }
@@ -191,7 +191,7 @@ pub(super) fn response(
     words: &str,
 ) -> GenerateCopyResponse {
     copies.sort_by_key(|signed| signed.model_id.is_empty());
-    let predicted = copies.iter().any(|signed| signed.copy.predicted_click.is_some());
+    let predicted = copies.iter().any(|signed| signed.copy.beats_average_probability.is_some());
     let degradations = lesser.into_iter().map(|(cause, served_by)| Degradation {
         stage: "generator".into(),
         cause: cause.cause().into(),
@@ -199,7 +199,7 @@ pub(super) fn response(
     });
     GenerateCopyResponse {
         model_version: copies.first().map(|signed| signed.model_id.clone()).unwrap_or_default(),
-        words_version: if predicted { words.to_owned() } else { String::new() },
+        click_model_version: if predicted { words.to_owned() } else { String::new() },
         copies: copies.into_iter().map(|signed| signed.copy).collect(),
         timing: Some(ProtoTiming {
             queue: Some(duration(timing.queue)),

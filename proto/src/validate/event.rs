@@ -1,5 +1,9 @@
 use super::money::same_currency;
 use super::{MAX_AHEAD_SECONDS, Violation, Violations};
+
+/// Largest number of attributes of one event.
+const MAX_ATTRIBUTES: usize = 64;
+
 use crate::common::v1::{Channel, Event, EventKind};
 
 /// An event to store. `now` is the server's clock in seconds since 1970.
@@ -15,6 +19,7 @@ pub fn event(event: &Event, now: i64) -> Vec<Violation> {
         ("session_id", &event.session_id),
         ("campaign_id", &event.campaign_id),
         ("item_id", &event.item_id),
+        ("offer_id", &event.offer_id),
     ] {
         violations.optional_id(field, id);
     }
@@ -23,6 +28,12 @@ pub fn event(event: &Event, now: i64) -> Vec<Violation> {
     let kind = event.kind();
     if event.item_id.is_empty() && is_about_an_item(kind) {
         violations.add("item_id", "EMPTY", format!("must be given for {}", kind.as_str_name()));
+    }
+    if event.offer_id.is_empty() && is_about_an_offer(kind) {
+        violations.add("offer_id", "EMPTY", format!("must be given for {}", kind.as_str_name()));
+    }
+    if kind == EventKind::Link {
+        link(&mut violations, event);
     }
     occurred_at(&mut violations, event, now);
     if let Some(rating) = event.rating {
@@ -34,6 +45,8 @@ pub fn event(event: &Event, now: i64) -> Vec<Violation> {
         violations.add("rating", "EMPTY", "must be given for EVENT_KIND_RATING");
     }
     purchase(&mut violations, event);
+    product_return(&mut violations, event);
+    violations.at_most("attributes", event.attributes.len(), MAX_ATTRIBUTES);
     for (name, value) in &event.attributes {
         violations.required_id("attributes", name);
         violations.text(&format!("attributes[{name}]"), value);
@@ -42,8 +55,23 @@ pub fn event(event: &Event, now: i64) -> Vec<Violation> {
 }
 
 fn is_about_an_item(kind: EventKind) -> bool {
-    use EventKind::{OfferRedeemed, OfferShown, OfferWithheld, Survey, Unspecified, Unsubscribe};
-    !matches!(kind, OfferRedeemed | OfferShown | OfferWithheld | Survey | Unspecified | Unsubscribe)
+    use EventKind::{Link, Survey, Unspecified, Unsubscribe};
+    !matches!(kind, Link | Survey | Unspecified | Unsubscribe) && !is_about_an_offer(kind)
+}
+
+fn is_about_an_offer(kind: EventKind) -> bool {
+    matches!(kind, EventKind::OfferRedeemed | EventKind::OfferShown | EventKind::OfferWithheld)
+}
+
+/// A LINK names both ids; the one that is missing is reported.
+fn link(violations: &mut Violations, event: &Event) {
+    for (field, id, other) in
+        [("user_id", &event.user_id, &event.visitor_id), ("visitor_id", &event.visitor_id, &event.user_id)]
+    {
+        if id.is_empty() && !other.is_empty() {
+            violations.add(field, "EMPTY", "must be given for EVENT_KIND_LINK, which joins a visitor to a user");
+        }
+    }
 }
 
 fn occurred_at(violations: &mut Violations, event: &Event, now: i64) {
@@ -92,10 +120,36 @@ fn purchase(violations: &mut Violations, event: &Event) {
     same_currency(violations, &amounts);
 }
 
+fn product_return(violations: &mut Violations, event: &Event) {
+    let is_return = event.kind() == EventKind::Return;
+    let Some(returned) = &event.product_return else {
+        if is_return {
+            violations.add("product_return", "EMPTY", "must be given for EVENT_KIND_RETURN");
+        }
+        return;
+    };
+    if !is_return {
+        violations.add("product_return", "NOT_A_RETURN", "must be absent unless kind is EVENT_KIND_RETURN");
+    }
+    violations.required_id("product_return.order_id", &returned.order_id);
+    if returned.quantity == 0 {
+        violations.add("product_return.quantity", "OUT_OF_RANGE", "must be at least 1");
+    }
+    if returned.amount.is_none() {
+        violations.add("product_return.amount", "EMPTY", "must be given: the amount paid back, at least 0");
+    }
+    let amounts = [
+        ("product_return.amount", returned.amount.as_ref()),
+        ("product_return.cost", returned.cost.as_ref()),
+        ("product_return.tax", returned.tax.as_ref()),
+    ];
+    same_currency(violations, &amounts);
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::common::v1::{Money, Purchase};
+    use crate::common::v1::{Money, ProductReturn, Purchase};
     use pbjson_types::Timestamp;
 
     const NOW: i64 = 1_790_000_000;
@@ -142,6 +196,44 @@ mod tests {
         fault(&buy(None), "purchase.revenue", "EMPTY");
         let debt = Money { currency_code: "USD".into(), minor_units: -5 };
         fault(&buy(Some(debt)), "purchase.revenue.minor_units", "NEGATIVE");
+    }
+
+    #[test]
+    fn a_return_names_its_order_and_the_amount_paid_back() {
+        let returned = |order_id: &str, quantity, amount| Event {
+            kind: EventKind::Return.into(),
+            product_return: Some(ProductReturn { order_id: order_id.into(), quantity, amount, ..ProductReturn::default() }),
+            ..click()
+        };
+        let paid = |minor_units| Some(Money { currency_code: "EUR".into(), minor_units });
+        assert_eq!(faults(&returned("o", 1, paid(500))), []);
+        fault(&returned("", 1, paid(500)), "product_return.order_id", "EMPTY");
+        fault(&returned("o", 0, paid(500)), "product_return.quantity", "OUT_OF_RANGE");
+        fault(&returned("o", 1, None), "product_return.amount", "EMPTY");
+        fault(&returned("o", 1, paid(-500)), "product_return.amount.minor_units", "NEGATIVE");
+        fault(&Event { kind: EventKind::Return.into(), ..click() }, "product_return", "EMPTY");
+        let stray = Event { kind: EventKind::Click.into(), ..returned("o", 1, paid(500)) };
+        fault(&stray, "product_return", "NOT_A_RETURN");
+    }
+
+    #[test]
+    fn a_link_names_both_ids_and_no_item() {
+        let link = Event {
+            kind: EventKind::Link.into(),
+            visitor_id: "v".into(),
+            item_id: String::new(),
+            ..click()
+        };
+        assert_eq!(faults(&link), []);
+        fault(&Event { visitor_id: String::new(), ..link.clone() }, "visitor_id", "EMPTY");
+        fault(&Event { user_id: String::new(), ..link }, "user_id", "EMPTY");
+    }
+
+    #[test]
+    fn an_offer_event_names_its_offer() {
+        let redeemed = Event { kind: EventKind::OfferRedeemed.into(), item_id: String::new(), ..click() };
+        fault(&redeemed, "offer_id", "EMPTY");
+        assert_eq!(faults(&Event { offer_id: "o".into(), ..redeemed }), []);
     }
 
     #[test]

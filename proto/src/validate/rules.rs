@@ -14,7 +14,7 @@ const MOST_FACTOR: f64 = 100.0;
 pub fn rules(rules: &Rules) -> Vec<Violation> {
     let mut found = Violations::new();
     found.within_range("diversity", rules.diversity, 0.0, 1.0);
-    found.within_range("explore", rules.explore, 0.0, 1.0);
+    found.within_range("exploration", rules.exploration, 0.0, 1.0);
     let lists = [
         ("exclude_item_ids", &rules.exclude_item_ids),
         ("only_item_ids", &rules.only_item_ids),
@@ -74,7 +74,7 @@ mod tests {
         );
         let given = Rules {
             diversity: 1.5,
-            explore: f64::NAN,
+            exploration: f64::NAN,
             only_item_ids: vec![String::new()],
             price_min: Some(yen(6)),
             price_max: Some(yen(5)),
@@ -82,7 +82,7 @@ mod tests {
         };
         let expected = [
             "diversity OUT_OF_RANGE",
-            "explore NOT_FINITE",
+            "exploration NOT_FINITE",
             "only_item_ids[0] EMPTY",
             "price_max OUT_OF_RANGE",
         ];

@@ -59,7 +59,7 @@ async fn ask(
         placement: "home".into(),
         locale: locale.to_owned(),
         limit: 5,
-        copy_for: 2,
+        copy_count: 2,
         // The same seed gives the same offer, so that the second answer is about the same thing.
         seed: 7,
         ..PersonaliseRequest::default()

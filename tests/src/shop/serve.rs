@@ -23,7 +23,7 @@ pub async fn run(stop: &CancellationToken) -> anyhow::Result<()> {
 The shop is open. From another terminal:
 
   grpcurl -plaintext {address} list
-  grpcurl -plaintext -max-time 20 -d '{{"user_id":"{person}","limit":5,"copy_for":2,"locale":"zh-CN","channel":"CHANNEL_APP"}}' {address} bespoke.gateway.v1.PersonalisationService/Personalise
+  grpcurl -plaintext -max-time 20 -d '{{"user_id":"{person}","limit":5,"copy_count":2,"locale":"zh-CN","channel":"CHANNEL_APP"}}' {address} bespoke.gateway.v1.PersonalisationService/Personalise
   grpcurl -plaintext -d '{{"user_id":"{person}"}}' {address} bespoke.recommender.v1.RecommenderService/GetProfile
   grpcurl -plaintext -d '{{"metrics":["CTR","REVENUE"]}}' {address} bespoke.evaluator.v1.MetricService/QueryMetrics
   target/release/bespoke ask {person} --deadline-ms 20000

@@ -151,7 +151,7 @@ pub fn request(user: &str) -> PersonaliseRequest {
         placement: "home".into(),
         locale: "en".into(),
         limit: 5,
-        copy_for: 2,
+        copy_count: 2,
         seed: 7,
         ..PersonaliseRequest::default()
     }

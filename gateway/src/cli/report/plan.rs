@@ -27,7 +27,7 @@ fn lines(plan: &GetPlanResponse) -> Vec<String> {
     let state = match plan.state() {
         PlanState::Active => "decides now",
         PlanState::Proposed => "proposed, not active",
-        PlanState::FallenBack => "fell back to the safe default: its promises failed",
+        PlanState::Suspended => "fell back to the safe default: its promises failed",
         PlanState::Ended | PlanState::Unspecified => "has ended",
     };
     let mut lines = vec![format!("Plan {}: {state}", plan.plan_id)];
@@ -73,7 +73,7 @@ fn lines(plan: &GetPlanResponse) -> Vec<String> {
         lines.push(format!("  offers       {} made, {} redeemed", measured.offers, measured.redeemed));
         let spend = money(measured.spend as f64);
         lines.push(format!("  discounts    {spend}, {:.1} % of the budget", 100.0 * share));
-        if let (Some(profit), Some(promised)) = (&measured.profit, &measured.promised_profit) {
+        if let (Some(profit), Some(promised)) = (&measured.profit, &measured.predicted_profit) {
             lines.push(format!("  extra profit {}", range(profit)));
             lines.push(format!(
                 "  promised     {} for the same decisions: {}",
@@ -143,7 +143,7 @@ mod tests {
     fn a_marketer_reads_promise_outcome_and_warning() {
         let plan = GetPlanResponse {
             plan_id: "p-1".into(),
-            state: PlanState::FallenBack.into(),
+            state: PlanState::Suspended.into(),
             budget: Some(Money { currency_code: "USD".into(), minor_units: 100_000 }),
             strategies: vec![Strategy {
                 segment_id: "hunters".into(),
@@ -160,7 +160,7 @@ mod tests {
                 decisions: 900,
                 spend: 25_000,
                 profit: Some(interval(1_000.0, 500.0)),
-                promised_profit: Some(interval(5_000.0, 1_000.0)),
+                predicted_profit: Some(interval(5_000.0, 1_000.0)),
                 ..MeasuredOutcome::default()
             }),
             flagged: true,

@@ -28,8 +28,8 @@ pub(super) fn request(request: &PersonaliseRequest, path: &str) -> Result<(), St
         let locale = &request.locale;
         found.add("locale", "UNKNOWN_LOCALE", format!("must be \"en\" or \"zh-CN\", is {locale:?}"));
     }
-    if request.copy_for > MOST_COPIES {
-        found.add("copy_for", "OUT_OF_RANGE", format!("must be 0 to {MOST_COPIES}, is {}", request.copy_for));
+    if request.copy_count > MOST_COPIES {
+        found.add("copy_count", "OUT_OF_RANGE", format!("must be 0 to {MOST_COPIES}, is {}", request.copy_count));
     }
     for (index, purpose) in request.purposes.iter().enumerate() {
         found.known_enum::<Purpose>(&format!("purposes[{index}]"), *purpose, true);
