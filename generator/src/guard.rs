@@ -13,7 +13,7 @@ mod numerals;
 #[cfg(test)]
 mod tests;
 
-use proto::generator::v1::{Brief, Claim, Verdict};
+use proto::generator::v1::{Brief, Claim, ClaimVerdict};
 
 pub use contradiction::contradictions;
 
@@ -157,7 +157,7 @@ impl Guard {
             if fact.is_none() {
                 report.violations.push(format!("not borne out: {words}{rule}"));
             }
-            let verdict = if fact.is_some() { Verdict::Supported } else { Verdict::Unsupported };
+            let verdict = if fact.is_some() { ClaimVerdict::Supported } else { ClaimVerdict::Unsupported };
             report.claims.push(Claim {
                 text: words,
                 fact: fact.unwrap_or_default(),

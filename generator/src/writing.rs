@@ -24,6 +24,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use chassis::deadline::Deadline;
+use proto::common::v1::Substitute;
 use proto::generator::v1::{Brief, Copy, CopySource, GenerateCopyResponse};
 use tokio::sync::{Semaphore, mpsc};
 use tokio_util::sync::CancellationToken;
@@ -182,7 +183,7 @@ impl Writer {
                 Some((author, self.shared.answers.get(&key)?))
             })?;
             let cause = line.cause().filter(|_| author.id() != line.preferred());
-            lesser.extend(cause.map(|cause| (cause, author.id().to_owned())));
+            lesser.extend(cause.map(|cause| (cause, Substitute::LocalModel)));
             let seed = order.seed_of(variant);
             let copy = Copy { source: CopySource::Cache.into(), seed, ..(*copy).clone() };
             copies.push(Signed { copy, model_id: author.id().to_owned() });
@@ -274,7 +275,7 @@ impl Writer {
                     if !self.take(order, line, answer, variant, &text, CopySource::Model) {
                         answer.lesser(variant, Lesser::CheckFailed);
                     } else if let Some(cause) = instead {
-                        answer.instead(cause, &text.model_id);
+                        answer.instead(cause, Substitute::LocalModel);
                     }
                 }
                 Some(Outcome::Lesser(cause, spent)) => {
@@ -415,6 +416,6 @@ fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 /// Notes where a text of another model than the preferred one stands in for it.
 fn note(line: &Line<'_>, answer: &mut Answer<'_>, written: &Written) {
     if let Some(cause) = line.cause().filter(|_| written.model_id != line.preferred()) {
-        answer.instead(cause, &written.model_id);
+        answer.instead(cause, Substitute::LocalModel);
     }
 }

@@ -31,7 +31,7 @@ pub(super) async fn run(warm: Warm) -> anyhow::Result<()> {
         locales: warm.locales,
         angles: warm.angles,
         segments: warm.segments,
-        wordings: warm.wordings,
+        variants_per_brief: warm.wordings,
         temperature: None,
     };
     let campaign = service::campaign(request).map_err(|faults| {

@@ -1,6 +1,6 @@
 use proptest::prelude::*;
 use proto::common::v1::{Item, Money, Offer, OfferKind};
-use proto::generator::v1::{Brief, Verdict};
+use proto::generator::v1::{Brief, ClaimVerdict};
 
 use super::{Guard, Text};
 
@@ -193,9 +193,9 @@ fn a_claim_names_its_fact() {
         .map(|claim| (claim.text.as_str(), claim.fact.as_str(), claim.verdict()))
         .collect();
     let wanted = [
-        ("$12.99", "item.price", Verdict::Supported),
-        ("20%", "offer.percent_off", Verdict::Supported),
-        ("35%", "", Verdict::Unsupported),
+        ("$12.99", "item.price", ClaimVerdict::Supported),
+        ("20%", "offer.percent_off", ClaimVerdict::Supported),
+        ("35%", "", ClaimVerdict::Unsupported),
     ];
     assert_eq!(found, wanted);
     assert_eq!(report.violations, ["not borne out: 35%"]);

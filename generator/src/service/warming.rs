@@ -56,7 +56,11 @@ pub fn campaign(request: WarmCopiesRequest) -> Result<Campaign, Vec<Violation>> 
         locales: or_empty(request.locales),
         angles: or_empty(request.angles),
         segments: or_empty(request.segments),
-        wordings: if request.wordings == 0 { u64::MAX } else { u64::from(request.wordings) },
+        wordings: if request.variants_per_brief == 0 {
+            u64::MAX
+        } else {
+            u64::from(request.variants_per_brief)
+        },
         temperature: request.temperature,
     };
     let pairs = campaign.items.len() * campaign.offers.len().max(1);
@@ -105,7 +109,7 @@ fn step(progress: Progress, elapsed: Duration) -> WarmCopiesResponse {
         total: progress.total as u32,
         done: progress.done as u32,
         written: progress.written as u32,
-        kept: progress.kept as u32,
+        cached: progress.kept as u32,
         refused: progress.refused as u32,
         failed: progress.failed as u32,
         remaining: remaining.map(|left| pbjson_types::Duration {

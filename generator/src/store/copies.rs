@@ -44,7 +44,7 @@ impl Store {
             body: row.body,
             cut: row.cut,
             click: row
-                .click_model_version
+                .words_version
                 .zip(row.predicted_click)
                 .map(|(version, probability)| Click { version, probability }),
         };
@@ -59,7 +59,7 @@ impl Store {
             headline: Set(written.headline.clone()),
             body: Set(written.body.clone()),
             cut: Set(written.cut),
-            click_model_version: Set(written.click.as_ref().map(|click| click.version.clone())),
+            words_version: Set(written.click.as_ref().map(|click| click.version.clone())),
             predicted_click: Set(written.click.as_ref().map(|click| click.probability)),
             written_at: Set(at.timestamp()),
         };

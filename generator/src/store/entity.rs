@@ -12,7 +12,7 @@ pub(super) mod copy {
         pub(crate) headline: String,
         pub(crate) body: String,
         pub(crate) cut: bool,
-        pub(crate) click_model_version: Option<String>,
+        pub(crate) words_version: Option<String>,
         pub(crate) predicted_click: Option<f64>,
         pub(crate) written_at: i64,
     }

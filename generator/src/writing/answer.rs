@@ -1,6 +1,6 @@
 use std::time::Duration;
 
-use proto::common::v1::{Degradation, DegradationCause};
+use proto::common::v1::{Degradation, DegradationCause, DegradationStage, Substitute};
 use proto::generator::v1::{Copy, CopySource, FinishReason, GenerateCopyResponse, Timing as ProtoTiming};
 
 use super::{Order, Refusal, compose};
@@ -8,9 +8,6 @@ use crate::engine::Timing;
 use crate::guard::Guard;
 use crate::store::Written;
 use crate::template;
-
-/// What serves where no model does.
-const TEMPLATE: &str = "template";
 
 /// Why something lesser serves.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -53,7 +50,7 @@ pub(super) struct Answer<'a> {
     /// The check of the whole brief, the person's reasons included.
     guard: Guard,
     copies: Vec<Option<Signed>>,
-    lesser: Vec<(Lesser, String)>,
+    lesser: Vec<(Lesser, Substitute)>,
     timing: Timing,
     /// The model of words; empty where none predicts.
     words: &'a str,
@@ -144,17 +141,17 @@ impl<'a> Answer<'a> {
         self.timing.output_tokens += timing.output_tokens;
     }
 
-    /// Notes that `served_by` stood in for the model that should have written, and why.
-    pub(super) fn instead(&mut self, cause: Lesser, served_by: &str) {
-        if !self.lesser.iter().any(|(known, by)| *known == cause && by == served_by) {
-            self.lesser.push((cause, served_by.to_owned()));
+    /// Records that `substitute` replaced the model that should have written, and why.
+    pub(super) fn instead(&mut self, cause: Lesser, substitute: Substitute) {
+        if !self.lesser.contains(&(cause, substitute)) {
+            self.lesser.push((cause, substitute));
         }
     }
 
     /// A template in place of `variant`, and why.
     pub(super) fn lesser(&mut self, variant: usize, cause: Lesser) {
         let seed = self.order.seed_of(variant);
-        self.instead(cause, TEMPLATE);
+        self.instead(cause, Substitute::Template);
         let brief = &self.order.brief;
         let copy = template::write(brief, &self.guard, seed).map(|text| Copy {
             copy_id: format!("template-{}", &crate::brief::hash::whole(brief, "template", 0.0, seed)[..32]),
@@ -186,16 +183,16 @@ impl<'a> Answer<'a> {
 /// The answer that `copies` make.
 pub(super) fn response(
     mut copies: Vec<Signed>,
-    lesser: Vec<(Lesser, String)>,
+    lesser: Vec<(Lesser, Substitute)>,
     timing: &Timing,
     words: &str,
 ) -> GenerateCopyResponse {
     copies.sort_by_key(|signed| signed.model_id.is_empty());
     let predicted = copies.iter().any(|signed| signed.copy.beats_average_probability.is_some());
-    let degradations = lesser.into_iter().map(|(cause, served_by)| Degradation {
-        stage: "generator".into(),
+    let degradations = lesser.into_iter().map(|(cause, substitute)| Degradation {
+        stage: DegradationStage::Copy.into(),
         cause: cause.cause().into(),
-        served_by,
+        substitute: substitute.into(),
     });
     GenerateCopyResponse {
         model_version: copies.first().map(|signed| signed.model_id.clone()).unwrap_or_default(),

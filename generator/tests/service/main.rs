@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 
 use common::{serve, serve_model, settings, tea};
 use futures::StreamExt as _;
-use proto::common::v1::{DegradationCause, Item};
+use proto::common::v1::{DegradationCause, Item, Substitute};
 use proto::generator::v1::generate_copies_response::Outcome;
 use proto::generator::v1::stream_copy_response::Part;
 use proto::generator::v1::{
@@ -40,7 +40,7 @@ async fn a_tight_deadline_is_kept_by_a_template_and_the_next_call_finds_the_text
     assert_eq!(sources(&first), [CopySource::Template]);
     assert_eq!(first.copies[0].finish_reason(), FinishReason::Deadline);
     assert_eq!(causes(&first), [DegradationCause::Deadline]);
-    assert_eq!(first.degradations[0].served_by, "template");
+    assert_eq!(first.degradations[0].substitute(), Substitute::Template);
     assert_eq!(first.model_version, "");
 
     let later = loop {
@@ -224,14 +224,14 @@ async fn what_was_written_ahead_is_there_at_once_and_never_stale() {
     let campaign = WarmCopiesRequest {
         items: brief.item.iter().cloned().collect(),
         offers: brief.offer.iter().cloned().collect(),
-        wordings: 1,
+        variants_per_brief: 1,
         ..WarmCopiesRequest::default()
     };
     let steps = service.client.warm_copies(campaign.clone()).await.unwrap().into_inner();
     let steps: Vec<_> = steps.map(Result::unwrap).collect().await;
     assert_eq!(steps.iter().map(|step| (step.done, step.written)).collect::<Vec<_>>(), [(1, 1)]);
     let again = service.client.warm_copies(campaign).await.unwrap().into_inner();
-    assert_eq!(again.map(|step| step.unwrap().kept).collect::<Vec<_>>().await, [1]);
+    assert_eq!(again.map(|step| step.unwrap().cached).collect::<Vec<_>>().await, [1]);
 
     // Whoever asks, with whatever seed and reason, is served what was written, and told his own reason.
     let mut asked = tea(9);

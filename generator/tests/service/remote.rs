@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use chassis::config::Secret;
 use futures::StreamExt as _;
 use generator::Config;
-use proto::common::v1::{Channel, DegradationCause};
+use proto::common::v1::{Channel, DegradationCause, Substitute};
 use proto::generator::v1::stream_copy_response::Part;
 use proto::generator::v1::{CopySource, GenerateCopyRequest, StreamCopyRequest};
 use serde_json::{Value, json};
@@ -349,7 +349,7 @@ async fn the_model_of_the_file_stands_in_and_only_as_long_as_it_has_to() {
     let local = "qwen2.5-0.5b-instruct-q4_k_m";
     assert_eq!((sources(&answer), answer.model_version.as_str()), (vec![CopySource::Model], local));
     assert_eq!(causes(&answer), [DegradationCause::Unavailable]);
-    assert_eq!(answer.degradations[0].served_by, local);
+    assert_eq!(answer.degradations[0].substitute(), Substitute::LocalModel);
 
     let again = service.generate(tea(1), GENEROUS).await;
     assert_eq!((sources(&again), again.model_version.as_str()), (vec![CopySource::Model], "far/away-7b"));

@@ -53,18 +53,27 @@ async fn clicks_are_predicted_kept_and_told_and_of_chinese_nothing_is() {
     assert!(model.ready && (model.model_id.as_str(), model.architecture.as_str()) == ("questions", "words"));
 
     let written = service.generate(tea(1), GENEROUS).await;
-    assert_eq!((sources(&written), written.click_model_version.as_str()), (vec![CopySource::Model], "questions"));
+    assert_eq!(
+        (sources(&written), written.click_model_version.as_str()),
+        (vec![CopySource::Model], "questions")
+    );
     let predicted = written.copies[0].beats_average_probability.unwrap();
     assert!(predicted > 0.0 && predicted < 1.0, "{predicted}");
     let kept = service.generate(tea(1), GENEROUS).await;
-    assert_eq!((sources(&kept), kept.copies[0].beats_average_probability), (vec![CopySource::Cache], Some(predicted)));
+    assert_eq!(
+        (sources(&kept), kept.copies[0].beats_average_probability),
+        (vec![CopySource::Cache], Some(predicted))
+    );
 
     let mut chinese = tea(1);
     let brief = chinese.brief.as_mut().unwrap();
     brief.locale = "zh-CN".into();
     brief.item.as_mut().unwrap().title = "绿茶".into();
     let chinese = service.generate(chinese, GENEROUS).await;
-    assert_eq!((chinese.copies[0].beats_average_probability, chinese.click_model_version.as_str()), (None, ""));
+    assert_eq!(
+        (chinese.copies[0].beats_average_probability, chinese.click_model_version.as_str()),
+        (None, "")
+    );
 }
 
 #[tokio::test]

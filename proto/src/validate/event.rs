@@ -69,7 +69,11 @@ fn link(violations: &mut Violations, event: &Event) {
         [("user_id", &event.user_id, &event.visitor_id), ("visitor_id", &event.visitor_id, &event.user_id)]
     {
         if id.is_empty() && !other.is_empty() {
-            violations.add(field, "EMPTY", "must be given for EVENT_KIND_LINK, which joins a visitor to a user");
+            violations.add(
+                field,
+                "EMPTY",
+                "must be given for EVENT_KIND_LINK, which joins a visitor to a user",
+            );
         }
     }
 }
@@ -202,7 +206,12 @@ mod tests {
     fn a_return_names_its_order_and_the_amount_paid_back() {
         let returned = |order_id: &str, quantity, amount| Event {
             kind: EventKind::Return.into(),
-            product_return: Some(ProductReturn { order_id: order_id.into(), quantity, amount, ..ProductReturn::default() }),
+            product_return: Some(ProductReturn {
+                order_id: order_id.into(),
+                quantity,
+                amount,
+                ..ProductReturn::default()
+            }),
             ..click()
         };
         let paid = |minor_units| Some(Money { currency_code: "EUR".into(), minor_units });
@@ -218,12 +227,8 @@ mod tests {
 
     #[test]
     fn a_link_names_both_ids_and_no_item() {
-        let link = Event {
-            kind: EventKind::Link.into(),
-            visitor_id: "v".into(),
-            item_id: String::new(),
-            ..click()
-        };
+        let link =
+            Event { kind: EventKind::Link.into(), visitor_id: "v".into(), item_id: String::new(), ..click() };
         assert_eq!(faults(&link), []);
         fault(&Event { visitor_id: String::new(), ..link.clone() }, "visitor_id", "EMPTY");
         fault(&Event { user_id: String::new(), ..link }, "user_id", "EMPTY");
