@@ -14,11 +14,15 @@ use crate::config::Problems;
 
 pub use channel::Channel;
 
+/// Largest number of addresses in a list.
+const MAX_REPLICAS: usize = 64;
+
 /// Whom to call and how patiently.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct ClientConfig {
-    /// `http://host:port`; a name is resolved to all its addresses.
+    /// `http://host:port`; a name is resolved to all its addresses. Several replicas without a common name are listed
+    /// with commas between them, at most 64.
     pub address: String,
     /// How long a connection may take to open, milliseconds.
     pub connect_timeout_ms: u64,
@@ -48,13 +52,20 @@ impl ClientConfig {
         Self { address: address.into(), ..Self::default() }
     }
 
+    /// The addresses listed, one for a single service or name.
+    fn replicas(&self) -> impl Iterator<Item = &str> {
+        self.address.split(',').map(str::trim)
+    }
+
     /// Reports an address that is no URI and retry settings that make no sense; `key` is the section's.
     pub fn validate(&self, key: &str, problems: &mut Problems) {
-        let authority = self.address.parse::<http::Uri>().ok().and_then(|uri| uri.authority().cloned());
+        let has_port = |address: &str| {
+            address.parse::<http::Uri>().is_ok_and(|uri| uri.authority().is_some_and(|a| a.port().is_some()))
+        };
         problems.require(
-            authority.is_some_and(|authority| authority.port().is_some()),
+            self.replicas().count() <= MAX_REPLICAS && self.replicas().all(has_port),
             &format!("{key}.address"),
-            "must be a URI with a port, such as http://127.0.0.1:7001",
+            "must be a URI with a port, such as http://127.0.0.1:7001, or up to 64 of them with commas between",
         );
         problems.require(self.attempts >= 1, &format!("{key}.attempts"), "must be at least 1");
         problems.require(

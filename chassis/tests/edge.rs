@@ -127,6 +127,31 @@ async fn unavailable_is_sent_again_and_succeeds() {
 }
 
 #[tokio::test]
+async fn calls_are_spread_over_all_listed_addresses() {
+    let (one, other) = (start(0).await, start(0).await);
+    let addresses = format!("{},{}", one.address, other.address);
+    let mut client = probe(&addresses);
+    for _ in 0..200 {
+        client.check(named("")).await.expect("answered");
+    }
+    let calls = [one, other].map(|server| server.calls.load(Ordering::SeqCst));
+    assert_eq!(calls[0] + calls[1], 200);
+    assert!(calls.iter().all(|calls| *calls > 20), "{calls:?}");
+}
+
+#[test]
+fn every_listed_address_needs_a_port() {
+    let problems = |address: &str| {
+        let mut problems = chassis::config::Problems::default();
+        ClientConfig::to(address).validate("recommender", &mut problems);
+        format!("{problems:?}")
+    };
+    assert!(!problems("http://127.0.0.1:1,http://127.0.0.1:2").contains("recommender.address"));
+    assert!(problems("http://127.0.0.1:1,http://127.0.0.1").contains("recommender.address"));
+    assert!(problems("http://127.0.0.1:1,").contains("recommender.address"));
+}
+
+#[tokio::test]
 async fn retries_end_after_the_configured_attempts() {
     let server = start(u32::MAX).await;
     let status = probe(&server.address).check(named("")).await.unwrap_err();

@@ -10,15 +10,17 @@ use tonic::transport::{Channel, Endpoint};
 
 use super::ClientConfig;
 
-/// A channel over every address of the configured name, followed as they change until it is dropped.
+/// A channel over every address of the configured name, followed as they change until it is dropped; over all
+/// addresses where several are listed.
 pub(super) fn channel(config: &ClientConfig) -> Result<Channel, tonic::transport::Error> {
-    let endpoint = Endpoint::from_shared(config.address.clone())?
-        .connect_timeout(Duration::from_millis(config.connect_timeout_ms))
-        .tcp_nodelay(true)
-        .http2_keep_alive_interval(Duration::from_secs(30))
-        .keep_alive_timeout(Duration::from_secs(10))
-        .keep_alive_while_idle(true)
-        .http2_adaptive_window(true);
+    let mut endpoints =
+        config.replicas().map(|address| endpoint(config, address)).collect::<Result<Vec<_>, _>>()?;
+    if endpoints.len() > 1 {
+        return Ok(Channel::balance_list(endpoints.into_iter()));
+    }
+    let Some(endpoint) = endpoints.pop() else {
+        return Ok(endpoint(config, &config.address)?.connect_lazy());
+    };
     let host = endpoint.uri().host().unwrap_or_default().to_owned();
     let is_address = host.trim_matches(['[', ']']).parse::<std::net::IpAddr>().is_ok();
     if is_address {
@@ -29,6 +31,16 @@ pub(super) fn channel(config: &ClientConfig) -> Result<Channel, tonic::transport
     let port = endpoint.uri().port_u16().unwrap_or(80);
     tokio::spawn(follow(endpoint, host, port, interval, changes));
     Ok(channel)
+}
+
+fn endpoint(config: &ClientConfig, address: &str) -> Result<Endpoint, tonic::transport::Error> {
+    Ok(Endpoint::from_shared(address.to_owned())?
+        .connect_timeout(Duration::from_millis(config.connect_timeout_ms))
+        .tcp_nodelay(true)
+        .http2_keep_alive_interval(Duration::from_secs(30))
+        .keep_alive_timeout(Duration::from_secs(10))
+        .keep_alive_while_idle(true)
+        .http2_adaptive_window(true))
 }
 
 async fn follow(
