@@ -20,7 +20,7 @@ use std::time::{Duration, Instant};
 use chassis::auth::Pseudonymiser;
 use chassis::deadline;
 use chrono::Utc;
-use proto::common::v1::Event;
+use proto::common::v1::{DegradationStage, Event, Substitute};
 use proto::gateway::v1::{PersonaliseRequest, PersonaliseResponse, Placement};
 use rand::Rng as _;
 
@@ -155,8 +155,8 @@ impl Personaliser {
     /// The goods and the offer, as placements without copy.
     pub(crate) async fn choose(&self, moment: &Moment, plan: &Plan, report: &mut Report) -> Chosen {
         let (decided, recommended) = tokio::join!(self.decide(moment, plan), self.recommend(moment, plan));
-        let decision = report.close("decide", decided, "no-offer");
-        let mut goods = match report.close("recommend", recommended, "popular") {
+        let decision = report.close(DegradationStage::Decide, decided, Substitute::NoOffer);
+        let mut goods = match report.close(DegradationStage::Recommend, recommended, Substitute::Popularity) {
             Some(goods) => goods,
             None => self.popular.answer(&moment.request),
         };

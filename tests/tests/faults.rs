@@ -4,7 +4,7 @@ use crate::support::{ask, event, has, ids, import, request, small_shop, track, t
 use bespoke_tests::sandbox::{Sandbox, Service, Words};
 use chassis::client::Channel;
 use proto::common::v1::DegradationCause::{Cold, Unavailable};
-use proto::common::v1::EventKind;
+use proto::common::v1::{DegradationStage, EventKind};
 use proto::generator::v1::CopySource;
 
 async fn moved_in() -> (Sandbox, Channel) {
@@ -15,7 +15,10 @@ async fn moved_in() -> (Sandbox, Channel) {
     train(&gateway).await;
     let whole = ask(&gateway, request("user-2")).await.expect("answered");
     assert_eq!(whole.placements.len(), 5, "{:?}", whole.degradations);
-    assert!(!has(&whole, "recommend", Unavailable) && !has(&whole, "decide", Unavailable));
+    assert!(
+        !has(&whole, DegradationStage::Recommend, Unavailable)
+            && !has(&whole, DegradationStage::Decide, Unavailable)
+    );
     (sandbox, gateway)
 }
 
@@ -25,7 +28,7 @@ async fn without_the_recommender_popular_goods_are_shown() {
     sandbox.stop(Service::Recommender).await.expect("stops");
     let answer = ask(&gateway, request("user-2")).await.expect("answered all the same");
     assert!(!ids(&answer).is_empty());
-    assert!(has(&answer, "recommend", Unavailable), "{:?}", answer.degradations);
+    assert!(has(&answer, DegradationStage::Recommend, Unavailable), "{:?}", answer.degradations);
     let taken =
         track(&gateway, vec![event("late", "user-2", EventKind::Click, "item-1")]).await.expect("taken");
     assert_eq!(taken.accepted, 1, "events are taken while a service is away");
@@ -36,7 +39,7 @@ async fn without_the_generator_copy_comes_from_a_template() {
     let (mut sandbox, gateway) = moved_in().await;
     sandbox.stop(Service::Generator).await.expect("stops");
     let answer = ask(&gateway, request("user-2")).await.expect("answered all the same");
-    assert!(has(&answer, "copy", Unavailable), "{:?}", answer.degradations);
+    assert!(has(&answer, DegradationStage::Copy, Unavailable), "{:?}", answer.degradations);
     let copy = answer.placements[0].copy.as_ref().expect("copy was asked for");
     assert_eq!(copy.source(), CopySource::Template);
     assert!(!copy.headline.is_empty());
@@ -48,7 +51,7 @@ async fn without_the_evaluator_there_is_no_offer_and_no_forecast() {
     sandbox.stop(Service::Evaluator).await.expect("stops");
     let answer = ask(&gateway, request("user-2")).await.expect("answered all the same");
     assert_eq!(answer.placements.len(), 5);
-    assert!(has(&answer, "decide", Unavailable), "{:?}", answer.degradations);
+    assert!(has(&answer, DegradationStage::Decide, Unavailable), "{:?}", answer.degradations);
     assert!(
         answer.placements.iter().all(|placement| placement.offer.is_none() && placement.effect.is_none())
     );
@@ -60,5 +63,5 @@ async fn nobody_known_is_served_and_marked_cold() {
     let (_sandbox, gateway) = moved_in().await;
     let answer = ask(&gateway, request("nobody-knows-me")).await.expect("answered");
     assert_eq!(answer.placements.len(), 5);
-    assert!(has(&answer, "recommend", Cold), "{:?}", answer.degradations);
+    assert!(has(&answer, DegradationStage::Recommend, Cold), "{:?}", answer.degradations);
 }

@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use crate::support::{ask, complete_journey, event, has, ids, request, track, train};
 use bespoke_tests::sandbox::{Sandbox, Words};
-use proto::common::v1::{DegradationCause, EventKind};
+use proto::common::v1::{DegradationCause, DegradationStage, EventKind};
 use proto::evaluator::v1::QueryMetricsRequest;
 use proto::evaluator::v1::metric_service_client::MetricServiceClient;
 use proto::generator::v1::CopySource;
@@ -30,7 +30,7 @@ async fn behaviour_becomes_content_and_content_becomes_measured_behaviour() {
     }
     assert!(answer.placements.iter().any(|placement| placement.offer.is_some()), "a coupon runs");
     assert!(
-        has(&answer, "effect", DegradationCause::Cold),
+        has(&answer, DegradationStage::Effect, DegradationCause::Cold),
         "no effect model is trained: {:?}",
         answer.degradations
     );

@@ -63,7 +63,8 @@ async fn a_new_item_is_ranked_by_its_text_before_its_first_click() {
     let gateway = sandbox.gateway().expect("a channel");
     let (items, events) = shop();
     stored(&gateway, items).await;
-    let rows: Vec<_> = events.into_iter().map(|event| IngestEventsRequest { event: Some(event) }).collect();
+    let rows: Vec<_> =
+        events.into_iter().map(|event| IngestEventsRequest { event: Some(event), log_position: 0 }).collect();
     let mut client = RecommenderServiceClient::new(gateway.clone());
     client.ingest_events(tokio_stream::iter(rows)).await.expect("taken");
     let model = train(&gateway).await;

@@ -6,11 +6,11 @@ use std::time::Duration;
 use chassis::client::Channel;
 use chassis::deadline;
 use clap::Args;
-use proto::common::v1::{Channel as Place, DegradationCause};
+use proto::common::v1::{Channel as Place, Degradation, DegradationCause, DegradationStage, Substitute};
 use proto::gateway::v1::personalisation_service_client::PersonalisationServiceClient;
 use proto::gateway::v1::{PersonaliseRequest, PersonaliseResponse, Placement};
 use proto::generator::v1::CopySource;
-use proto::recommender::v1::{Reason, Rules};
+use proto::recommender::v1::{Reason, ReasonKind, Rules};
 
 use super::{Failure, show};
 
@@ -88,12 +88,9 @@ pub fn render(answer: &PersonaliseResponse) -> String {
         let _ = writeln!(text, "  experiment {}: {}", assignment.experiment_id, assignment.variant_id);
     }
     for degradation in &answer.degradations {
+        let stage = name(degradation.stage().as_str_name(), "DEGRADATION_STAGE_");
         let cause = name(degradation.cause().as_str_name(), "DEGRADATION_CAUSE_");
-        let lesser = match degradation.cause() {
-            DegradationCause::Cold if degradation.stage == "effect" => "not trained yet".to_owned(),
-            _ => format!("served by {}", degradation.served_by),
-        };
-        let _ = writeln!(text, "  degraded: {} ({cause}): {lesser}", degradation.stage);
+        let _ = writeln!(text, "  degraded: {stage} ({cause}): {}", substitute(degradation));
     }
     let timings = answer.timings.iter().map(|(stage, time)| {
         format!("{stage} {:.1} ms", time.seconds as f64 * 1e3 + f64::from(time.nanos) / 1e6)
@@ -134,15 +131,43 @@ fn one(text: &mut String, place: usize, placement: &Placement) {
     }
 }
 
-fn reason(reason: &Reason) -> String {
-    let share = format!("{:.0} %", reason.weight * 100.0);
-    match (&reason.because_title, &reason.because_item_id, &reason.feature) {
-        (title, _, _) if !title.is_empty() => format!("{title} ({share})"),
-        (_, item, _) if !item.is_empty() => format!("{item} ({share})"),
-        (_, _, feature) => format!("{feature} ({share})"),
+/// Describes in words what a degraded stage was answered by.
+fn substitute(degradation: &Degradation) -> &'static str {
+    match degradation.substitute() {
+        _ if degradation.stage() == DegradationStage::Effect
+            && degradation.cause() == DegradationCause::Cold =>
+        {
+            "no effect model is trained yet"
+        }
+        Substitute::Unspecified => "an unnamed substitute",
+        Substitute::Popularity => "popular items",
+        Substitute::SegmentPopularity => "popular items of the person's segment",
+        Substitute::ItemsWithoutOffer => "items chosen without the offer, which is not shown",
+        Substitute::NoOffer => "no offer",
+        Substitute::LocalModel => "the local model",
+        Substitute::Template => "a template of the generator",
+        Substitute::GatewayTemplate => "a template of the gateway",
+        Substitute::NoPrediction => "no prediction",
+        Substitute::NoRecord => "no record and no decision token",
     }
 }
 
+/// Describes a reason and its share of the score.
+fn reason(reason: &Reason) -> String {
+    let item = || if reason.because_title.is_empty() { &reason.because_item_id } else { &reason.because_title };
+    let cause = match reason.kind() {
+        ReasonKind::Item => item().clone(),
+        ReasonKind::RepeatPurchase => "bought before".to_owned(),
+        ReasonKind::Popularity => "popular".to_owned(),
+        ReasonKind::Text => "similar text".to_owned(),
+        ReasonKind::Boost => "boosts".to_owned(),
+        ReasonKind::Other => "other".to_owned(),
+        ReasonKind::Unspecified => "unnamed".to_owned(),
+    };
+    format!("{cause} ({:.0} %)", reason.weight * 100.0)
+}
+
+/// The enum value's name without its prefix, in lower case.
 fn name(full: &str, prefix: &str) -> String {
-    full.strip_prefix(prefix).unwrap_or(full).to_lowercase()
+    full.strip_prefix(prefix).unwrap_or(full).to_lowercase().replace('_', "-")
 }

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use chrono::{DateTime, NaiveDate, NaiveDateTime};
 use pbjson_types::Timestamp;
-use proto::common::v1::{Channel, Event, EventKind, Item, Money, Offer, OfferKind, Purchase};
+use proto::common::v1::{Channel, Event, EventKind, Item, Money, Offer, OfferKind, ProductReturn, Purchase};
 use sha2::{Digest as _, Sha256};
 
 use super::rows::Row;
@@ -27,6 +27,7 @@ pub(super) const ITEM: &[&str] = &[
     "available_from",
     "available_until",
     "image_uri",
+    "not_recommendable",
 ];
 pub(super) const EVENT: &[&str] = &[
     "event_id",
@@ -46,7 +47,9 @@ pub(super) const EVENT: &[&str] = &[
     "revenue",
     "cost",
     "tax",
+    "amount",
     "currency",
+    "offer_id",
 ];
 pub(super) const OFFER: &[&str] = &[
     "offer_id",
@@ -91,6 +94,15 @@ impl Cells {
     fn number<T: std::str::FromStr>(&mut self, field: &'static str) -> Result<Option<T>, Wrong> {
         let Some(cell) = self.row.remove(field) else { return Ok(None) };
         cell.parse().map(Some).map_err(|_| (field, format!("{cell:?} is not a number that fits")))
+    }
+
+    /// A yes or no: true, yes or 1; false, no, 0 or an empty cell.
+    fn flag(&mut self, field: &'static str) -> Result<bool, Wrong> {
+        match self.text(field).to_lowercase().as_str() {
+            "" | "0" | "false" | "no" => Ok(false),
+            "1" | "true" | "yes" => Ok(true),
+            other => Err((field, format!("{other:?} is neither true nor false"))),
+        }
     }
 
     fn money(&mut self, field: &'static str) -> Result<Option<Money>, Wrong> {
@@ -146,6 +158,7 @@ pub(super) fn item(row: Row) -> Result<Item, Wrong> {
         available_from: cells.time("available_from")?,
         available_until: cells.time("available_until")?,
         image_uri: cells.text("image_uri"),
+        not_recommendable: cells.flag("not_recommendable")?,
         attributes: cells.attributes(),
     })
 }
@@ -155,12 +168,21 @@ pub(super) fn event(row: Row) -> Result<Event, Wrong> {
     let made = (!row.contains_key("event_id")).then(|| digest(&row));
     let mut cells = Cells::new(row);
     let (order_id, quantity) = (cells.text("order_id"), cells.number("quantity")?);
-    let (revenue, cost, tax) = (cells.money("revenue")?, cells.money("cost")?, cells.money("tax")?);
+    let (revenue, amount) = (cells.money("revenue")?, cells.money("amount")?);
+    let (cost, tax) = (cells.money("cost")?, cells.money("tax")?);
     let kind = cells.named("kind", "EVENT_KIND_", EventKind::from_str_name)?;
+    let quantity = quantity.unwrap_or(1);
     let purchase = (kind == EventKind::Purchase as i32).then(|| Purchase {
-        order_id,
-        quantity: quantity.unwrap_or(1),
+        order_id: order_id.clone(),
+        quantity,
         revenue,
+        cost: cost.clone(),
+        tax: tax.clone(),
+    });
+    let product_return = (kind == EventKind::Return as i32).then_some(ProductReturn {
+        order_id,
+        quantity,
+        amount,
         cost,
         tax,
     });
@@ -178,7 +200,10 @@ pub(super) fn event(row: Row) -> Result<Event, Wrong> {
         position: cells.number("position")?,
         rating: cells.number("rating")?,
         purchase,
+        product_return,
+        offer_id: cells.text("offer_id"),
         attributes: cells.attributes(),
+        ..Event::default()
     })
 }
 
@@ -274,6 +299,33 @@ mod tests {
         assert_eq!((event.kind, purchase.quantity), (EventKind::Purchase as i32, 1));
         assert_eq!(event.attributes["shop"], "north");
         assert_eq!(event.event_id.len(), 32, "made of the cells");
+    }
+
+    #[test]
+    fn a_return_is_read_with_its_order_and_amount() {
+        let cells = [
+            ("user_id", "7"),
+            ("kind", "return"),
+            ("item_id", "tea"),
+            ("order_id", "o-1"),
+            ("quantity", "2"),
+            ("amount", "3.10"),
+            ("currency", "usd"),
+            ("occurred_at", "2026-01-02"),
+            ("offer_id", "five-off"),
+        ];
+        let event = event(row(&cells)).expect("read");
+        let returned = event.product_return.expect("a return");
+        assert_eq!((returned.order_id.as_str(), returned.quantity), ("o-1", 2));
+        assert_eq!(returned.amount, Some(Money { currency_code: "USD".into(), minor_units: 310 }));
+        assert_eq!((event.offer_id.as_str(), event.purchase), ("five-off", None));
+    }
+
+    #[test]
+    fn a_flag_of_an_item_is_read_and_a_wrong_one_is_named() {
+        let postage = row(&[("item_id", "p"), ("title", "Postage"), ("not_recommendable", "yes")]);
+        assert!(item(postage).expect("read").not_recommendable);
+        assert_eq!(item(row(&[("not_recommendable", "maybe")])).expect_err("refused").0, "not_recommendable");
     }
 
     #[test]

@@ -40,7 +40,7 @@ pub(super) async fn run(arguments: Arguments, gateway: Channel, json: bool) -> R
         parameters: arguments.parameters.into_iter().collect::<BTreeMap<_, _>>(),
         promote: !arguments.no_promote,
         seed: arguments.seed,
-        request_id: String::new(),
+        ..TrainRequest::default()
     };
     let mut steps = RecommenderServiceClient::new(gateway).train(request).await?.into_inner();
     let bar = ProgressBar::new(1000);

@@ -131,7 +131,7 @@ impl Relay {
         if events.is_empty() {
             return Ok(Vec::new());
         }
-        let rows = events.into_iter().map(|event| recommender::IngestEventsRequest { event: Some(event) });
+        let rows = events.into_iter().map(|event| recommender::IngestEventsRequest { event: Some(event), log_position: 0 });
         let answer = self.upstream.recommender().ingest_events(tokio_stream::iter(rows)).await?;
         Ok(answer.into_inner().rejected)
     }
@@ -140,7 +140,7 @@ impl Relay {
         if events.is_empty() {
             return Ok(Vec::new());
         }
-        let rows = events.into_iter().map(|event| evaluator::IngestEventsRequest { event: Some(event) });
+        let rows = events.into_iter().map(|event| evaluator::IngestEventsRequest { event: Some(event), log_position: 0 });
         let answer = self.upstream.decision().ingest_events(tokio_stream::iter(rows)).await?;
         Ok(answer.into_inner().rejected)
     }
@@ -151,7 +151,7 @@ impl Relay {
         }
         let rows = decisions
             .into_iter()
-            .map(|decision| evaluator::RecordDecisionsRequest { decision: Some(decision) });
+            .map(|decision| evaluator::RecordDecisionsRequest { decision: Some(decision), log_position: 0 });
         let answer = self.upstream.decision().record_decisions(tokio_stream::iter(rows)).await?;
         Ok(answer.into_inner().rejected)
     }

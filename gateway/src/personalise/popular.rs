@@ -8,7 +8,7 @@ use chrono::Utc;
 use prost::Message as _;
 use proto::common::v1::Item;
 use proto::gateway::v1::PersonaliseRequest;
-use proto::recommender::v1::{Reason, RecommendResponse, Recommendation};
+use proto::recommender::v1::{Reason, ReasonKind, RecommendResponse, Recommendation};
 
 use crate::store::{self, Store};
 
@@ -106,8 +106,8 @@ impl Popular {
             item_id: item.item_id.clone(),
             score,
             propensity: 1.0,
-            sources: vec!["popular".into()],
-            reasons: vec![Reason { feature: "popularity".into(), weight: 1.0, ..Reason::default() }],
+            sources: vec!["popularity".into()],
+            reasons: vec![Reason { kind: ReasonKind::Popularity.into(), weight: 1.0, ..Reason::default() }],
             item: Some(item.clone()),
         });
         RecommendResponse { recommendations: picks.collect(), ..RecommendResponse::default() }

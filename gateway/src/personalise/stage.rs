@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
 use chassis::deadline;
-use proto::common::v1::{Degradation, DegradationCause};
+use proto::common::v1::{Degradation, DegradationCause, DegradationStage, Substitute};
 use tonic::{Code, Status};
 
 /// The course of one call.
@@ -23,7 +23,7 @@ pub(crate) struct Outcome<T> {
 
 /// Runs `call` within `share` and sorts its failure.
 pub(crate) async fn run<T>(
-    stage: &'static str,
+    stage: DegradationStage,
     share: Duration,
     call: impl Future<Output = Result<tonic::Response<T>, Status>>,
 ) -> Outcome<T> {
@@ -32,7 +32,7 @@ pub(crate) async fn run<T>(
         Ok(Ok(response)) => Ok(response.into_inner()),
         Ok(Err(status)) => {
             let cause = cause(status.code());
-            let (code, message) = (status.code(), status.message());
+            let (stage, code, message) = (name(stage), status.code(), status.message());
             if cause == DegradationCause::Cold {
                 // Nothing is wrong: there is nothing to answer from yet.
                 tracing::debug!(stage, message, "a stage has no model yet");
@@ -55,14 +55,31 @@ fn cause(code: Code) -> DegradationCause {
     }
 }
 
+/// Name of a stage, as `timings` and `versions` use it: "recommend", "decide", "copy", "effect", "record".
+pub(crate) fn name(stage: DegradationStage) -> &'static str {
+    match stage {
+        DegradationStage::Unspecified => "unspecified",
+        DegradationStage::Recommend => "recommend",
+        DegradationStage::Decide => "decide",
+        DegradationStage::Copy => "copy",
+        DegradationStage::Effect => "effect",
+        DegradationStage::Record => "record",
+    }
+}
+
 impl Report {
-    /// Notes a stage's time and, where it failed, that `served_by` stands in.
-    pub(crate) fn close<T>(&mut self, stage: &str, outcome: Outcome<T>, served_by: &str) -> Option<T> {
-        self.took(stage, outcome.took);
+    /// Records a stage's time and, where it failed, the substitute that answers for it.
+    pub(crate) fn close<T>(
+        &mut self,
+        stage: DegradationStage,
+        outcome: Outcome<T>,
+        substitute: Substitute,
+    ) -> Option<T> {
+        self.took(name(stage), outcome.took);
         match outcome.result {
             Ok(value) => Some(value),
             Err(cause) => {
-                self.degraded(stage, cause, served_by);
+                self.degraded(stage, cause, substitute);
                 None
             }
         }
@@ -78,15 +95,19 @@ impl Report {
         }
     }
 
-    pub(crate) fn degraded(&mut self, stage: &str, cause: DegradationCause, served_by: &str) {
-        let new =
-            Degradation { stage: stage.to_owned(), cause: cause.into(), served_by: served_by.to_owned() };
+    pub(crate) fn degraded(
+        &mut self,
+        stage: DegradationStage,
+        cause: DegradationCause,
+        substitute: Substitute,
+    ) {
+        let new = Degradation { stage: stage.into(), cause: cause.into(), substitute: substitute.into() };
         if !self.degradations.contains(&new) {
             self.degradations.push(new);
         }
     }
 
     pub(crate) fn no_consent(&mut self) {
-        self.degraded("recommend", DegradationCause::NoConsent, "popularity");
+        self.degraded(DegradationStage::Recommend, DegradationCause::NoConsent, Substitute::Popularity);
     }
 }

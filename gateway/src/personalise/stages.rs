@@ -1,7 +1,7 @@
 //! The calls of a Personalise, each within its share.
 
 use futures::future::join_all;
-use proto::common::v1::{Degradation, DegradationCause, Offer};
+use proto::common::v1::{DegradationCause, DegradationStage, Offer, Substitute};
 use proto::evaluator::v1::{DecideRequest, DecideResponse, DecisionContext, PredictEffectRequest, Treatment};
 use proto::gateway::v1::Placement;
 use proto::generator::v1::{Brief, GenerateCopyRequest, GenerateCopyResponse};
@@ -23,14 +23,14 @@ impl Personaliser {
             }),
         };
         let mut client = self.upstream.strategy();
-        stage::run("decide", plan.choose(), client.decide(request)).await
+        stage::run(DegradationStage::Decide, plan.choose(), client.decide(request)).await
     }
 
     pub(super) async fn recommend(&self, moment: &Moment, plan: &Plan) -> Outcome<RecommendResponse> {
         let mut client = self.upstream.recommender();
         let request =
             moment.recommend(moment.request.limit, moment.request.rules.clone().unwrap_or_default());
-        stage::run("recommend", plan.choose(), client.recommend(request)).await
+        stage::run(DegradationStage::Recommend, plan.choose(), client.recommend(request)).await
     }
 
     /// An offer that is good for none of the goods chosen would never be seen: the item it is good for that suits
@@ -55,10 +55,10 @@ impl Personaliser {
         }
         rules.exclude_item_ids.extend(goods.recommendations.iter().map(|pick| pick.item_id.clone()));
         let mut client = self.upstream.recommender();
-        let outcome =
-            stage::run("recommend", plan.choose(), client.recommend(moment.recommend(1, rules))).await;
+        let call = client.recommend(moment.recommend(1, rules));
+        let outcome = stage::run(DegradationStage::Recommend, plan.choose(), call).await;
         // Without such an item the answer stands as it is: the offer is then not shown, and the record says so.
-        let Some(answer) = report.close("recommend", outcome, "goods-without-the-offer") else { return };
+        let Some(answer) = report.close(DegradationStage::Recommend, outcome, Substitute::ItemsWithoutOffer) else { return };
         if let Some(pick) = answer.recommendations.into_iter().next() {
             if goods.recommendations.len() >= moment.request.limit as usize {
                 goods.recommendations.pop();
@@ -81,11 +81,11 @@ impl Personaliser {
         let calls = placements.iter().map(|placement| {
             let request = self.copy_request(moment, placement, &angle);
             let mut client = self.upstream.generator();
-            async move { stage::run("copy", share, client.generate_copy(request)).await }
+            async move { stage::run(DegradationStage::Copy, share, client.generate_copy(request)).await }
         });
         let outcomes = join_all(calls).await;
         for (placement, outcome) in placements.iter_mut().zip(outcomes) {
-            let written = report.close("copy", outcome, "gateway-template");
+            let written = report.close(DegradationStage::Copy, outcome, Substitute::GatewayTemplate);
             take_copy(placement, &moment.request.locale, written, report);
         }
         // Copies are written side by side: the stage took as long as the slowest, not their sum.
@@ -138,8 +138,8 @@ impl Personaliser {
             ..PredictEffectRequest::default()
         };
         let mut client = self.upstream.effect();
-        let outcome = stage::run("effect", plan.forecast(), client.predict_effect(request)).await;
-        let Some(forecast) = report.close("effect", outcome, "no-prediction") else { return };
+        let outcome = stage::run(DegradationStage::Effect, plan.forecast(), client.predict_effect(request)).await;
+        let Some(forecast) = report.close(DegradationStage::Effect, outcome, Substitute::NoPrediction) else { return };
         report.version("effect", &forecast.model_version);
         for (placement, effect) in placements.iter_mut().zip(forecast.effects) {
             placement.effect = Some(effect);
@@ -161,12 +161,11 @@ pub(crate) fn take_copy(
     report.version("copy", &written.model_version);
     report.version("words", &written.click_model_version);
     for degradation in &written.degradations {
-        let Degradation { stage, served_by, .. } = degradation;
-        report.degraded(stage, degradation.cause(), served_by);
+        report.degraded(degradation.stage(), degradation.cause(), degradation.substitute());
     }
     placement.copy = if written.copies.is_empty() { None } else { Some(written.copies.swap_remove(0)) };
     if placement.copy.is_none() {
-        report.degraded("copy", DegradationCause::CheckFailed, "gateway-template");
+        report.degraded(DegradationStage::Copy, DegradationCause::CheckFailed, Substitute::GatewayTemplate);
         placement.copy = fallback::copy(placement, locale);
     }
 }

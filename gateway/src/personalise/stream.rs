@@ -2,6 +2,7 @@
 
 use futures::StreamExt as _;
 use futures::stream::FuturesUnordered;
+use proto::common::v1::{DegradationStage, Substitute};
 use proto::gateway::v1::personalise_stream_response::Part;
 use proto::gateway::v1::{CopyDelta, CopyDone, PersonaliseRequest, PersonaliseStreamResponse};
 use proto::generator::v1::stream_copy_response::Part as Piece;
@@ -58,13 +59,14 @@ impl Personaliser {
             .map(|(placement, position)| {
                 let request = self.copy_request(moment, placement, &angle);
                 async move {
-                    (position, stage::run("copy", share, self.draft(request.into(), position, parts)).await)
+                    let call = self.draft(request.into(), position, parts);
+                    (position, stage::run(DegradationStage::Copy, share, call).await)
                 }
             })
             .collect();
         let mut finished = Vec::new();
         while let Some((position, outcome)) = writing.next().await {
-            let written = report.close("copy", outcome, "gateway-template");
+            let written = report.close(DegradationStage::Copy, outcome, Substitute::GatewayTemplate);
             // The placement's own copy is set below; the draft is replaced as soon as it is known.
             let mut placement = placements[position as usize].clone();
             take_copy(&mut placement, &moment.request.locale, written, report);

@@ -5,7 +5,10 @@ use std::sync::{Arc, Mutex, PoisonError};
 use futures::StreamExt as _;
 use proto::common::v1::Item;
 use proto::gateway::v1::catalogue_service_server::CatalogueService;
-use proto::gateway::v1::{UpsertItemsRequest, UpsertItemsResponse};
+use proto::gateway::v1::{
+    DeleteItemsRequest, DeleteItemsResponse, GetItemRequest, GetItemResponse, ListItemsRequest,
+    ListItemsResponse, UpdateItemsRequest, UpdateItemsResponse, UpsertItemsRequest, UpsertItemsResponse,
+};
 use proto::recommender::v1 as recommender;
 use proto::validate;
 use tonic::{Request, Response, Status, Streaming};
@@ -65,5 +68,46 @@ impl CatalogueService for Catalogue {
         }
         self.popular.learn_items(&seen.items);
         Ok(Response::new(UpsertItemsResponse { accepted: stored.accepted, rejected: stored.rejected }))
+    }
+
+    async fn update_items(
+        &self,
+        request: Request<UpdateItemsRequest>,
+    ) -> Result<Response<UpdateItemsResponse>, Status> {
+        let UpdateItemsRequest { updates, request_id } = request.into_inner();
+        let updates = updates.into_iter().map(|update| recommender::ItemUpdate {
+            item: update.item,
+            update_mask: update.update_mask,
+        });
+        let request = recommender::UpdateItemsRequest { updates: updates.collect(), request_id };
+        let changed = self.upstream.recommender().update_items(request).await?.into_inner();
+        let (updated, unknown_item_ids) = (changed.updated, changed.unknown_item_ids);
+        Ok(Response::new(UpdateItemsResponse { updated, unknown_item_ids }))
+    }
+
+    async fn get_item(&self, request: Request<GetItemRequest>) -> Result<Response<GetItemResponse>, Status> {
+        let request = recommender::GetItemRequest { item_id: request.into_inner().item_id };
+        let item = self.upstream.recommender().get_item(request).await?.into_inner().item;
+        Ok(Response::new(GetItemResponse { item }))
+    }
+
+    async fn list_items(
+        &self,
+        request: Request<ListItemsRequest>,
+    ) -> Result<Response<ListItemsResponse>, Status> {
+        let ListItemsRequest { page_size, page_token } = request.into_inner();
+        let request = recommender::ListItemsRequest { page_size, page_token };
+        let page = self.upstream.recommender().list_items(request).await?.into_inner();
+        Ok(Response::new(ListItemsResponse { items: page.items, next_page_token: page.next_page_token }))
+    }
+
+    async fn delete_items(
+        &self,
+        request: Request<DeleteItemsRequest>,
+    ) -> Result<Response<DeleteItemsResponse>, Status> {
+        let DeleteItemsRequest { item_ids, request_id } = request.into_inner();
+        let request = recommender::DeleteItemsRequest { item_ids, request_id };
+        let removed = self.upstream.recommender().delete_items(request).await?.into_inner();
+        Ok(Response::new(DeleteItemsResponse { deleted: removed.deleted }))
     }
 }

@@ -9,6 +9,7 @@ use prost::Message as _;
 use proto::common::v1::{Event, Rejection};
 use proto::gateway::v1::event_service_server::EventService;
 use proto::gateway::v1::{
+    GetDeliveryStatusRequest, GetDeliveryStatusResponse, LinkVisitorRequest, LinkVisitorResponse,
     StreamEventsRequest, StreamEventsResponse, TrackEventsRequest, TrackEventsResponse,
 };
 use proto::validate::{self, Violation};
@@ -50,7 +51,10 @@ impl Events {
         }
         if !event.decision_token.is_empty() {
             match self.tokens.verify(&event.decision_token, now) {
-                Ok(id) => event.decision_token = id,
+                Ok(id) => {
+                    event.decision_id = id;
+                    event.decision_token.clear();
+                }
                 Err(refused) => {
                     let found = Violation::new("decision_token", refused.reason(), refused.to_string());
                     return Err((event.event_id, found));
@@ -103,7 +107,12 @@ impl EventService for Events {
         let mut tally = Tally::default();
         self.store(events.into_iter().map(Some).collect(), 0, &mut tally).await?;
         let Tally { accepted, duplicates, rejected } = tally;
-        Ok(Response::new(TrackEventsResponse { accepted, duplicates, rejected }))
+        Ok(Response::new(TrackEventsResponse {
+            accepted,
+            duplicates,
+            rejected,
+            ..TrackEventsResponse::default()
+        }))
     }
 
     async fn stream_events(
@@ -121,6 +130,25 @@ impl EventService for Events {
         }
         self.store(waiting, first, &mut tally).await?;
         let Tally { accepted, duplicates, rejected } = tally;
-        Ok(Response::new(StreamEventsResponse { accepted, duplicates, rejected }))
+        Ok(Response::new(StreamEventsResponse {
+            accepted,
+            duplicates,
+            rejected,
+            ..StreamEventsResponse::default()
+        }))
+    }
+
+    async fn link_visitor(
+        &self,
+        _: Request<LinkVisitorRequest>,
+    ) -> Result<Response<LinkVisitorResponse>, Status> {
+        Err(error::unimplemented("LinkVisitor"))
+    }
+
+    async fn get_delivery_status(
+        &self,
+        _: Request<GetDeliveryStatusRequest>,
+    ) -> Result<Response<GetDeliveryStatusResponse>, Status> {
+        Err(error::unimplemented("GetDeliveryStatus"))
     }
 }

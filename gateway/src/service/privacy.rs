@@ -1,5 +1,7 @@
 //! Consent, and a person's right to see and remove what is held: every service is asked, each gives a receipt.
 
+mod export;
+
 use std::sync::Arc;
 
 use chassis::auth::Pseudonymiser;
@@ -14,7 +16,7 @@ use proto::gateway::v1::{
 };
 use proto::recommender::v1 as recommender;
 use proto::validate::Violations;
-use serde_json::json;
+use tokio_stream::wrappers::ReceiverStream;
 use tonic::{Request, Response, Status};
 
 use super::refuse;
@@ -45,6 +47,8 @@ impl Privacy {
 
 #[tonic::async_trait]
 impl PrivacyService for Privacy {
+    type ExportUserStream = ReceiverStream<Result<ExportUserResponse, Status>>;
+
     async fn set_consent(
         &self,
         request: Request<SetConsentRequest>,
@@ -66,37 +70,10 @@ impl PrivacyService for Privacy {
     async fn export_user(
         &self,
         request: Request<ExportUserRequest>,
-    ) -> Result<Response<ExportUserResponse>, Status> {
+    ) -> Result<Response<Self::ExportUserStream>, Status> {
         let person = self.person(&request.into_inner().user_id, "")?;
-        let tastes = recommender::ExportUserRequest { user_id: person.clone() };
-        let outcomes = evaluator::ExportUserRequest { user_id: person.clone() };
-        let (mut recommender, mut evaluator) = (self.upstream.recommender(), self.upstream.decision());
-        // All of it or an error: an export that leaves a service out would be a false statement.
-        let (tastes, outcomes) =
-            tokio::try_join!(recommender.export_user(tastes), evaluator.export_user(outcomes))?;
-        let (tastes, outcomes) = (tastes.into_inner(), outcomes.into_inner());
-        let purposes = self.store.consent(&person).await.map_err(|failure| error::internal(&failure))?;
-        let rows = self.store.outbox_of(&person).await.map_err(|failure| error::internal(&failure))?;
-        let names = purposes.as_ref().map(|list| {
-            let known = list.iter().filter_map(|number| Purpose::try_from(*number).ok());
-            known.map(|purpose| purpose.as_str_name()).collect::<Vec<_>>()
-        });
-        let held = |service: &str, rows: usize| Receipt {
-            service: service.into(),
-            held: rows as u64,
-            ..Receipt::default()
-        };
-        let receipts = vec![
-            held("gateway", rows as usize + usize::from(purposes.is_some())),
-            held("recommender", tastes.events.len()),
-            held("evaluator", outcomes.decisions.len() + outcomes.events.len()),
-        ];
-        let document = json!({
-            "gateway": { "consent": names, "queued_rows": rows },
-            "recommender": tastes,
-            "evaluator": outcomes,
-        });
-        Ok(Response::new(ExportUserResponse { receipts, document: document.to_string() }))
+        let rows = export::start(self.store.clone(), self.upstream.clone(), person);
+        Ok(Response::new(ReceiverStream::new(rows)))
     }
 
     async fn erase_user(

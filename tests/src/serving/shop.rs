@@ -79,7 +79,7 @@ pub(super) async fn fill(client: &mut Client, how: &Arguments) -> anyhow::Result
             purchase: Some(purchase),
             ..Event::default()
         };
-        IngestEventsRequest { event: Some(event) }
+        IngestEventsRequest { event: Some(event), log_position: 0 }
     });
     let taken = client.ingest_events(rows).await?.into_inner();
     anyhow::ensure!(taken.accepted == people * each, "events refused: {:?}", taken.rejected.first());

@@ -219,7 +219,7 @@ fn decision(told: &Told) -> RecordDecisionsRequest {
         features: made.features.clone(),
         ..Decision::default()
     };
-    RecordDecisionsRequest { decision: Some(decision) }
+    RecordDecisionsRequest { decision: Some(decision), log_position: 0 }
 }
 
 /// The purchase and the redemption, where there was one.
@@ -232,7 +232,7 @@ fn events(told: &Told) -> Vec<IngestEventsRequest> {
         kind: kind.into(),
         occurred_at: Some(moment(told.at)),
         channel: Place::App.into(),
-        decision_token: told.id.clone(),
+        decision_id: told.id.clone(),
         ..Event::default()
     };
     let mut events = vec![Event {
@@ -247,11 +247,11 @@ fn events(told: &Told) -> Vec<IngestEventsRequest> {
         ..event("bought", EventKind::Purchase)
     }];
     if let Some(offer) = told.made.offer.as_ref().filter(|_| sale.discount > 0) {
-        let facts = [("offer_id", offer.offer_id.clone()), ("discount_minor", sale.discount.to_string())];
         events.push(Event {
-            attributes: facts.map(|(name, value)| (name.to_owned(), value)).into(),
+            offer_id: offer.offer_id.clone(),
+            attributes: [("discount_minor".to_owned(), sale.discount.to_string())].into(),
             ..event("redeemed", EventKind::OfferRedeemed)
         });
     }
-    events.into_iter().map(|event| IngestEventsRequest { event: Some(event) }).collect()
+    events.into_iter().map(|event| IngestEventsRequest { event: Some(event), log_position: 0 }).collect()
 }

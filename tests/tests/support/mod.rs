@@ -10,7 +10,8 @@ use chassis::deadline;
 use chrono::Utc;
 use pbjson_types::Timestamp;
 use proto::common::v1::{
-    Channel as Place, DegradationCause, Event, EventKind, Item, Money, Offer, OfferKind, Purchase,
+    Channel as Place, DegradationCause, DegradationStage, Event, EventKind, Item, Money, Offer, OfferKind,
+    Purchase,
 };
 use proto::evaluator::v1::UpsertOffersRequest;
 use proto::evaluator::v1::strategy_service_client::StrategyServiceClient;
@@ -172,8 +173,8 @@ pub fn ids(answer: &PersonaliseResponse) -> Vec<&str> {
     answer.placements.iter().filter_map(|placement| Some(placement.item.as_ref()?.item_id.as_str())).collect()
 }
 
-pub fn has(answer: &PersonaliseResponse, stage: &str, cause: DegradationCause) -> bool {
-    answer.degradations.iter().any(|found| found.stage == stage && found.cause() == cause)
+pub fn has(answer: &PersonaliseResponse, stage: DegradationStage, cause: DegradationCause) -> bool {
+    answer.degradations.iter().any(|found| found.stage() == stage && found.cause() == cause)
 }
 
 /// Fields a refusal names.

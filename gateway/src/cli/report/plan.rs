@@ -86,7 +86,7 @@ fn lines(plan: &GetPlanResponse) -> Vec<String> {
         lines.push("Nothing is measured yet: it has decided nothing".into());
     }
     if plan.flagged {
-        lines.push(format!("Warning: {}", plan.why));
+        lines.push(format!("Warning: {}", plan.reason));
     }
     lines
 }
@@ -164,7 +164,7 @@ mod tests {
                 ..MeasuredOutcome::default()
             }),
             flagged: true,
-            why: "it brought less than it promised".into(),
+            reason: "it brought less than it promised".into(),
             ..GetPlanResponse::default()
         };
         let text = lines(&plan).join("\n");
