@@ -18,6 +18,12 @@ pub use rules::rules;
 
 /// Longest id, bytes.
 pub const MAX_ID_BYTES: usize = 256;
+/// Largest number of attributes of an item or an event.
+pub const MAX_ATTRIBUTES: usize = 64;
+/// Largest number of items an offer lists.
+pub const MAX_OFFER_ITEMS: usize = 10_000;
+/// Largest number of categories of an item or an offer.
+pub const MAX_CATEGORIES: usize = 32;
 /// Longest free text, bytes.
 pub const MAX_TEXT_BYTES: usize = 16 * 1024;
 /// Most items an answer may list.
@@ -88,8 +94,16 @@ impl Violations {
         }
     }
 
-    /// A text of at most 16 KiB.
+    /// A text of at most 16 KiB without control characters other than line breaks and tabs. Databases and renderers
+    /// do not agree on what a NUL in a text means, so none is stored.
     pub fn text(&mut self, field: &str, text: &str) {
+        if text.chars().any(|c| c.is_control() && !matches!(c, '\n' | '\r' | '\t')) {
+            self.add(
+                field,
+                "CONTROL_CHARACTER",
+                "must not contain control characters but line breaks and tabs",
+            );
+        }
         if text.len() > MAX_TEXT_BYTES {
             self.add(field, "TOO_LONG", format!("must be at most {MAX_TEXT_BYTES} bytes, is {}", text.len()));
         }

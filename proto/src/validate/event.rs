@@ -1,8 +1,5 @@
 use super::money::same_currency;
-use super::{MAX_AHEAD_SECONDS, Violation, Violations};
-
-/// Largest number of attributes of one event.
-const MAX_ATTRIBUTES: usize = 64;
+use super::{MAX_AHEAD_SECONDS, MAX_ATTRIBUTES, Violation, Violations};
 
 use crate::common::v1::{Channel, Event, EventKind};
 

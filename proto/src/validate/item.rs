@@ -1,5 +1,5 @@
 use super::money::same_currency;
-use super::{Violation, Violations};
+use super::{MAX_ATTRIBUTES, MAX_CATEGORIES, Violation, Violations};
 use crate::common::v1::Item;
 
 /// An item to store: an id, a title, amounts in one currency, a window that is not empty.
@@ -17,6 +17,8 @@ pub fn item(item: &Item) -> Vec<Violation> {
     ] {
         violations.text(field, text);
     }
+    violations.at_most("categories", item.categories.len(), MAX_CATEGORIES);
+    violations.at_most("attributes", item.attributes.len(), MAX_ATTRIBUTES);
     for (index, category) in item.categories.iter().enumerate() {
         violations.required_id(&format!("categories[{index}]"), category);
     }
@@ -53,6 +55,23 @@ mod tests {
     #[test]
     fn a_sound_item_passes() {
         assert_eq!(reasons(&sound()), []);
+    }
+
+    #[test]
+    fn a_control_character_in_a_text_is_refused_and_a_line_break_is_not() {
+        assert_eq!(
+            reasons(&Item { title: "Tea\0".into(), ..sound() }),
+            [("title".into(), "CONTROL_CHARACTER")]
+        );
+        assert_eq!(reasons(&Item { description: "Green.\n\tFresh.".into(), ..sound() }), []);
+    }
+
+    #[test]
+    fn more_categories_or_attributes_than_allowed_are_refused() {
+        let categories = (0..33).map(|n| format!("c{n}")).collect();
+        assert_eq!(reasons(&Item { categories, ..sound() }), [("categories".into(), "TOO_MANY")]);
+        let attributes = (0..65).map(|n| (format!("a{n}"), String::new())).collect();
+        assert_eq!(reasons(&Item { attributes, ..sound() }), [("attributes".into(), "TOO_MANY")]);
     }
 
     #[test]

@@ -1,4 +1,4 @@
-use super::{Violation, Violations, money};
+use super::{MAX_CATEGORIES, MAX_OFFER_ITEMS, Violation, Violations, money};
 use crate::common::v1::{Offer, OfferKind};
 
 /// An offer to store: a kind, something it gives, a window that is not empty.
@@ -29,6 +29,8 @@ pub fn offer(offer: &Offer) -> Vec<Violation> {
     {
         violations.add("ends_at", "EMPTY_WINDOW", "must be after starts_at");
     }
+    violations.at_most("item_ids", offer.item_ids.len(), MAX_OFFER_ITEMS);
+    violations.at_most("categories", offer.categories.len(), MAX_CATEGORIES);
     for (index, id) in offer.item_ids.iter().enumerate() {
         violations.required_id(&format!("item_ids[{index}]"), id);
     }
