@@ -9,12 +9,14 @@
 //! | [`database`] | a service's own database: opened alike, written in transactions that wait for each other |
 //! | [`deadline`] | how much time the present request has left |
 //! | [`error`] | one mapping to `google.rpc` rich errors |
+//! | [`calendar`] | days, weeks and months of the shop's time zone |
 //! | [`auth`] | pseudonyms, and the keys they are made with |
 //! | [`launch`] | from settings to a listening process and back down again |
 //!
 //! There are no domain types here: services meet only in `proto`.
 
 pub mod auth;
+pub mod calendar;
 pub mod client;
 pub mod config;
 pub mod database;
