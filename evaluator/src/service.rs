@@ -10,6 +10,7 @@ mod decisions;
 mod definitions;
 mod effects;
 mod experiments;
+mod export;
 mod intake;
 mod metrics;
 mod offers;

@@ -21,7 +21,7 @@ use tokio::sync::{Mutex, MutexGuard};
 
 use crate::error::{Error, Result};
 
-pub use decisions::Recorded;
+pub use decisions::{PageStart, Recorded};
 pub use entity::decision::Model as DecisionRow;
 pub use entity::event::Model as EventRow;
 pub use entity::offer::Model as OfferRow;

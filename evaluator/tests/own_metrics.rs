@@ -15,7 +15,7 @@ fn measure(aggregation: Aggregation, kinds: &[EventKind]) -> Measure {
 
 fn metric(name: &str, kind: MetricKind, measure: impl Into<Option<Measure>>) -> MetricDefinition {
     let measure = measure.into();
-    MetricDefinition { name: name.into(), r#type: kind.into(), measure, ..MetricDefinition::default() }
+    MetricDefinition { name: name.into(), kind: kind.into(), measure, ..MetricDefinition::default() }
 }
 
 fn spend(name: &str, kind: MetricKind) -> MetricDefinition {
@@ -168,8 +168,11 @@ async fn reports_and_experiments_know_them_by_name() {
     let rest = served.metrics.list_metrics(page(first.next_page_token)).await.expect("a page").into_inner();
     assert_eq!((first.metrics.len(), rest.metrics.len()), (5, 2));
 
-    let judged =
-        Experiment { metrics: vec!["SPEND".into()], guardrails: vec!["CLICKED".into()], ..halves("by own") };
+    let judged = Experiment {
+        metrics: vec!["SPEND".into()],
+        guardrails: vec![Guardrail { metric: "CLICKED".into(), margin: 0.0 }],
+        ..halves("by own")
+    };
     let create = CreateExperimentRequest { experiment: Some(judged), request_id: String::new() };
     served.experiments.create_experiment(create).await.expect("made");
 }
@@ -179,14 +182,14 @@ async fn unsound_definitions_are_refused_by_field() {
     let mut served = served().await;
     let sound = || metric("OPENED", MetricKind::Proportion, measure(Aggregation::Events, &[EventKind::View]));
     let named = |name: &str| MetricDefinition { name: name.into(), ..sound() };
-    let typed = |kind: MetricKind| MetricDefinition { r#type: kind.into(), ..sound() };
+    let typed = |kind: MetricKind| MetricDefinition { kind: kind.into(), ..sound() };
     for (bad, field) in [
         (named(""), "metric.name"),
         (named("opened"), "metric.name"),
         (named("CTR"), "metric.name"),
         (MetricDefinition { measure: None, ..sound() }, "metric.measure"),
-        (typed(MetricKind::Unspecified), "metric.type"),
-        (MetricDefinition { r#type: 99, ..sound() }, "metric.type"),
+        (typed(MetricKind::Unspecified), "metric.kind"),
+        (MetricDefinition { kind: 99, ..sound() }, "metric.kind"),
         (typed(MetricKind::Ratio), "metric.denominator"),
         (typed(MetricKind::Quantile), "metric.quantile_level"),
         (

@@ -22,12 +22,7 @@ async fn an_experiment_runs_from_design_to_decision() {
     let of: Vec<&str> = rows.iter().map(|row| row.dimensions["experiment:ctr"].as_str()).collect();
     assert_eq!(of, ["control", "treatment"]);
 
-    let held = served
-        .decisions
-        .export_user(ExportUserRequest { user_id: "u7".into() })
-        .await
-        .expect("held")
-        .into_inner();
+    let held = exported(&mut served, "u7").await;
     assert_eq!(held.decisions.len(), 1);
     assert!(held.events.iter().all(|event| event.user_id.starts_with("p1:")), "ids are pseudonyms");
     let rows = (held.decisions.len() + held.events.len() + 1) as u64;

@@ -57,9 +57,8 @@ async fn shop(served: &mut Served, decisions: u32) {
             events.push(Event { purchase: Some(bought), ..purchase });
             if discount > 0 {
                 let redeemed = event(format!("r{i}"), &user, EventKind::OfferRedeemed, &decision_id);
-                let attributes = [("offer_id", offer.to_owned()), ("discount_minor", discount.to_string())];
-                let attributes = attributes.map(|(name, value)| (name.to_owned(), value)).into();
-                events.push(Event { attributes, ..redeemed });
+                let attributes = [("discount_minor".to_owned(), discount.to_string())].into();
+                events.push(Event { offer_id: offer.into(), attributes, ..redeemed });
             }
         }
         log.push(Decision {

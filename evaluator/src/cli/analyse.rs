@@ -8,7 +8,7 @@ use anyhow::{Context as _, ensure};
 use clap::{ArgGroup, Args};
 use proto::evaluator::v1::{
     Adjustment, Alternative, AnalyseExperimentRequest, AnalyseExperimentResponse, AnalysisMethod, Arm,
-    Difference, MetricKind, Moments,
+    EffectMeasure, MetricKind, Moments,
 };
 use serde_json::Value;
 
@@ -34,8 +34,8 @@ pub struct Arguments {
     #[arg(long, value_parser = kind)]
     metric_kind: Option<MetricKind>,
     /// RELATIVE or ABSOLUTE.
-    #[arg(long, value_parser = difference)]
-    difference: Option<Difference>,
+    #[arg(long, value_parser = effect_measure)]
+    effect_measure: Option<EffectMeasure>,
     /// FIXED, SEQUENTIAL or BAYESIAN.
     #[arg(long, value_parser = method)]
     method: Option<AnalysisMethod>,
@@ -48,7 +48,7 @@ pub struct Arguments {
     /// Units at which the sequential interval is narrowest.
     #[arg(long)]
     sequential_tuning: Option<f64>,
-    /// TWO_SIDED, GREATER or LESSER.
+    /// TWO_SIDED, GREATER or LESS.
     #[arg(long, value_parser = alternative)]
     alternative: Option<Alternative>,
     /// HOLM, BENJAMINI_HOCHBERG, BENJAMINI_YEKUTIELI, BONFERRONI or SIDAK.
@@ -84,7 +84,7 @@ macro_rules! named {
 }
 
 named!(kind, MetricKind, "METRIC_KIND_");
-named!(difference, Difference, "DIFFERENCE_");
+named!(effect_measure, EffectMeasure, "EFFECT_MEASURE_");
 named!(method, AnalysisMethod, "ANALYSIS_METHOD_");
 named!(alternative, Alternative, "ALTERNATIVE_");
 named!(adjustment, Adjustment, "ADJUSTMENT_");
@@ -123,7 +123,7 @@ fn with_options(
 ) -> anyhow::Result<AnalyseExperimentRequest> {
     let number = |given: Option<i32>, kept: i32| given.unwrap_or(kept);
     request.metric_kind = number(arguments.metric_kind.map(Into::into), request.metric_kind);
-    request.difference = number(arguments.difference.map(Into::into), request.difference);
+    request.effect_measure = number(arguments.effect_measure.map(Into::into), request.effect_measure);
     request.method = number(arguments.method.map(Into::into), request.method);
     request.alternative = number(arguments.alternative.map(Into::into), request.alternative);
     request.adjustment = number(arguments.adjustment.map(Into::into), request.adjustment);

@@ -150,7 +150,7 @@ fn object(found: &Evaluation) -> Value {
         "switch_at": found.believed.switch_at.is_finite().then_some(found.believed.switch_at),
         "reward_model": found.model,
         "refused": found.why.is_some(),
-        "why": found.why.clone().unwrap_or_default(),
+        "reason": found.why.clone().unwrap_or_default(),
     })
 }
 

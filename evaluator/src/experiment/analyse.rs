@@ -48,7 +48,7 @@ pub enum Alternative {
     /// The treatment is greater: a guardrail's or a one-sided test's question.
     Greater,
     /// The treatment is smaller.
-    Lesser,
+    Less,
 }
 
 /// What is asked of the arms.
@@ -265,7 +265,7 @@ fn weigh(effect: &Effect, question: &Question, answer: &mut Comparison) {
                     let interval = Interval { estimate: effect.estimate, lower, upper: f64::INFINITY, level };
                     (student::sf(t, effect.dof), interval)
                 }
-                Alternative::Lesser => {
+                Alternative::Less => {
                     let half = student::quantile(1.0 - question.alpha, effect.dof) * error;
                     let upper = effect.estimate + half;
                     let interval =

@@ -40,6 +40,33 @@ pub struct Namespace {
     pub end: f64,
 }
 
+/// A metric that must not get worse than a margin. Designs stored before there were margins hold the bare name.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(from = "StoredGuardrail")]
+pub struct Guardrail {
+    /// Name of the metric.
+    pub metric: String,
+    /// Non-inferiority margin: how much worse than the control it may be, as a share of the control's value, 0 to 1.
+    pub margin: f64,
+}
+
+/// The forms in which a guardrail may be stored.
+#[derive(Deserialize)]
+#[serde(untagged)]
+enum StoredGuardrail {
+    Name(String),
+    WithMargin { metric: String, margin: f64 },
+}
+
+impl From<StoredGuardrail> for Guardrail {
+    fn from(stored: StoredGuardrail) -> Self {
+        match stored {
+            StoredGuardrail::Name(metric) => Self { metric, margin: 0.0 },
+            StoredGuardrail::WithMargin { metric, margin } => Self { metric, margin },
+        }
+    }
+}
+
 /// An experiment's design.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Experiment {
@@ -55,12 +82,15 @@ pub struct Experiment {
     pub coverage: f64,
     /// The part of the units it shares with others.
     pub namespace: Option<Namespace>,
-    /// Names of the metrics it is judged by.
+    /// Names of the goal metrics; the first is the primary metric.
     pub metrics: Vec<String>,
-    /// Names of the metrics that must not fall.
-    pub guardrails: Vec<String>,
+    /// The metrics that must not get worse.
+    pub guardrails: Vec<Guardrail>,
     /// Share of units that see no treatment at all.
     pub holdout: f64,
+    /// Planned units of each arm; 0: not planned.
+    #[serde(default)]
+    pub planned_units_per_variant: u64,
 }
 
 /// An experiment with where it stands. Times are microseconds since 1970.
@@ -135,6 +165,19 @@ impl Experiment {
         }
         if !(0.0..1.0).contains(&self.holdout) {
             fault("holdout".into(), "OUT_OF_RANGE", format!("must be 0 to below 1, is {}", self.holdout));
+        }
+        for (index, guardrail) in self.guardrails.iter().enumerate() {
+            let path = format!("guardrails[{index}]");
+            if !(0.0..=1.0).contains(&guardrail.margin) {
+                let text = format!("must be 0 to 1, a share of the control's value, is {}", guardrail.margin);
+                fault(format!("{path}.margin"), "OUT_OF_RANGE", text);
+            }
+            if self.guardrails[..index].iter().any(|other| other.metric == guardrail.metric) {
+                fault(format!("{path}.metric"), "DUPLICATE", "must differ from the other guardrails".into());
+            }
+            if self.metrics.contains(&guardrail.metric) {
+                fault(format!("{path}.metric"), "ALSO_A_GOAL", "must not be among metrics, the goals".into());
+            }
         }
         if let Some(namespace) = &self.namespace {
             if namespace.name.is_empty() {
@@ -212,6 +255,7 @@ mod tests {
             metrics: Vec::new(),
             guardrails: Vec::new(),
             holdout,
+            planned_units_per_variant: 0,
         }
     }
 

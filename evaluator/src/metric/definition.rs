@@ -157,13 +157,13 @@ impl Definition {
                 fault("cap", "OUT_OF_RANGE", "must be a finite number above 0");
             }
             Some(Cap::At(_)) if !matches!(self.shape, Shape::Mean(_) | Shape::Ratio(..)) => {
-                fault("cap", "NOT_CAPPED", "must be absent but for METRIC_TYPE_MEAN and METRIC_TYPE_RATIO");
+                fault("cap", "NOT_CAPPED", "must be absent but for METRIC_KIND_MEAN and METRIC_KIND_RATIO");
             }
             Some(Cap::Quantile(share)) if !(share > 0.0 && share < 1.0) => {
                 fault("cap_quantile", "OUT_OF_RANGE", "must be above 0 and below 1");
             }
             Some(Cap::Quantile(_)) if !matches!(self.shape, Shape::Mean(_)) => {
-                fault("cap_quantile", "NOT_CAPPED", "must be absent but for METRIC_TYPE_MEAN");
+                fault("cap_quantile", "NOT_CAPPED", "must be absent but for METRIC_KIND_MEAN");
             }
             _ => {}
         }

@@ -114,6 +114,9 @@ fn answer(
             pooled_t: family.pooled(*arm).map(|test| test.statistic),
             pooled_p_value: family.pooled(*arm).map(|test| test.p_value),
             ranks: None,
+            dimension_value: String::new(),
+            guardrail: family.guardrail,
+            currency_code: String::new(),
         })
         .collect();
     let verdict = match decision.verdict {
@@ -143,6 +146,12 @@ fn metric_kind(found: &mut Violations, given: i32, required: bool) -> Option<Met
     found.known_enum::<wire::MetricKind>("metric_kind", given, required);
     match wire::MetricKind::try_from(given).unwrap_or_default() {
         wire::MetricKind::Unspecified | wire::MetricKind::Quantile => None,
+        kind @ (wire::MetricKind::Retention | wire::MetricKind::Funnel) => {
+            let text =
+                format!("{} is of defined metrics alone: give its units as a proportion", kind.as_str_name());
+            found.add("metric_kind", "NOT_INLINE", text);
+            None
+        }
         wire::MetricKind::Proportion => Some(MetricKind::Proportion),
         wire::MetricKind::Mean => Some(MetricKind::Mean),
         wire::MetricKind::Ratio => Some(MetricKind::Ratio),
@@ -153,7 +162,7 @@ fn question(found: &mut Violations, request: &wire::AnalyseExperimentRequest, ki
     if request.beta_prior.is_some() && request.method() != wire::AnalysisMethod::Bayesian {
         found.add("beta_prior", "ONLY_BAYESIAN", "must be absent but for ANALYSIS_METHOD_BAYESIAN");
     }
-    found.known_enum::<wire::EffectMeasure>("difference", request.difference, false);
+    found.known_enum::<wire::EffectMeasure>("effect_measure", request.effect_measure, false);
     found.known_enum::<wire::AnalysisMethod>("method", request.method, false);
     let alpha = share(found, "alpha", request.alpha, 0.05);
     let tuning = request.sequential_tuning.unwrap_or(5_000.0);
@@ -185,7 +194,7 @@ fn question(found: &mut Violations, request: &wire::AnalyseExperimentRequest, ki
             None => Method::Bayesian { prior },
         },
     };
-    let difference = match request.difference() {
+    let difference = match request.effect_measure() {
         wire::EffectMeasure::Unspecified | wire::EffectMeasure::Relative => Difference::Relative,
         wire::EffectMeasure::Absolute => Difference::Absolute,
     };
@@ -193,7 +202,7 @@ fn question(found: &mut Violations, request: &wire::AnalyseExperimentRequest, ki
     let alternative = match request.alternative() {
         wire::Alternative::Unspecified | wire::Alternative::TwoSided => Alternative::TwoSided,
         wire::Alternative::Greater => Alternative::Greater,
-        wire::Alternative::Lesser => Alternative::Lesser,
+        wire::Alternative::Less => Alternative::Less,
     };
     if alternative != Alternative::TwoSided && method != Method::Fixed {
         found.add("alternative", "ONLY_FIXED", "must be ALTERNATIVE_TWO_SIDED but for ANALYSIS_METHOD_FIXED");

@@ -161,5 +161,6 @@ pub(crate) fn respond(answer: Answer, seed: u64, currency_code: String) -> wire:
             })
             .collect(),
         seed,
+        censored_journeys: 0,
     }
 }

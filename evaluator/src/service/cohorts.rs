@@ -21,8 +21,8 @@ pub(super) async fn analyse(
 ) -> Result<wire::AnalyseCohortsResponse, Status> {
     let mut found = Violations::new();
     found.known_enum::<wire::Granularity>("granularity", request.granularity, false);
-    found.known_enum::<EventKind>("begins_with", request.begins_with, false);
-    found.known_enum::<EventKind>("returns_with", request.returns_with, false);
+    found.known_enum::<EventKind>("start_kind", request.start_kind, false);
+    found.known_enum::<EventKind>("retention_kind", request.retention_kind, false);
     if request.periods > MOST_PERIODS {
         let text = format!("must be 1 to {MOST_PERIODS}, or 0 for {USUAL_PERIODS}, is {}", request.periods);
         found.add("periods", "OUT_OF_RANGE", text);
@@ -37,8 +37,8 @@ pub(super) async fn analyse(
             wire::Granularity::Month => Period::Month,
         },
         periods: if request.periods == 0 { USUAL_PERIODS } else { request.periods },
-        begins: some(request.begins_with()),
-        returns: some(request.returns_with()),
+        begins: some(request.start_kind()),
+        returns: some(request.retention_kind()),
         from,
         until: until.unwrap_or_else(now),
     };

@@ -1,16 +1,14 @@
-use prost::Message as _;
-use proto::common::v1::Event;
 use proto::evaluator::v1::decision_service_server::DecisionService;
 use proto::evaluator::v1::{
-    Decision, EraseUserRequest, EraseUserResponse, ExportUserRequest, ExportUserResponse,
-    IngestEventsRequest, IngestEventsResponse, RecordDecisionsRequest, RecordDecisionsResponse,
+    EraseUserRequest, EraseUserResponse, ExportUserRequest, IngestEventsRequest, IngestEventsResponse,
+    RecordDecisionsRequest, RecordDecisionsResponse,
 };
 use proto::validate::{Violation, Violations};
 use tonic::{Request, Response, Status, Streaming};
 
 use super::intake::{self, BATCH, Tally};
 use super::status::refuse;
-use super::{Base, deciding};
+use super::{Base, deciding, export};
 use crate::error::Error;
 use crate::store::{EventRow, Recorded};
 
@@ -100,24 +98,14 @@ impl DecisionService for Decisions {
         Ok(Response::new(IngestEventsResponse { accepted, duplicates, rejected }))
     }
 
+    type ExportUserStream = export::ExportStream;
+
     async fn export_user(
         &self,
         request: Request<ExportUserRequest>,
-    ) -> Result<Response<ExportUserResponse>, Status> {
+    ) -> Result<Response<Self::ExportUserStream>, Status> {
         let person = self.person(&request.into_inner().user_id, "")?;
-        let (decisions, events) = self.0.store.held_of(&person).await?;
-        let broken = |error: prost::DecodeError| Error::Internal(error.to_string());
-        let decisions: Vec<Decision> = decisions
-            .iter()
-            .map(|row| Decision::decode(row.as_slice()))
-            .collect::<Result<_, _>>()
-            .map_err(broken)?;
-        let events: Vec<Event> = events
-            .iter()
-            .map(|row| Event::decode(row.as_slice()))
-            .collect::<Result<_, _>>()
-            .map_err(broken)?;
-        Ok(Response::new(ExportUserResponse { decisions, events }))
+        Ok(Response::new(export::stream(self.0.clone(), person)))
     }
 
     async fn erase_user(

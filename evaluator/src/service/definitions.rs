@@ -55,8 +55,8 @@ pub(super) async fn list(
 fn definition(found: &mut Violations, given: &wire::MetricDefinition) -> Option<Definition> {
     use wire::MetricKind as Type;
     found.text("metric.description", &given.description);
-    found.known_enum::<Type>("metric.type", given.r#type, true);
-    let kind = given.r#type();
+    found.known_enum::<Type>("metric.kind", given.kind, true);
+    let kind = given.kind();
     let measure = part(found, "measure", given.measure.as_ref(), kind != Type::Funnel);
     let denominator = part(found, "denominator", given.denominator.as_ref(), kind == Type::Ratio);
     for (set, field) in [
@@ -65,7 +65,7 @@ fn definition(found: &mut Violations, given: &wire::MetricDefinition) -> Option<
         (given.cap.is_some() && given.cap_quantile.is_some(), "cap_quantile"),
     ] {
         if set {
-            found.add(format!("metric.{field}"), "NOT_OF_THIS_TYPE", "must be absent here");
+            found.add(format!("metric.{field}"), "NOT_OF_THIS_KIND", "must be absent here");
         }
     }
     for (index, step) in given.steps.iter().enumerate() {
@@ -95,8 +95,8 @@ fn definition(found: &mut Violations, given: &wire::MetricDefinition) -> Option<
 fn part(found: &mut Violations, name: &str, given: Option<&wire::Measure>, wanted: bool) -> Option<Measure> {
     let path = format!("metric.{name}");
     match (given, wanted) {
-        (None, true) => found.add(path, "EMPTY", "must be given for a metric of this type"),
-        (Some(_), false) => found.add(path, "NOT_OF_THIS_TYPE", "must be absent here"),
+        (None, true) => found.add(path, "EMPTY", "must be given for a metric of this kind"),
+        (Some(_), false) => found.add(path, "NOT_OF_THIS_KIND", "must be absent here"),
         (Some(given), true) => return Some(measure(found, &path, given)),
         (None, false) => {}
     }
@@ -135,14 +135,14 @@ fn measure(found: &mut Violations, path: &str, given: &wire::Measure) -> Measure
         kinds: given.kinds().collect(),
         channels: given.channels().collect(),
         campaigns: given.campaign_ids.clone(),
-        answering: given.answering,
+        answering: given.attributed_only,
     }
 }
 
 fn told(definition: Definition, defined_at: i64) -> wire::MetricDefinition {
     use wire::MetricKind as Type;
     let (measure, denominator) = definition.measures();
-    let (r#type, quantile_level, steps) = match &definition.shape {
+    let (kind, quantile_level, steps) = match &definition.shape {
         Shape::Proportion(_) => (Type::Proportion, 0.0, Vec::new()),
         Shape::Mean(_) => (Type::Mean, 0.0, Vec::new()),
         Shape::Ratio(..) => (Type::Ratio, 0.0, Vec::new()),
@@ -157,7 +157,7 @@ fn told(definition: Definition, defined_at: i64) -> wire::MetricDefinition {
         None => (None, None),
     };
     wire::MetricDefinition {
-        r#type: r#type.into(),
+        kind: kind.into(),
         measure: measure.map(told_measure),
         denominator: denominator.map(told_measure),
         steps,
@@ -187,6 +187,6 @@ fn told_measure(measure: &Measure) -> wire::Measure {
         kinds: measure.kinds.iter().map(|kind| (*kind).into()).collect(),
         channels: measure.channels.iter().map(|channel| (*channel).into()).collect(),
         campaign_ids: measure.campaigns.clone(),
-        answering: measure.answering,
+        attributed_only: measure.answering,
     }
 }

@@ -238,6 +238,6 @@ fn answer(found: &Evaluation) -> wire::EvaluatePolicyResponse {
         effective_sample_size: by.effective_sample_size,
         max_weight: by.max_weight,
         refused: found.why.is_some(),
-        why: found.why.clone().unwrap_or_default(),
+        reason: found.why.clone().unwrap_or_default(),
     }
 }

@@ -8,7 +8,7 @@ use super::convert::timestamp;
 use super::status::{refuse, refuse_domain};
 use super::{Base, now, page};
 use crate::error::Error;
-use crate::experiment::definition::{Experiment, Namespace, Registered, State, Variant};
+use crate::experiment::definition::{Experiment, Guardrail, Namespace, Registered, State, Variant};
 use crate::metric::Known;
 
 /// `ExperimentService`
@@ -182,12 +182,13 @@ fn design(given: Option<wire::Experiment>, request_id: &str, known: &Known) -> R
             found.text(&format!("experiment.variants[{index}].parameters[{name}]"), value);
         }
     }
-    for (list, names) in [("metrics", &given.metrics), ("guardrails", &given.guardrails)] {
-        for (index, name) in names.iter().enumerate() {
-            if known.find(name).is_none() {
-                let field = format!("experiment.{list}[{index}]");
-                found.add(field, "UNKNOWN_METRIC", format!("must be one of {}, is {name:?}", known.names()));
-            }
+    let metrics = given.metrics.iter().enumerate().map(|(index, name)| (format!("metrics[{index}]"), name));
+    let guardrails = given.guardrails.iter().enumerate();
+    let guardrails = guardrails.map(|(index, given)| (format!("guardrails[{index}].metric"), &given.metric));
+    for (field, name) in metrics.chain(guardrails) {
+        if known.find(name).is_none() {
+            let text = format!("must be one of {}, is {name:?}", known.names());
+            found.add(format!("experiment.{field}"), "UNKNOWN_METRIC", text);
         }
     }
     if let Some(namespace) = &given.namespace {
@@ -204,8 +205,13 @@ fn design(given: Option<wire::Experiment>, request_id: &str, known: &Known) -> R
         coverage: given.coverage.unwrap_or(1.0),
         namespace: given.namespace.map(|n| Namespace { name: n.name, start: n.start, end: n.end }),
         metrics: given.metrics,
-        guardrails: given.guardrails,
+        guardrails: given
+            .guardrails
+            .into_iter()
+            .map(|given| Guardrail { metric: given.metric, margin: given.margin })
+            .collect(),
         holdout: given.holdout,
+        planned_units_per_variant: given.planned_units_per_variant,
     };
     refuse_domain("experiment", design.check())?;
     Ok(design)
@@ -228,8 +234,13 @@ fn experiment(kept: Registered) -> wire::Experiment {
         coverage: Some(design.coverage),
         namespace: design.namespace.map(|n| wire::Namespace { name: n.name, start: n.start, end: n.end }),
         metrics: design.metrics,
-        guardrails: design.guardrails,
+        guardrails: design
+            .guardrails
+            .into_iter()
+            .map(|kept| wire::Guardrail { metric: kept.metric, margin: kept.margin })
+            .collect(),
         holdout: design.holdout,
+        planned_units_per_variant: design.planned_units_per_variant,
         state: state.into(),
         started_at: kept.started_at.map(timestamp),
         stopped_at: kept.stopped_at.map(timestamp),

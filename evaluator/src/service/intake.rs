@@ -40,16 +40,14 @@ impl Tally {
 pub(super) fn event(shared: &Shared, mut event: Event) -> Result<EventRow, (String, Vec<Violation>)> {
     let mut found = validate::event(&event, now() / 1_000_000);
     let mut more = Violations::new();
-    more.optional_id("decision_token", &event.decision_token);
-    if let Some(offer) = event.attributes.get("offer_id") {
-        more.optional_id("attributes[offer_id]", offer);
-    }
+    more.optional_id("decision_id", &event.decision_id);
     found.extend(more.into_vec());
     if !found.is_empty() {
         return Err((event.event_id, found));
     }
     event.user_id = shared.names.pseudonym(&event.user_id);
     event.visitor_id = shared.names.pseudonym(&event.visitor_id);
+    event.decision_token.clear();
     let payload = event.encode_to_vec();
     let purchase = event.purchase.unwrap_or_default();
     let revenue = purchase.revenue;
@@ -61,8 +59,8 @@ pub(super) fn event(shared: &Shared, mut event: Event) -> Result<EventRow, (Stri
         person: event.user_id,
         visitor: event.visitor_id,
         campaign_id: event.campaign_id,
-        decision_id: event.decision_token,
-        offer_id: event.attributes.get("offer_id").cloned().unwrap_or_default(),
+        decision_id: event.decision_id,
+        offer_id: event.offer_id,
         order_id: purchase.order_id,
         currency: revenue.as_ref().map(|money| money.currency_code.clone()).unwrap_or_default(),
         revenue: revenue.map(|money| money.minor_units),

@@ -93,8 +93,13 @@ impl MetricService for Metrics {
             value: Some(interval(row.value)),
             units: row.units,
             currency_code: row.currency,
+            warnings: Vec::new(),
         };
-        Ok(Response::new(wire::QueryMetricsResponse { rows: rows.into_iter().map(row).collect() }))
+        Ok(Response::new(wire::QueryMetricsResponse {
+            rows: rows.into_iter().map(row).collect(),
+            experiments: Vec::new(),
+            time_zone: "UTC".into(),
+        }))
     }
 
     async fn analyse_funnel(

@@ -108,13 +108,17 @@ fn limits(found: &mut Violations, given: &[wire::PlanLimit]) -> Vec<Limit> {
             }
         };
         found.optional_id(&path("offer_id"), &limit.offer_id);
-        if limit.most == 0 || i64::try_from(limit.most).is_err() {
-            found.add(path("most"), "OUT_OF_RANGE", format!("must be 1 to 2⁶³ − 1, is {}", limit.most));
+        if limit.max_count == 0 || i64::try_from(limit.max_count).is_err() {
+            found.add(
+                path("max_count"),
+                "OUT_OF_RANGE",
+                format!("must be 1 to 2⁶³ − 1, is {}", limit.max_count),
+            );
         }
         if limits.iter().any(|other| other.of == of) {
             found.add(path("offer_id"), "DUPLICATE", "each offer and each channel is limited once");
         }
-        limits.push(Limit { of, most: limit.most, price: 0.0 });
+        limits.push(Limit { of, most: limit.max_count, price: 0.0 });
     }
     limits
 }
@@ -219,6 +223,7 @@ pub(super) async fn replayed(
         uplift_over_no_offers: Some(interval(over)),
         effective_sample_size: found.effective_sample_size,
         max_weight: found.max_weight,
+        currency_code: currency,
     })
 }
 
@@ -310,15 +315,16 @@ fn estimate(estimate: Estimate) -> WireInterval {
     interval(estimate.interval())
 }
 
-pub(super) fn expected(expected: &Expected) -> wire::ExpectedOutcome {
+pub(super) fn expected(expected: &Expected, currency: &str) -> wire::ExpectedOutcome {
     wire::ExpectedOutcome {
         conversions: Some(estimate(expected.conversions)),
         profit: Some(estimate(expected.profit)),
         cost: Some(estimate(expected.cost)),
+        currency_code: currency.to_owned(),
     }
 }
 
-pub(super) fn strategy(strategy: &Strategy) -> wire::Strategy {
+pub(super) fn strategy(strategy: &Strategy, currency: &str) -> wire::Strategy {
     wire::Strategy {
         strategy_id: strategy.id.clone(),
         segment_id: strategy.segment.clone(),
@@ -326,12 +332,13 @@ pub(super) fn strategy(strategy: &Strategy) -> wire::Strategy {
         offer_id: strategy.offer_id.clone(),
         angle: strategy.angle.clone(),
         audience_size: strategy.audience,
-        expected: Some(expected(&strategy.expected)),
+        expected: Some(expected(&strategy.expected, currency)),
         reasons: strategy.reasons.clone(),
         displacement: Some(wire::Displacement {
             full_price_buyers: strategy.full_price_buyers,
             discount_to_them: strategy.discount_to_them,
             pulled_forward: strategy.pulled_forward.map(estimate),
+            currency_code: currency.to_owned(),
         }),
         hours: strategy.hours.clone(),
     }
@@ -339,9 +346,9 @@ pub(super) fn strategy(strategy: &Strategy) -> wire::Strategy {
 
 pub(super) fn proposal(plan: &Plan) -> wire::GenerateStrategiesResponse {
     wire::GenerateStrategiesResponse {
-        strategies: plan.strategies.iter().map(strategy).collect(),
+        strategies: plan.strategies.iter().map(|made| strategy(made, &plan.currency)).collect(),
         plan_id: plan.id.clone(),
-        expected: Some(expected(&plan.expected)),
+        expected: Some(expected(&plan.expected, &plan.currency)),
         shadow_price: plan.shadow_price,
         gap: plan.gap,
         frontier: plan
@@ -351,6 +358,7 @@ pub(super) fn proposal(plan: &Plan) -> wire::GenerateStrategiesResponse {
             .collect(),
         expected_decisions: plan.decisions,
         seed: plan.seed,
+        currency_code: plan.currency.clone(),
     }
 }
 
@@ -361,15 +369,15 @@ pub(super) fn report(plan: &Plan, at: State, found: &Measured, used: &[u64]) -> 
             Of::Offer(id) => (id.clone(), 0),
             Of::Channel(channel) => (String::new(), *channel),
         };
-        let limit = Some(wire::PlanLimit { offer_id, channel, most: limit.most });
+        let limit = Some(wire::PlanLimit { offer_id, channel, max_count: limit.most });
         wire::PlanLimitUse { limit, used: *used }
     };
     wire::GetPlanResponse {
         plan_id: plan.id.clone(),
         state: state(at).into(),
         budget: Some(Money { currency_code: plan.currency.clone(), minor_units: plan.budget }),
-        expected: Some(expected(&plan.expected)),
-        strategies: plan.strategies.iter().map(strategy).collect(),
+        expected: Some(expected(&plan.expected, &plan.currency)),
+        strategies: plan.strategies.iter().map(|made| strategy(made, &plan.currency)).collect(),
         measured: Some(wire::MeasuredOutcome {
             decisions: found.decisions,
             offers: found.offers,
@@ -379,9 +387,10 @@ pub(super) fn report(plan: &Plan, at: State, found: &Measured, used: &[u64]) -> 
             predicted_profit: Some(interval(found.promised)),
             calibration_error: found.calibration_error,
             coverage: found.coverage,
+            currency_code: plan.currency.clone(),
         }),
         flagged: found.why.is_some(),
-        why: found.why.clone().unwrap_or_default(),
+        reason: found.why.clone().unwrap_or_default(),
         model_version: plan.model_version.clone(),
         limits: plan.limits.iter().zip(used).map(limit).collect(),
     }

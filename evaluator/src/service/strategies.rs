@@ -100,6 +100,20 @@ impl StrategyService for Strategies {
         Ok(Response::new(plans::report(&plan, state, &measured, &used)))
     }
 
+    async fn delete_offer(
+        &self,
+        _: Request<wire::DeleteOfferRequest>,
+    ) -> Result<Response<wire::DeleteOfferResponse>, Status> {
+        Err(Error::Unimplemented("DeleteOffer is not built yet").into())
+    }
+
+    async fn list_plans(
+        &self,
+        _: Request<wire::ListPlansRequest>,
+    ) -> Result<Response<wire::ListPlansResponse>, Status> {
+        Err(Error::Unimplemented("ListPlans is not built yet").into())
+    }
+
     async fn decide(
         &self,
         request: Request<wire::DecideRequest>,

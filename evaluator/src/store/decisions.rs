@@ -8,7 +8,7 @@ use sea_orm::{
 };
 
 use super::entity::{assignment, decision, event};
-use super::{DecisionRow, STATEMENT, Store, moments, unit};
+use super::{DecisionRow, EventRow, STATEMENT, Store, moments, unit};
 use crate::effect::NONE;
 use crate::effect::log::Decided;
 use crate::effect::moment::with_channel;
@@ -24,6 +24,15 @@ pub struct Recorded {
     pub assignments: Vec<(String, String)>,
     /// Number of the channel.
     pub channel: i16,
+}
+
+/// Time and id of the last row of the page before; `None` before the first page.
+pub type PageStart = Option<(i64, String)>;
+
+/// Restricts a query ordered by `time`, then `id`, to the rows after `start`.
+fn after<C: sea_orm::ColumnTrait>(time: C, id: C, start: PageStart) -> Condition {
+    let Some((at, last)) = start else { return Condition::all() };
+    Condition::any().add(time.gt(at)).add(Condition::all().add(time.eq(at)).add(id.gt(last)))
 }
 
 impl Store {
@@ -175,33 +184,27 @@ impl Store {
         Ok(decided.into_iter().map(logged).collect())
     }
 
-    /// Encoded decisions and events about `person`, the oldest first.
-    pub async fn held_of(&self, person: &str) -> Result<(Vec<Vec<u8>>, Vec<Vec<u8>>)> {
-        let decisions: Vec<Vec<u8>> = decision::Entity::find()
-            .select_only()
-            .column(decision::Column::Payload)
-            .filter(
-                Condition::any()
-                    .add(decision::Column::Person.eq(person))
-                    .add(decision::Column::Visitor.eq(person)),
-            )
-            .order_by_asc(decision::Column::DecidedAt)
-            .order_by_asc(decision::Column::DecisionId)
-            .into_tuple()
-            .all(&self.db)
-            .await?;
-        let events: Vec<Vec<u8>> = event::Entity::find()
-            .select_only()
-            .column(event::Column::Payload)
-            .filter(
-                Condition::any().add(event::Column::Person.eq(person)).add(event::Column::Visitor.eq(person)),
-            )
-            .order_by_asc(event::Column::OccurredAt)
-            .order_by_asc(event::Column::EventId)
-            .into_tuple()
-            .all(&self.db)
-            .await?;
-        Ok((decisions, events))
+    /// Returns at most `limit` decisions about `person` after `start`, the oldest first.
+    pub async fn decisions_about(
+        &self,
+        person: &str,
+        start: PageStart,
+        limit: u64,
+    ) -> Result<Vec<DecisionRow>> {
+        use decision::Column::{DecidedAt, DecisionId, Person, Visitor};
+        let query = decision::Entity::find()
+            .filter(Condition::any().add(Person.eq(person)).add(Visitor.eq(person)))
+            .filter(after(DecidedAt, DecisionId, start));
+        Ok(query.order_by_asc(DecidedAt).order_by_asc(DecisionId).limit(limit).all(&self.db).await?)
+    }
+
+    /// Returns at most `limit` events about `person` after `start`, the oldest first.
+    pub async fn events_about(&self, person: &str, start: PageStart, limit: u64) -> Result<Vec<EventRow>> {
+        use event::Column::{EventId, OccurredAt, Person, Visitor};
+        let query = event::Entity::find()
+            .filter(Condition::any().add(Person.eq(person)).add(Visitor.eq(person)))
+            .filter(after(OccurredAt, EventId, start));
+        Ok(query.order_by_asc(OccurredAt).order_by_asc(EventId).limit(limit).all(&self.db).await?)
     }
 
     /// Drops all rows about `person` in one transaction; says how many there were.

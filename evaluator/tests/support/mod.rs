@@ -100,7 +100,7 @@ pub fn event(id: String, user: &str, kind: EventKind, decision: &str) -> Event {
         item_id: "i".into(),
         occurred_at: at(THEN + 60),
         channel: Channel::Web.into(),
-        decision_token: decision.into(),
+        decision_id: decision.into(),
         ..Event::default()
     }
 }
@@ -139,6 +139,19 @@ pub async fn record(served: &mut Served, decisions: Vec<Decision>) -> RecordDeci
         .await
         .expect("stored")
         .into_inner()
+}
+
+/// All messages of ExportUser, joined.
+pub async fn exported(served: &mut Served, user: &str) -> ExportUserResponse {
+    let request = ExportUserRequest { user_id: user.into() };
+    let mut stream = served.decisions.export_user(request).await.expect("exports").into_inner();
+    let mut all = ExportUserResponse::default();
+    while let Some(message) = stream.message().await.expect("a page") {
+        assert!(message.decisions.len() + message.events.len() <= 500, "a message holds at most 500 rows");
+        all.decisions.extend(message.decisions);
+        all.events.extend(message.events);
+    }
+    all
 }
 
 pub async fn analysed(served: &mut Served, id: &str, metrics: &[&str]) -> AnalyseExperimentResponse {

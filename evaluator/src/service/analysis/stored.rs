@@ -28,7 +28,7 @@ pub(in crate::service) async fn stored(
     }
     let kind = metric_kind(&mut found, request.metric_kind, false);
     if request.metric_kind() == wire::MetricKind::Quantile {
-        let text = "must be another where experiment_id is given: define a metric of METRIC_TYPE_QUANTILE";
+        let text = "must be another where experiment_id is given: define a metric of METRIC_KIND_QUANTILE";
         found.add("metric_kind", "NOT_STORED", text);
     }
     if request.beta_prior.is_some() {
@@ -50,7 +50,7 @@ pub(in crate::service) async fn stored(
         return Err(Error::precondition("EXPERIMENT_NOT_STARTED", text).into());
     }
     let design = kept.design;
-    let own = || design.metrics.iter().chain(&design.guardrails);
+    let own = || design.metrics.iter().chain(design.guardrails.iter().map(|guardrail| &guardrail.metric));
     let mut names: Vec<&String> =
         if request.metrics.is_empty() { own().collect() } else { request.metrics.iter().collect() };
     let mut seen = HashSet::new();
@@ -94,7 +94,7 @@ struct Analysis {
 
 impl Analysis {
     fn family(&self, metric: &Metric, variants: &[String]) -> Result<Family, Status> {
-        let guardrail = self.design.guardrails.iter().any(|name| name == metric.name());
+        let guardrail = self.design.guardrails.iter().any(|guardrail| guardrail.metric == metric.name());
         let mut warnings = Vec::new();
         let arms = match metric.quantile() {
             Some(level) => Arms::Quantiles(self.cells.quantiles(metric, level, variants)?),
