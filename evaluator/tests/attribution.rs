@@ -107,7 +107,7 @@ async fn cohorts_and_funnels_follow_people() {
         until: at(1_760_313_600 + 28 * 86_400),
         ..AnalyseCohortsRequest::default()
     };
-    let found = served.metrics.analyse_cohorts(request).await.expect("cohorts").into_inner();
+    let found = served.metrics.analyse_cohorts(request.clone()).await.expect("cohorts").into_inner();
     let told: Vec<(&str, u64, Vec<f64>)> = found
         .cohorts
         .iter()

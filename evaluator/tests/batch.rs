@@ -90,7 +90,7 @@ fn open_bandit_decisions_are_weighed_as_obp_weighs_them() {
     let wrong = run(&[&ask[..], &["position", "--target", r#"{"3": 0.4}"#]].concat()).expect_err("refused");
     assert!(wrong.contains("must sum to 1, sum to 0.4"), "{wrong}");
     let never = run(&[&ask[..], &["click", "--target", r#"{"flowers": 1.0}"#]].concat()).expect("judged");
-    assert!(never["refused"] == true && never["why"].as_str().is_some_and(|why| why.contains("flowers")));
+    assert!(never["refused"] == true && never["reason"].as_str().is_some_and(|why| why.contains("flowers")));
 }
 
 /// Two decisions carry nearly all the weight: the log is worth no more than these.
@@ -107,7 +107,7 @@ fn a_log_worth_two_decisions_is_refused() {
     let log = log.display().to_string();
     let found = run(&["policy", "--log", &log, "--target", r#"{"rare": 1.0}"#]).expect("judged");
     assert!((number(&found["effective_sample_size"]) - 2.0).abs() < 1e-9 && found["refused"] == true);
-    assert!(found["why"].as_str().is_some_and(|why| why.contains("worth 2.0 decisions")), "{found}");
+    assert!(found["reason"].as_str().is_some_and(|why| why.contains("worth 2.0 decisions")), "{found}");
     let impossible = folder.path().join("impossible.csv");
     std::fs::write(&impossible, "action,propensity,reward\na,0.5,1\na,0,1\n").expect("written");
     let error = run(&["policy", "--log", &impossible.display().to_string()]).expect_err("refused");

@@ -314,13 +314,13 @@ async fn a_plan_keeps_to_an_offers_stock_and_a_channels_messages() {
     let limit = |offer: &str, channel: Channel, most| PlanLimit {
         offer_id: offer.into(),
         channel: channel.into(),
-        most,
+        max_count: most,
     };
     let limited = |limits| GenerateStrategiesRequest { limits, ..ask(100_000_000) };
     for (limits, field) in [
         (vec![limit("twenty", Channel::Web, 5)], "limits[0].offer_id"),
         (vec![limit("", Channel::Unspecified, 5)], "limits[0].offer_id"),
-        (vec![limit("twenty", Channel::Unspecified, 0)], "limits[0].most"),
+        (vec![limit("twenty", Channel::Unspecified, 0)], "limits[0].max_count"),
         (vec![limit("", Channel::Web, 5), limit("", Channel::Web, 6)], "limits[1].offer_id"),
         (vec![limit("thirty", Channel::Unspecified, 5)], "limits[0].offer_id"),
     ] {

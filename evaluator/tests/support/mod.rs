@@ -122,7 +122,7 @@ pub fn purchase(id: &str, user: &str, minor_units: i64) -> Event {
 }
 
 pub async fn ingest(served: &mut Served, events: Vec<Event>) -> IngestEventsResponse {
-    let rows = events.into_iter().map(|event| IngestEventsRequest { event: Some(event) });
+    let rows = events.into_iter().map(|event| IngestEventsRequest { event: Some(event), log_position: 0 });
     served
         .decisions
         .ingest_events(tokio_stream::iter(rows.collect::<Vec<_>>()))
@@ -132,7 +132,9 @@ pub async fn ingest(served: &mut Served, events: Vec<Event>) -> IngestEventsResp
 }
 
 pub async fn record(served: &mut Served, decisions: Vec<Decision>) -> RecordDecisionsResponse {
-    let rows = decisions.into_iter().map(|decision| RecordDecisionsRequest { decision: Some(decision) });
+    let rows = decisions
+        .into_iter()
+        .map(|decision| RecordDecisionsRequest { decision: Some(decision), log_position: 0 });
     served
         .decisions
         .record_decisions(tokio_stream::iter(rows.collect::<Vec<_>>()))
