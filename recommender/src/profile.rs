@@ -62,15 +62,18 @@ pub fn of(events: &[Event], catalogue: &Catalogue, signals: &Signals, now: i64) 
     }
 }
 
-/// What all orders brought, in the currency most orders are in.
-fn monetary(events: &[Event]) -> Option<Money> {
+/// Revenue of all orders by currency, the currency with most order lines first.
+fn monetary(events: &[Event]) -> Vec<Money> {
     let mut sums: BTreeMap<&str, (u64, i64)> = BTreeMap::new();
     for money in events.iter().filter_map(|event| event.purchase.as_ref()?.revenue.as_ref()) {
         let sum = sums.entry(&money.currency_code).or_default();
         *sum = (sum.0 + 1, sum.1.saturating_add(money.minor_units));
     }
-    let (currency, (_, minor_units)) = sums.into_iter().max_by_key(|(_, (count, _))| *count)?;
-    Some(Money { currency_code: currency.to_owned(), minor_units })
+    let mut sums: Vec<(&str, (u64, i64))> = sums.into_iter().collect();
+    sums.sort_by_key(|(_, (lines, _))| std::cmp::Reverse(*lines));
+    let amount =
+        |(currency, (_, minor_units)): (&str, _)| Money { currency_code: currency.to_owned(), minor_units };
+    sums.into_iter().map(amount).collect()
 }
 
 fn leanings(

@@ -43,12 +43,11 @@ impl<'a> Filter<'a> {
         Self { rules, excluded, only: rules.only_item_ids.iter().map(String::as_str).collect(), now }
     }
 
-    /// Whether all but the items' own times of sale is allowed.
+    /// Whether every item that is always available passes: the rules name no ids, categories or prices.
     pub fn is_open(&self) -> bool {
-        let Rules { in_stock_only, categories, price_min, price_max, .. } = self.rules;
+        let Rules { categories, price_min, price_max, .. } = self.rules;
         self.excluded.is_empty()
             && self.only.is_empty()
-            && !in_stock_only
             && categories.is_empty()
             && price_min.is_none()
             && price_max.is_none()
@@ -88,7 +87,7 @@ mod tests {
         let usd = |minor_units| Some(Money { currency_code: "USD".into(), minor_units });
         let open = |rules: Rules| Filter::new(&rules, &[], 100).is_open();
         assert!(open(Rules { max_per_category: 2, diversity: 0.5, ..Rules::default() }));
-        assert!(!open(Rules { in_stock_only: true, ..Rules::default() }));
+        assert!(open(Rules { include_sold_out: true, ..Rules::default() }));
         assert!(!open(Rules { categories: vec!["Soap".into()], ..Rules::default() }));
         assert!(!open(Rules { price_max: usd(499), ..Rules::default() }));
         assert!(!open(Rules { exclude_item_ids: vec!["a".into()], ..Rules::default() }));

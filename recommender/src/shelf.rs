@@ -88,9 +88,9 @@ pub struct Shelf {
     pub popular: Vec<(Arc<Item>, f64)>,
     /// The item of each of the model's columns; none where it was taken out of the catalogue.
     pub goods: Vec<Option<Arc<Item>>>,
-    /// Of each of them, whether it is sold for a time only. Known here, most requests need not look at items that lie
-    /// all over memory.
-    pub timed: Vec<bool>,
+    /// Whether the availability of each of them must be checked on each request: it has a time of sale, is sold out or
+    /// is never recommended. Cached here so that most requests avoid scattered item lookups.
+    pub conditional: Vec<bool>,
     /// Items the model does not know: nobody had taken them when it was trained.
     pub fresh: Vec<Arc<Item>>,
     /// The factors of the first of these as their texts tell them, a row each; none of those behind.
@@ -115,16 +115,22 @@ impl Shelf {
         popular.extend(untaken.into_iter().map(|item| (item, 0.0)));
         let ids = serving.as_ref().map(|serving| serving.artefact.item_ids.as_slice()).unwrap_or_default();
         let goods: Vec<Option<Arc<Item>>> = ids.iter().map(|id| catalogue.get(id).cloned()).collect();
-        let timed = |item: &Arc<Item>| item.available_from.is_some() || item.available_until.is_some();
-        let timed = goods.iter().map(|item| item.as_ref().is_some_and(timed)).collect();
+        let conditional = goods.iter().map(|item| item.as_ref().is_some_and(|item| is_conditional(item)));
+        let conditional = conditional.collect();
         let known = |item: &Arc<Item>| {
             serving.as_ref().is_some_and(|serving| serving.columns.contains_key(&item.item_id))
         };
         let mut fresh: Vec<Arc<Item>> = catalogue.iter().filter(|item| !known(item)).cloned().collect();
         by_id(&mut fresh);
         let (fresh, guessed) = guess(fresh, serving.as_deref(), vectors);
-        Self { catalogue, serving, popular, goods, timed, fresh, guessed }
+        Self { catalogue, serving, popular, goods, conditional, fresh, guessed }
     }
+}
+
+/// Whether the availability of `item` depends on the time or the request.
+fn is_conditional(item: &Item) -> bool {
+    let timed = item.available_from.is_some() || item.available_until.is_some();
+    timed || item.is_sold_out() || item.not_recommendable
 }
 
 impl Shelf {

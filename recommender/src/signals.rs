@@ -74,7 +74,9 @@ impl Signals {
             | EventKind::Survey
             | EventKind::OfferShown
             | EventKind::OfferWithheld
-            | EventKind::OfferRedeemed => 0.0,
+            | EventKind::OfferRedeemed
+            | EventKind::Return
+            | EventKind::Link => 0.0,
         }
     }
 

@@ -11,7 +11,7 @@ use chassis::config::Secret;
 use sea_orm::DatabaseConnection;
 use sea_orm_migration::MigratorTrait as _;
 
-pub use events::{Deed, EventRow};
+pub use events::{Deed, EventKey, EventRow};
 pub use models::Card;
 pub use people::PeopleCard;
 pub(crate) use people::act;

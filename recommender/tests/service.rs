@@ -10,8 +10,8 @@ use proto::recommender::v1::recommender_service_client::RecommenderServiceClient
 use proto::recommender::v1::{
     Algorithm, Boost, DeleteItemsRequest, EraseUserRequest, ExportUserRequest, GetProfileRequest,
     IngestEventsRequest, ListModelsRequest, ListSegmentsRequest, Model, PredictIntentRequest,
-    PromoteModelRequest, RecommendRequest, RecommendResponse, Rules, SimilarItemsRequest, TrainRequest,
-    UpsertItemsRequest,
+    PromoteModelRequest, ReasonKind, RecommendRequest, RecommendResponse, Rules, SimilarItemsRequest,
+    TrainRequest, UpsertItemsRequest,
 };
 use recommender::Config;
 use sea_orm::{ConnectionTrait as _, Database};
@@ -80,7 +80,7 @@ fn event(id: &str, user: &str, kind: EventKind, item: i64, seconds: i64) -> Even
 }
 
 async fn ingest(client: &mut Client, events: Vec<Event>) -> u64 {
-    let rows = events.into_iter().map(|event| IngestEventsRequest { event: Some(event) });
+    let rows = events.into_iter().map(|event| IngestEventsRequest { event: Some(event), log_position: 0 });
     let rows: Vec<_> = rows.collect();
     let taken = client.ingest_events(tokio_stream::iter(rows)).await.expect("taken").into_inner();
     assert!(taken.rejected.is_empty(), "{:?}", taken.rejected);
@@ -206,7 +206,7 @@ async fn boosted(client: &mut Client) {
         assert!((shares - 1.0).abs() < 1e-4, "{pick:?}");
     }
     let best = &raised.recommendations[0];
-    let told: Vec<_> = best.reasons.iter().filter(|reason| reason.feature == "boost").collect();
+    let told: Vec<_> = best.reasons.iter().filter(|reason| reason.kind() == ReasonKind::Boost).collect();
     assert!(told.len() == 1 && (told[0].weight - 0.98).abs() < 1e-4, "49 of 50 parts: {:?}", best.reasons);
     let nothing = Rules { boosts: vec![Boost { factor: 0.0, ..boost }], ..Rules::default() };
     let refused = client.recommend(asked(nothing)).await.expect_err("refused");
@@ -281,8 +281,11 @@ async fn journey(served: &mut Served) {
     stop.cancel();
 
     let client = &mut served.client;
-    let held = client.export_user(ExportUserRequest { user_id: "user-2".into() }).await;
-    assert!(format!("{:?}", held.expect("answered").into_inner()).contains("item-7"));
+    let exported = client.export_user(ExportUserRequest { user_id: "user-2".into() }).await;
+    let mut exported = exported.expect("answered").into_inner();
+    let page = exported.message().await.expect("goes on").expect("a page");
+    assert!(page.events.len() <= 500 && format!("{page:?}").contains("item-7"));
+    assert!(exported.message().await.expect("ends").is_none(), "one page holds all");
     people(client).await;
     let deletion = DeleteItemsRequest { item_ids: vec!["item-7".into()], ..Default::default() };
     assert_eq!(client.delete_items(deletion).await.expect("deleted").into_inner().deleted, 1);

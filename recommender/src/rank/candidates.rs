@@ -27,12 +27,12 @@ impl<'a> Candidates<'a> {
     ) -> Self {
         let mut found = Self { all: Vec::with_capacity(shelf.popular.len()), filtered_out: 0 };
         let open = filter.is_open();
-        let goods = shelf.goods.iter().zip(&shelf.timed).zip(scores).zip(popularity).zip(0_u32..);
-        for ((((item, timed), score), popularity), column) in goods {
+        let goods = shelf.goods.iter().zip(&shelf.conditional).zip(scores).zip(popularity).zip(0_u32..);
+        for ((((item, conditional), score), popularity), column) in goods {
             let Some(item) = item else { continue };
             let (score, popularity) = (f64::from(*score), f64::from(*popularity));
             let candidate = Candidate { item, score, boost: 0.0, popularity, column: Some(column) };
-            if open && !timed {
+            if open && !conditional {
                 found.all.push(candidate);
             } else {
                 found.add(candidate, filter);

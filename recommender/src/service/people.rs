@@ -3,12 +3,23 @@
 use chrono::Utc;
 use pbjson_types::Timestamp;
 use proto::recommender::v1::{EraseUserResponse, ExportUserResponse, GetProfileResponse};
+use tokio::sync::mpsc;
+use tokio_stream::wrappers::ReceiverStream;
 use tonic::Status;
+use tracing::Instrument as _;
 
 use super::{Recommender, check, failed};
 use crate::intent::person::Act;
 use crate::profile;
-use crate::store::act;
+use crate::store::{EventKey, act};
+
+/// Events of one message of an export.
+const EXPORTED: u64 = 500;
+/// Messages of an export that wait for a slow caller.
+const PAGES_AHEAD: usize = 2;
+
+/// A message of an export, or what ended it.
+pub(super) type Exported = Result<ExportUserResponse, Status>;
 
 impl Recommender {
     pub(super) async fn profile(&self, user_id: &str) -> Result<GetProfileResponse, Status> {
@@ -28,10 +39,30 @@ impl Recommender {
         Ok(GetProfileResponse { profile: Some(profile), segments_version: version.unwrap_or_default() })
     }
 
-    pub(super) async fn export(&self, user_id: &str) -> Result<ExportUserResponse, Status> {
+    /// Streams all events of a person, the oldest first, one page of the database a message.
+    pub(super) fn export(&self, user_id: &str) -> Result<ReceiverStream<Exported>, Status> {
         check::person(user_id)?;
-        let events = self.store.events_of(&self.names.pseudonym(user_id)).await.map_err(failed)?;
-        Ok(ExportUserResponse { events })
+        let (store, person) = (self.store.clone(), self.names.pseudonym(user_id));
+        let (pages, exported) = mpsc::channel::<Exported>(PAGES_AHEAD);
+        let work = async move {
+            let mut after = None;
+            loop {
+                let page = match store.events_page(&person, after.as_ref(), EXPORTED).await {
+                    Ok(page) => page,
+                    Err(cause) => return drop(pages.send(Err(failed(cause))).await),
+                };
+                after = page.last().map(EventKey::of);
+                let is_last = (page.len() as u64) < EXPORTED;
+                let is_empty = page.is_empty();
+                let sent = is_empty || pages.send(Ok(ExportUserResponse { events: page })).await.is_ok();
+                // A caller who has gone ends the export.
+                if is_last || !sent {
+                    return;
+                }
+            }
+        };
+        tokio::spawn(work.in_current_span());
+        Ok(ReceiverStream::new(exported))
     }
 
     pub(super) async fn erase(&self, user_id: &str) -> Result<EraseUserResponse, Status> {

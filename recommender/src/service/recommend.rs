@@ -11,7 +11,7 @@ use proto::recommender::v1::{
 use proto::validate::Violations;
 use tonic::{Code, Status};
 
-use super::told::{POPULARITY, SEGMENT, Teller, sources};
+use super::told::{Fallback, Teller, sources};
 use super::{Recommender, check, failed, refuse};
 use crate::history::FOLDED;
 use crate::people::People;
@@ -78,7 +78,7 @@ impl Recommender {
             let choice = Choice {
                 limit: request.limit as usize,
                 diversity: rules.diversity,
-                explore: rules.explore,
+                explore: rules.exploration,
                 max_per_category: rules.max_per_category as usize,
                 seed: request.seed,
             };
@@ -86,8 +86,8 @@ impl Recommender {
             let places = select(candidates.all, choice, factors);
             let teller = match known {
                 Some((serving, fold_in)) => Teller::Model { serving, fold_in, shelf: &shelf, deeds: &deeds },
-                None if segment.is_some() => Teller::Popularity(SEGMENT),
-                None => Teller::Popularity(POPULARITY),
+                None if segment.is_some() => Teller::Popularity(Fallback::Segment),
+                None => Teller::Popularity(Fallback::Everyone),
             };
             RecommendResponse {
                 recommendations: teller.tell(&places, request.explain),

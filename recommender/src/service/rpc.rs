@@ -6,11 +6,12 @@ use futures::Stream;
 use proto::recommender::v1::recommender_service_server::RecommenderService;
 use proto::recommender::v1::{
     DeleteItemsRequest, DeleteItemsResponse, EraseUserRequest, EraseUserResponse, ExportUserRequest,
-    ExportUserResponse, GetProfileRequest, GetProfileResponse, IngestEventsRequest, IngestEventsResponse,
-    ListModelsRequest, ListModelsResponse, ListSegmentsRequest, ListSegmentsResponse, PredictIntentRequest,
-    PredictIntentResponse, PredictPreferenceRequest, PredictPreferenceResponse, PromoteModelRequest,
-    PromoteModelResponse, RecommendRequest, RecommendResponse, SimilarItemsRequest, SimilarItemsResponse,
-    TrainRequest, TrainResponse, UpsertItemsRequest, UpsertItemsResponse,
+    GetItemRequest, GetItemResponse, GetProfileRequest, GetProfileResponse, IngestEventsRequest,
+    IngestEventsResponse, ListItemsRequest, ListItemsResponse, ListModelsRequest, ListModelsResponse,
+    ListSegmentsRequest, ListSegmentsResponse, PredictIntentRequest, PredictIntentResponse,
+    PredictPreferenceRequest, PredictPreferenceResponse, PromoteModelRequest, PromoteModelResponse,
+    RecommendRequest, RecommendResponse, SimilarItemsRequest, SimilarItemsResponse, TrainRequest,
+    TrainResponse, UpdateItemsRequest, UpdateItemsResponse, UpsertItemsRequest, UpsertItemsResponse,
 };
 use tokio::sync::mpsc;
 use tokio_stream::wrappers::ReceiverStream;
@@ -18,12 +19,14 @@ use tonic::{Request, Response, Status, Streaming};
 use tracing::Instrument as _;
 
 use super::Recommender;
+use super::people::Exported;
 
 /// Messages that wait for a caller who reads slowly; more than a search tells.
 const STEPS: usize = 1024;
 
 #[tonic::async_trait]
 impl RecommenderService for Recommender {
+    type ExportUserStream = ReceiverStream<Exported>;
     type TrainStream = Pin<Box<dyn Stream<Item = Result<TrainResponse, Status>> + Send>>;
 
     async fn upsert_items(
@@ -31,6 +34,21 @@ impl RecommenderService for Recommender {
         request: Request<Streaming<UpsertItemsRequest>>,
     ) -> Result<Response<UpsertItemsResponse>, Status> {
         self.take_items(request.into_inner()).await.map(Response::new)
+    }
+
+    async fn update_items(
+        &self,
+        _: Request<UpdateItemsRequest>,
+    ) -> Result<Response<UpdateItemsResponse>, Status> {
+        Err(Status::unimplemented("UpdateItems is not built yet: send whole items by UpsertItems"))
+    }
+
+    async fn get_item(&self, _: Request<GetItemRequest>) -> Result<Response<GetItemResponse>, Status> {
+        Err(Status::unimplemented("GetItem is not built yet"))
+    }
+
+    async fn list_items(&self, _: Request<ListItemsRequest>) -> Result<Response<ListItemsResponse>, Status> {
+        Err(Status::unimplemented("ListItems is not built yet"))
     }
 
     async fn delete_items(
@@ -121,8 +139,8 @@ impl RecommenderService for Recommender {
     async fn export_user(
         &self,
         request: Request<ExportUserRequest>,
-    ) -> Result<Response<ExportUserResponse>, Status> {
-        self.export(&request.get_ref().user_id).await.map(Response::new)
+    ) -> Result<Response<Self::ExportUserStream>, Status> {
+        self.export(&request.get_ref().user_id).map(Response::new)
     }
 
     async fn erase_user(

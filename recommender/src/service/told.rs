@@ -1,7 +1,7 @@
 //! Picks as they are told: what proposed each, and why.
 
-use proto::common::v1::{Degradation, DegradationCause, EventKind};
-use proto::recommender::v1::{Reason, Recommendation};
+use proto::common::v1::{Degradation, DegradationCause, DegradationStage, EventKind, Substitute};
+use proto::recommender::v1::{Reason, ReasonKind, Recommendation};
 
 use crate::algorithm::{BlendSettings, Cause, Settings, Share};
 use crate::fold_in::FoldIn;
@@ -11,14 +11,6 @@ use crate::store::Deed;
 
 /// Reasons of a pick.
 const REASONS: usize = 3;
-/// What proposes where nothing is known of a person.
-pub(super) const POPULARITY: &str = "popularity";
-/// What proposes where only a person's segment is known.
-pub(super) const SEGMENT: &str = "segment_popularity";
-/// What boosts did to a score.
-const BOOST: &str = "boost";
-/// What carried a pick beside the reasons told.
-const OTHER: &str = "other";
 /// What proposes an item the model does not know.
 const NEW: &str = "new";
 
@@ -35,8 +27,33 @@ pub(super) enum Teller<'a> {
         /// What the person did.
         deeds: &'a [Deed],
     },
-    /// What many take, of all or of a segment.
-    Popularity(&'static str),
+    /// Popularity, among all people or those of a segment.
+    Popularity(Fallback),
+}
+
+/// Popularity list that serves a person the model knows nothing about.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Fallback {
+    /// Popularity among all people.
+    Everyone,
+    /// Popularity among the people of the person's segment.
+    Segment,
+}
+
+impl Fallback {
+    fn source(self) -> &'static str {
+        match self {
+            Self::Everyone => "popularity",
+            Self::Segment => "segment_popularity",
+        }
+    }
+
+    fn substitute(self) -> Substitute {
+        match self {
+            Self::Everyone => Substitute::Popularity,
+            Self::Segment => Substitute::SegmentPopularity,
+        }
+    }
 }
 
 impl Teller<'_> {
@@ -44,7 +61,7 @@ impl Teller<'_> {
         let reasons = if explain { self.reasons(places) } else { vec![Vec::new(); places.len()] };
         let sources = match self {
             Self::Model { serving, .. } => sources(serving),
-            Self::Popularity(kind) => vec![(*kind).to_owned()],
+            Self::Popularity(fallback) => vec![fallback.source().to_owned()],
         };
         let told = |(place, reasons): (&Place, Vec<Reason>)| {
             let Place { candidate, propensity } = place;
@@ -63,11 +80,11 @@ impl Teller<'_> {
 
     /// That the model had no part in the answer.
     pub(super) fn degradation(&self) -> Option<Degradation> {
-        let Self::Popularity(kind) = self else { return None };
+        let Self::Popularity(fallback) = self else { return None };
         Some(Degradation {
-            stage: "recommend".into(),
+            stage: DegradationStage::Recommend.into(),
             cause: DegradationCause::Cold.into(),
-            served_by: (*kind).to_owned(),
+            substitute: fallback.substitute().into(),
         })
     }
 
@@ -90,29 +107,31 @@ impl Teller<'_> {
                 };
                 places.iter().map(of).collect()
             }
-            Self::Popularity(kind) => {
-                let of = |place: &Place| vec![feature(kind, place.candidate.score - place.candidate.boost)];
-                places.iter().map(of).collect::<Vec<Vec<Reason>>>()
+            Self::Popularity(_) => {
+                let unboosted = |place: &Place| place.candidate.score - place.candidate.boost;
+                let reasons = |place: &Place| vec![plain(ReasonKind::Popularity, unboosted(place))];
+                places.iter().map(reasons).collect::<Vec<Vec<Reason>>>()
             }
         };
         places.iter().zip(scored).map(|(place, reasons)| shared(reasons, place)).collect()
     }
 }
 
-fn feature(name: &str, weight: f64) -> Reason {
-    Reason { feature: name.into(), weight, ..Reason::default() }
+/// A reason that names no item.
+fn plain(kind: ReasonKind, weight: f64) -> Reason {
+    Reason { kind: kind.into(), weight, ..Reason::default() }
 }
 
 /// A share of a score as a reason, not yet divided by the score.
 fn because(serving: &Serving, shelf: &Shelf, deeds: &[Deed], share: Share) -> Reason {
     let weight = f64::from(share.value);
-    let Cause::Item(past) = share.cause else { return feature(POPULARITY, weight) };
+    let Cause::Item(past) = share.cause else { return plain(ReasonKind::Popularity, weight) };
     let id = &serving.artefact.item_ids[past as usize];
     Reason {
         because_item_id: id.clone(),
         because_title: shelf.catalogue.title(id).to_owned(),
         because_kind: telling(deeds, id).into(),
-        feature: String::new(),
+        kind: ReasonKind::Item.into(),
         weight,
     }
 }
@@ -121,17 +140,17 @@ fn because(serving: &Serving, shelf: &Shelf, deeds: &[Deed], share: Share) -> Re
 fn shared(mut reasons: Vec<Reason>, place: &Place) -> Vec<Reason> {
     let (score, boost) = (place.candidate.score, place.candidate.boost);
     if boost != 0.0 {
-        reasons.push(feature(BOOST, boost));
+        reasons.push(plain(ReasonKind::Boost, boost));
     }
     let told: f64 = reasons.iter().map(|reason| reason.weight).sum();
     // What arithmetic in single precision leaves is no reason.
     if !reasons.is_empty() && (score - told).abs() > 1e-5 * score.abs() {
-        reasons.push(feature(OTHER, score - told));
+        reasons.push(plain(ReasonKind::Other, score - told));
     }
     for reason in &mut reasons {
         reason.weight = if score > 0.0 { reason.weight / score } else { 0.0 };
     }
-    let last = |reason: &Reason| reason.feature == OTHER;
+    let last = |reason: &Reason| reason.kind() == ReasonKind::Other;
     reasons.sort_by(|a, b| last(a).cmp(&last(b)).then(b.weight.total_cmp(&a.weight)));
     reasons
 }

@@ -27,6 +27,22 @@ pub struct Deed {
     pub at: i64,
 }
 
+/// Position of an event in the order of time.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct EventKey {
+    /// Seconds since 1970.
+    pub at: i64,
+    /// Id of the event, which orders events of one second.
+    pub event_id: String,
+}
+
+impl EventKey {
+    /// The position of `event`.
+    pub fn of(event: &Event) -> Self {
+        Self { at: event.occurred_at.as_ref().map_or(0, |at| at.seconds), event_id: event.event_id.clone() }
+    }
+}
+
 type Columns = (String, String, i32, String, i64);
 
 fn deed((person, visitor, kind, item_id, at): Columns) -> Deed {
@@ -133,6 +149,26 @@ impl Store {
             .order_by_asc(Column::EventId)
             .all(&self.db)
             .await?;
+        let decode =
+            |payload: &[u8]| Event::decode(payload).map_err(|cause| Error::Corrupt(cause.to_string()));
+        rows.iter().map(|row| decode(&row.payload)).collect()
+    }
+
+    /// The next `most` events of `person` after the event with key `after`, the oldest first.
+    pub async fn events_page(
+        &self,
+        person: &str,
+        after: Option<&EventKey>,
+        most: u64,
+    ) -> Result<Vec<Event>, Error> {
+        let mut rows = Entity::find().filter(about(&[person.to_owned()]));
+        if let Some(EventKey { at, event_id }) = after {
+            let same_second =
+                Condition::all().add(Column::OccurredAt.eq(*at)).add(Column::EventId.gt(event_id));
+            rows = rows.filter(Condition::any().add(Column::OccurredAt.gt(*at)).add(same_second));
+        }
+        let rows = rows.order_by_asc(Column::OccurredAt).order_by_asc(Column::EventId).limit(most);
+        let rows = rows.all(&self.db).await?;
         let decode =
             |payload: &[u8]| Event::decode(payload).map_err(|cause| Error::Corrupt(cause.to_string()));
         rows.iter().map(|row| decode(&row.payload)).collect()
