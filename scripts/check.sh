@@ -36,8 +36,9 @@ cargo fmt --all --check
 say "lints"
 cargo clippy --workspace --all-targets --locked -- -D warnings
 
-say "contract"
+say "contract: lint, and nothing that breaks callers of the frozen version"
 buf lint
+buf breaking --against proto/contract-v1.binpb.gz
 
 say "licences, bans and sources of dependencies"
 cargo deny --locked check bans licenses sources
