@@ -28,6 +28,7 @@ use chassis::auth::Pseudonymiser;
 use chrono::Utc;
 
 use crate::config::StrategyConfig;
+use crate::error::Result;
 use crate::pool::Pool;
 use crate::store::Store;
 
@@ -49,6 +50,14 @@ pub(crate) struct Shared {
     pub(crate) snapshots: Snapshots,
     pub(crate) deciding: Deciding,
     pub(crate) strategy: StrategyConfig,
+}
+
+impl Shared {
+    /// Returns the unit that stands for the person or visitor `id`: a pseudonym, the user's where the visitor is linked
+    /// to one.
+    async fn unit(&self, id: &str) -> Result<String> {
+        self.store.linked_user(self.names.pseudonym(id)).await
+    }
 }
 
 /// A handle on what the services share.

@@ -2,9 +2,11 @@
 
 mod decisions;
 mod entity;
+mod erasure;
 mod events;
 mod experiments;
 mod ledger;
+mod links;
 mod metrics;
 mod migration;
 mod models;
@@ -25,6 +27,7 @@ pub use decisions::{PageStart, Recorded};
 pub use entity::decision::Model as DecisionRow;
 pub use entity::event::Model as EventRow;
 pub use entity::offer::Model as OfferRow;
+pub use events::Ingested;
 pub use moments::ByExperiment;
 
 /// Rows written by one statement; databases bound the number of parameters.

@@ -6,6 +6,7 @@ mod attribution;
 mod batch;
 mod bucketing;
 mod growthbook;
+mod links;
 mod moments;
 mod own_metrics;
 mod planning;

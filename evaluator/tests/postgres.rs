@@ -8,15 +8,35 @@ const SERVER: &str = "postgres://postgres@127.0.0.1:5432";
 
 #[tokio::test(flavor = "multi_thread")]
 async fn postgres_bears_the_same_journey() {
+    with_database(|url| async move {
+        let mut served = support::served_on(&url, tempfile::tempdir().expect("a folder")).await;
+        support::experiment_journey(&mut served).await;
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn postgres_excludes_people_linked_across_variants() {
+    with_database(|url| async move {
+        let mut served = support::served_on(&url, tempfile::tempdir().expect("a folder")).await;
+        crate::links::people_in_two_variants(&mut served).await;
+        let store = evaluator::store::Store::open(&chassis::config::Secret::new(&*url)).await.expect("opens");
+        let (kept, rebuilt) = store.rebuild_cells().await.expect("rebuilt");
+        assert_eq!(kept, rebuilt);
+    })
+    .await;
+}
+
+/// Runs `test` on a database of its own, which is dropped afterwards also where the test fails.
+async fn with_database<F>(test: impl FnOnce(String) -> F)
+where
+    F: Future<Output = ()> + Send + 'static,
+{
     let name = format!("evaluator_test_{}", uuid::Uuid::new_v4().simple());
     let admin = Database::connect(format!("{SERVER}/postgres")).await.expect("PostgreSQL at 127.0.0.1:5432");
     admin.execute_unprepared(&format!("CREATE DATABASE {name}")).await.expect("a database");
     let url = format!("{SERVER}/{name}");
-    let journey = tokio::spawn(async move {
-        let mut served = support::served_on(&url, tempfile::tempdir().expect("a folder")).await;
-        support::experiment_journey(&mut served).await;
-    });
-    let outcome = journey.await;
+    let outcome = tokio::spawn(test(url)).await;
     admin.execute_unprepared(&format!("DROP DATABASE {name} WITH (FORCE)")).await.expect("dropped");
-    outcome.expect("the journey");
+    outcome.expect("the test");
 }

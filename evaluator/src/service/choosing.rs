@@ -38,7 +38,7 @@ pub(super) async fn decide(
     }
     refuse(found)?;
     let at = context.at.as_ref().map_or_else(now, convert::micros);
-    let unit = base.names.pseudonym(&user_id);
+    let unit = base.unit(&user_id).await?;
     let moment = base.snapshots.moment(&base.store, at).await?;
     let active = base.deciding.active(&base.store).await?;
     let active = active.filter(|active| active.plan.covers(context.channel()));

@@ -10,18 +10,18 @@ use super::intake::{self, BATCH, Tally};
 use super::status::refuse;
 use super::{Base, deciding, export};
 use crate::error::Error;
-use crate::store::{EventRow, Recorded};
+use crate::store::{EventRow, Ingested, Recorded};
 
 /// `DecisionService`
 pub(crate) struct Decisions(pub(crate) Base);
 
 impl Decisions {
-    fn person(&self, user_id: &str, request_id: &str) -> Result<String, Status> {
+    async fn person(&self, user_id: &str, request_id: &str) -> Result<String, Status> {
         let mut found = Violations::new();
         found.required_id("user_id", user_id);
         found.optional_id("request_id", request_id);
         refuse(found)?;
-        Ok(self.0.names.pseudonym(user_id))
+        Ok(self.0.unit(user_id).await?)
     }
 }
 
@@ -36,11 +36,11 @@ impl Decisions {
     }
 
     /// Stores events, and books what their redemptions have cost the plans that offered.
-    async fn store(&self, batch: Vec<EventRow>) -> Result<u64, Error> {
+    async fn store(&self, batch: Vec<EventRow>) -> Result<Ingested, Error> {
         let touched = deciding::touched(&batch);
-        let fresh = self.0.store.ingest_events(batch).await?;
+        let stored = self.0.store.ingest_events(batch).await?;
         self.0.deciding.settle(&self.0.store, &touched).await?;
-        Ok(fresh)
+        Ok(stored)
     }
 }
 
@@ -88,12 +88,12 @@ impl DecisionService for Decisions {
             }
             index += 1;
             if batch.len() == BATCH {
-                let fresh = self.store(std::mem::take(&mut batch)).await?;
-                tally.stored(BATCH, fresh);
+                let stored = self.store(std::mem::take(&mut batch)).await?;
+                tally.ingested(BATCH, stored);
             }
         }
         let rows = batch.len();
-        tally.stored(rows, self.store(batch).await?);
+        tally.ingested(rows, self.store(batch).await?);
         let Tally { accepted, duplicates, rejected } = tally;
         Ok(Response::new(IngestEventsResponse { accepted, duplicates, rejected }))
     }
@@ -104,7 +104,7 @@ impl DecisionService for Decisions {
         &self,
         request: Request<ExportUserRequest>,
     ) -> Result<Response<Self::ExportUserStream>, Status> {
-        let person = self.person(&request.into_inner().user_id, "")?;
+        let person = self.person(&request.into_inner().user_id, "").await?;
         Ok(Response::new(export::stream(self.0.clone(), person)))
     }
 
@@ -113,7 +113,7 @@ impl DecisionService for Decisions {
         request: Request<EraseUserRequest>,
     ) -> Result<Response<EraseUserResponse>, Status> {
         let EraseUserRequest { user_id, request_id } = request.into_inner();
-        let person = self.person(&user_id, &request_id)?;
+        let person = self.person(&user_id, &request_id).await?;
         let removed = self.0.store.erase(&person).await?;
         Ok(Response::new(EraseUserResponse { removed, remainder: String::new() }))
     }

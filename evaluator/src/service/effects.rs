@@ -84,7 +84,7 @@ impl EffectService for Effects {
         let lately = if request.user_id.is_empty() {
             0
         } else {
-            lately(&self.0, &model, &self.0.names.pseudonym(&request.user_id), at).await?
+            lately(&self.0, &model, &self.0.unit(&request.user_id).await?, at).await?
         };
         let answer = self.0.pool.run(move || predict(&request, at, lately, &model, model_version)).await?;
         Ok(Response::new(answer))

@@ -102,7 +102,7 @@ impl ExperimentService for Experiments {
             found.add("experiment_ids", "TOO_MANY", format!("must be at most {MOST_EXPERIMENTS}"));
         }
         refuse(found)?;
-        let unit = self.0.names.pseudonym(&unit_id);
+        let unit = self.0.unit(&unit_id).await?;
         let moment = self.0.snapshots.moment(&self.0.store, now()).await?;
         let mut assignments = Vec::new();
         if experiment_ids.is_empty() {

@@ -7,7 +7,7 @@ use proto::evaluator::v1::Decision;
 use proto::validate::{self, MAX_AHEAD_SECONDS, Violation, Violations};
 
 use super::{Shared, convert, now};
-use crate::store::{DecisionRow, EventRow, Recorded};
+use crate::store::{DecisionRow, EventRow, Ingested, Recorded};
 
 /// Rows of one transaction.
 pub(super) const BATCH: usize = 1_000;
@@ -25,6 +25,17 @@ impl Tally {
     pub(super) fn stored(&mut self, rows: usize, fresh: u64) {
         self.accepted += fresh;
         self.duplicates += (rows as u64).saturating_sub(fresh);
+    }
+
+    /// Counts a batch of `rows` events.
+    pub(super) fn ingested(&mut self, rows: usize, stored: Ingested) {
+        self.stored(rows - stored.refused.len(), stored.fresh);
+        self.rejected.extend(stored.refused.into_iter().map(|id| Rejection {
+            id,
+            field: "visitor_id".to_owned(),
+            reason: "VISITOR_LINKED_ELSEWHERE: must not be linked to another user already; a visitor is one user for ever"
+                .to_owned(),
+        }));
     }
 
     /// Notes a row that is refused for the first of `found`.

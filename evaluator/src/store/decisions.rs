@@ -8,7 +8,7 @@ use sea_orm::{
 };
 
 use super::entity::{assignment, decision, event};
-use super::{DecisionRow, EventRow, STATEMENT, Store, moments, unit};
+use super::{DecisionRow, EventRow, STATEMENT, Store, links, moments, unit};
 use crate::effect::NONE;
 use crate::effect::log::Decided;
 use crate::effect::moment::with_channel;
@@ -37,9 +37,16 @@ fn after<C: sea_orm::ColumnTrait>(time: C, id: C, start: PageStart) -> Condition
 
 impl Store {
     /// Stores `decisions` in one transaction, each once; says how many were new.
-    pub async fn record_decisions(&self, decisions: Vec<Recorded>) -> Result<u64> {
+    pub async fn record_decisions(&self, mut decisions: Vec<Recorded>) -> Result<u64> {
         let _held = self.writing().await;
         let transaction = chassis::database::begin(&self.db).await?;
+        // Before links are read: another replica may be adding some.
+        moments::lock(&transaction).await?;
+        let anonymous = decisions.iter().map(|decision| &decision.row).filter(|row| row.person.is_empty());
+        let users = links::users_of(&transaction, anonymous.map(|row| row.visitor.as_str())).await?;
+        for Recorded { row, .. } in &mut decisions {
+            links::resolve(&users, &mut row.person, &row.visitor);
+        }
         let mut seen = HashSet::new();
         for chunk in decisions.chunks(STATEMENT) {
             let known: Vec<String> = decision::Entity::find()
@@ -205,64 +212,5 @@ impl Store {
             .filter(Condition::any().add(Person.eq(person)).add(Visitor.eq(person)))
             .filter(after(OccurredAt, EventId, start));
         Ok(query.order_by_asc(OccurredAt).order_by_asc(EventId).limit(limit).all(&self.db).await?)
-    }
-
-    /// Drops all rows about `person` in one transaction; says how many there were.
-    pub async fn erase(&self, person: &str) -> Result<u64> {
-        let _held = self.writing().await;
-        let transaction = chassis::database::begin(&self.db).await?;
-        let decided = Condition::any()
-            .add(decision::Column::Person.eq(person))
-            .add(decision::Column::Visitor.eq(person));
-        let ids: Vec<String> = decision::Entity::find()
-            .select_only()
-            .column(decision::Column::DecisionId)
-            .filter(decided.clone())
-            .into_tuple()
-            .all(&transaction)
-            .await?;
-        let happened =
-            Condition::any().add(event::Column::Person.eq(person)).add(event::Column::Visitor.eq(person));
-        let told: Vec<(String, String, String)> = event::Entity::find()
-            .select_only()
-            .columns([event::Column::Person, event::Column::Visitor, event::Column::DecisionId])
-            .filter(happened.clone())
-            .into_tuple()
-            .all(&transaction)
-            .await?;
-        let made: Vec<(String, String)> = decision::Entity::find()
-            .select_only()
-            .columns([decision::Column::Person, decision::Column::Visitor])
-            .filter(decided.clone())
-            .into_tuple()
-            .all(&transaction)
-            .await?;
-        let units = told
-            .iter()
-            .map(|(person, visitor, _)| unit(person, visitor))
-            .chain(made.iter().map(|(person, visitor)| unit(person, visitor)))
-            .chain([person.to_owned()])
-            .collect();
-        let answered = told.into_iter().map(|(.., decision)| decision).filter(|id| !id.is_empty()).collect();
-        let units = moments::concerned_by_events(&transaction, units, &answered).await?;
-        let units =
-            moments::concerned_by_decisions(&transaction, units, &ids.iter().cloned().collect()).await?;
-        let before = moments::before(&transaction, units).await?;
-        let mut dropped = 0;
-        for chunk in ids.chunks(STATEMENT) {
-            let of_decisions = assignment::Column::DecisionId.is_in(chunk.iter().map(String::as_str));
-            dropped += assignment::Entity::delete_many()
-                .filter(of_decisions)
-                .exec(&transaction)
-                .await?
-                .rows_affected;
-        }
-        let of_unit = assignment::Column::Unit.eq(person);
-        dropped += assignment::Entity::delete_many().filter(of_unit).exec(&transaction).await?.rows_affected;
-        dropped += decision::Entity::delete_many().filter(decided).exec(&transaction).await?.rows_affected;
-        dropped += event::Entity::delete_many().filter(happened).exec(&transaction).await?.rows_affected;
-        moments::settle(&transaction, before).await?;
-        transaction.commit().await?;
-        Ok(dropped)
     }
 }

@@ -62,6 +62,29 @@ pub(super) mod decision {
     impl ActiveModelBehavior for ActiveModel {}
 }
 
+/// `evaluator_link`
+pub(super) mod link {
+    use sea_orm::entity::prelude::*;
+
+    /// A visitor who is known to be a user.
+    #[derive(Clone, Debug, DeriveEntityModel)]
+    #[sea_orm(table_name = "evaluator_link")]
+    pub(crate) struct Model {
+        /// The visitor.
+        #[sea_orm(primary_key, auto_increment = false)]
+        pub(crate) visitor: String,
+        /// The user.
+        pub(crate) person: String,
+        /// When they were linked.
+        pub(crate) linked_at: i64,
+    }
+
+    /// None.
+    #[derive(Copy, Clone, Debug, EnumIter, DeriveRelation)]
+    pub(crate) enum Relation {}
+    impl ActiveModelBehavior for ActiveModel {}
+}
+
 /// `evaluator_assignment`
 pub(super) mod assignment {
     use sea_orm::entity::prelude::*;

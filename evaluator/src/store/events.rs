@@ -1,19 +1,22 @@
+use std::collections::BTreeSet;
+
 use futures::TryStreamExt as _;
 use proto::common::v1::{Channel, EventKind};
 use sea_orm::sea_query::{Expr, OnConflict, SimpleExpr};
 use sea_orm::{
     ColumnTrait as _, EntityTrait as _, FromQueryResult, IntoActiveModel as _, Order, QueryFilter as _,
-    QueryOrder as _, QuerySelect as _,
+    QueryOrder as _, QuerySelect as _, Select,
 };
 use tokio::sync::mpsc::Sender;
 
 use super::entity::event::{Column, Entity};
+use super::links::{self, Admitted};
 use super::{EventRow, STATEMENT, Store, moments, unit};
 use crate::error::Result;
 use crate::metric::fact::{Fact, Sale};
 
 /// The columns of a fact.
-pub(super) const FACT: [Column; 15] = [
+const FACT: [Column; 15] = [
     Column::EventId,
     Column::Person,
     Column::Visitor,
@@ -50,16 +53,36 @@ pub(super) struct Row {
     rating: Option<f64>,
 }
 
+/// Outcome of storing a batch of events.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Ingested {
+    /// Number of events that were not stored before.
+    pub fresh: u64,
+    /// Ids of LINK events that were refused, since their visitor is linked to another user.
+    pub refused: Vec<String>,
+}
+
+/// Selects what people did. A LINK event says who somebody is and is no behaviour.
+pub(super) fn behaviour() -> Select<Entity> {
+    Entity::find().select_only().columns(FACT).filter(Column::Kind.ne(EventKind::Link as i16))
+}
+
 impl Store {
-    /// Stores `events` in one transaction, each once; says how many were new.
-    pub async fn ingest_events(&self, events: Vec<EventRow>) -> Result<u64> {
+    /// Stores `events` in one transaction, each once. A LINK event moves what is stored under its visitor to its user.
+    pub async fn ingest_events(&self, events: Vec<EventRow>) -> Result<Ingested> {
         let _held = self.writing().await;
         let transaction = chassis::database::begin(&self.db).await?;
-        let units = events.iter().map(|event| unit(&event.person, &event.visitor)).collect();
+        // Before links are read: another replica may be adding some.
+        moments::lock(&transaction).await?;
+        let Admitted { events, added, refused } = links::admit(&transaction, events).await?;
+        let mut units: BTreeSet<String> =
+            events.iter().map(|event| unit(&event.person, &event.visitor)).collect();
+        units.extend(added.iter().map(|link| link.visitor.clone()));
         let decisions =
             events.iter().map(|event| event.decision_id.clone()).filter(|id| !id.is_empty()).collect();
         let units = moments::concerned_by_events(&transaction, units, &decisions).await?;
         let before = moments::before(&transaction, units).await?;
+        links::add(&transaction, added).await?;
         let mut fresh = 0;
         let rows: Vec<_> = events.into_iter().map(EventRow::into_active_model).collect();
         for chunk in rows.chunks(STATEMENT) {
@@ -70,7 +93,7 @@ impl Store {
         }
         moments::settle(&transaction, before).await?;
         transaction.commit().await?;
-        Ok(fresh)
+        Ok(Ingested { fresh, refused })
     }
 
     /// What happened from `from` and before `until`, in order of time. `kinds` empty takes all.
@@ -80,7 +103,7 @@ impl Store {
         until: Option<i64>,
         kinds: &[EventKind],
     ) -> Result<Vec<Fact>> {
-        let mut query = Entity::find().select_only().columns(FACT);
+        let mut query = behaviour();
         if let Some(from) = from {
             query = query.filter(Column::OccurredAt.gte(from));
         }
@@ -108,7 +131,7 @@ impl Store {
         until: Option<i64>,
         to: Sender<Vec<Fact>>,
     ) -> Result<()> {
-        let mut query = Entity::find().select_only().columns(FACT);
+        let mut query = behaviour();
         if let Some(from) = from {
             query = query.filter(Column::OccurredAt.gte(from));
         }

@@ -7,8 +7,8 @@ use proto::common::v1::Channel;
 use proto::evaluator::v1::Decision;
 use sea_orm::sea_query::{ExprTrait as _, OnConflict};
 use sea_orm::{
-    ColumnTrait as _, ConnectionTrait, DatabaseTransaction, DbBackend, EntityTrait as _, FromQueryResult,
-    IntoActiveModel as _, PaginatorTrait as _, QueryFilter as _, QuerySelect as _,
+    ColumnTrait as _, Condition, ConnectionTrait, DatabaseTransaction, DbBackend, EntityTrait as _,
+    FromQueryResult, IntoActiveModel as _, PaginatorTrait as _, QueryFilter as _, QuerySelect as _,
 };
 
 use super::entity::{cost, decision, grant};
@@ -89,10 +89,10 @@ impl Store {
         Ok(Grant { amount, spent })
     }
 
-    /// Offers recorded as made to a person, wherever, from a moment on and before another.
-    pub async fn offers_lately(&self, person: &str, from: i64, until: i64) -> Result<u64> {
+    /// Offers recorded as made to a unit, wherever, from a moment on and before another.
+    pub async fn offers_lately(&self, unit: &str, from: i64, until: i64) -> Result<u64> {
         let made = decision::Entity::find()
-            .filter(decision::Column::Person.eq(person))
+            .filter(of_unit(unit))
             .filter(decision::Column::DecidedAt.gte(from))
             .filter(decision::Column::DecidedAt.lt(until))
             .filter(decision::Column::OfferId.ne(""))
@@ -100,12 +100,12 @@ impl Store {
         Ok(made.count(&self.db).await?)
     }
 
-    /// Offers recorded as made to a person in a channel from a moment on.
-    pub async fn offers_made(&self, person: &str, channel: Channel, from: i64) -> Result<u32> {
+    /// Offers recorded as made to a unit in a channel from a moment on.
+    pub async fn offers_made(&self, unit: &str, channel: Channel, from: i64) -> Result<u32> {
         let made: Vec<Vec<u8>> = decision::Entity::find()
             .select_only()
             .column(decision::Column::Payload)
-            .filter(decision::Column::Person.eq(person))
+            .filter(of_unit(unit))
             .filter(decision::Column::DecidedAt.gte(from))
             .filter(decision::Column::OfferId.ne(""))
             .into_tuple()
@@ -118,6 +118,13 @@ impl Store {
         }
         Ok(count)
     }
+}
+
+/// Restricts decisions to those of a unit: a user, or a visitor who is not linked to one.
+fn of_unit(unit: &str) -> Condition {
+    Condition::any()
+        .add(decision::Column::Person.eq(unit))
+        .add(decision::Column::Person.eq("").and(decision::Column::Visitor.eq(unit)))
 }
 
 /// One at a time: two that read the same sums would both give what only one can have.

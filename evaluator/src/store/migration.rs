@@ -12,6 +12,7 @@ impl MigratorTrait for Migrator {
             Box::new(Plans),
             Box::new(Ledgers),
             Box::new(Metrics),
+            Box::new(Links),
         ]
     }
 
@@ -280,5 +281,23 @@ impl MigrationTrait for Metrics {
             key.col(Alias::new(name));
         }
         manager.create_table(table("evaluator_cell", columns).primary_key(&mut key).take()).await
+    }
+}
+
+struct Links;
+
+impl MigrationName for Links {
+    fn name(&self) -> &'static str {
+        "m0007_links_of_visitors"
+    }
+}
+
+#[async_trait::async_trait]
+impl MigrationTrait for Links {
+    async fn up(&self, manager: &SchemaManager) -> Result<(), DbErr> {
+        let name = "evaluator_link";
+        let columns = [key("visitor"), text("person"), number("linked_at")];
+        manager.create_table(table(name, columns)).await?;
+        manager.create_index(index(name, ["person"])).await
     }
 }

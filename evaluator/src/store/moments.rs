@@ -12,7 +12,7 @@ use sea_orm::{
 };
 
 use super::entity::{assignment, cell, event, experiment};
-use super::events::{FACT, Row, fact};
+use super::events::{Row, behaviour, fact};
 use super::{STATEMENT, Store, metrics};
 use crate::error::{Error, Result};
 use crate::experiment::cells::{COMMON, Cells, Key, Log};
@@ -337,7 +337,7 @@ async fn facts(
     let ids: Vec<&str> = ids.iter().map(String::as_str).collect();
     let mut found = Vec::new();
     for chunk in ids.chunks(STATEMENT) {
-        let query = event::Entity::find().select_only().columns(FACT).filter(filter(chunk.to_vec()));
+        let query = behaviour().filter(filter(chunk.to_vec()));
         let rows = query.into_model::<Row>().all(transaction).await?;
         found.extend(rows.into_iter().map(|row| (row.event_id.clone(), fact(row))));
     }
