@@ -6,6 +6,7 @@ pub mod bucket;
 pub mod cells;
 pub mod decision;
 pub mod definition;
+pub mod dimension;
 pub mod effect;
 pub mod health;
 pub mod power;

@@ -19,6 +19,6 @@ pub mod tally;
 pub use known::{Known, Metric};
 pub use moments::Moments;
 pub use named::Named;
-pub use statistic::{MetricKind, Statistic};
+pub use statistic::{Covariate, MetricKind, Statistic};
 pub use sums::{Figures, Sums};
 pub use tally::Tally;

@@ -5,6 +5,7 @@
 mod attribution;
 mod batch;
 mod bucketing;
+mod experiments;
 mod growthbook;
 mod links;
 mod moments;

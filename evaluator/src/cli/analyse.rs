@@ -23,8 +23,8 @@ pub struct Arguments {
     /// first: variant_id, perhaps weight, and the fields of moments.
     #[arg(long, value_name = "FILE")]
     arms: Option<PathBuf>,
-    /// CSV (plain or .gz) or Parquet with a row a unit: variant_id, outcome, and perhaps denominator, covariate, stratum,
-    /// and unit_id where a unit has several rows. The control is the variant of the first row.
+    /// CSV (plain or .gz) or Parquet with a row a unit: variant_id, outcome, and perhaps denominator, covariate,
+    /// covariate_denominator (of a RATIO), stratum, and unit_id where a unit has several rows. The control is the variant of the first row.
     #[arg(long, value_name = "FILE")]
     units: Option<PathBuf>,
     /// The variant that is the control.
@@ -157,7 +157,7 @@ fn arms(file: &Path) -> anyhow::Result<AnalyseExperimentRequest> {
 }
 
 /// The columns of a table of arms besides variant_id, the first two required.
-const COLUMNS: [&str; 10] = [
+const COLUMNS: [&str; 16] = [
     "units",
     "sum",
     "weight",
@@ -168,6 +168,12 @@ const COLUMNS: [&str; 10] = [
     "covariate_sum",
     "covariate_sum_squares",
     "covariate_cross_sum",
+    "covariate_denominator_sum",
+    "covariate_denominator_sum_squares",
+    "covariate_denominator_cross_sum",
+    "outcome_covariate_denominator_sum",
+    "denominator_covariate_sum",
+    "denominator_covariate_denominator_sum",
 ];
 
 fn table_of_arms(file: &Path) -> anyhow::Result<AnalyseExperimentRequest> {
@@ -196,6 +202,12 @@ fn table_of_arms(file: &Path) -> anyhow::Result<AnalyseExperimentRequest> {
             covariate_sum: at(7),
             covariate_sum_squares: at(8),
             covariate_cross_sum: at(9),
+            covariate_denominator_sum: at(10),
+            covariate_denominator_sum_squares: at(11),
+            covariate_denominator_cross_sum: at(12),
+            outcome_covariate_denominator_sum: at(13),
+            denominator_covariate_sum: at(14),
+            denominator_covariate_denominator_sum: at(15),
         };
         let (variant_id, moments) = (variant_id.clone(), Some(moments));
         request.arms.push(Arm { variant_id, weight: at(2), moments, ..Arm::default() });

@@ -31,8 +31,15 @@ pub fn digest(cells: &ByExperiment) -> String {
             let mut line = String::new();
             let _ = writeln!(
                 line,
-                "{experiment:?} {:?} {:?} {:?} {} {} {} {sums}",
-                key.metric, key.currency, key.variant, key.channel, key.day, key.bin
+                "{experiment:?} {:?} {:?} {:?} {} {:?} {} {} {} {sums}",
+                key.metric,
+                key.currency,
+                key.variant,
+                key.channel,
+                key.segment,
+                key.returning,
+                key.day,
+                key.bin
             );
             hash.update(line.as_bytes());
         }

@@ -41,7 +41,7 @@ impl Cells {
     /// The quantile of `metric` at the share `level` in each of `variants`, over the units that have a value. A value is
     /// known to within half a thousandth. Refused where money was earned in several currencies.
     pub fn quantiles(&self, metric: &Metric, level: f64, variants: &[String]) -> Result<Vec<Quantile>> {
-        self.one_currency(metric)?;
+        self.currency(metric)?;
         let arm = |variant: &String| {
             // Of each bin: units, and the sum of their outcomes.
             let mut bins: BTreeMap<i32, (i128, i128)> = BTreeMap::new();

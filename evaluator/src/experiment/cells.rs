@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 
+use super::dimension::{Dimension, SAME_VISIT};
 use crate::error::{Error, Result};
 use crate::metric::activity::Activity;
 use crate::metric::definition::Definition;
@@ -31,6 +32,10 @@ pub struct Key {
     pub variant: String,
     /// Number of the channel of the unit's first decision.
     pub channel: i16,
+    /// Segment at the unit's first decision; empty: not known.
+    pub segment: String,
+    /// Whether the unit was seen in a visit before that of its first exposure.
+    pub returning: bool,
     /// Day of the unit's first exposure, days since 1970 UTC. Units of different days are different units.
     pub day: i32,
     /// Of a metric whose distribution is told: the bin of the units' outcome. Otherwise 0.
@@ -146,7 +151,7 @@ impl Cells {
         kind: MetricKind,
         variants: &[String],
     ) -> Result<(Vec<BTreeMap<i16, Moments>>, bool)> {
-        self.one_currency(metric)?;
+        self.currency(metric)?;
         let by_decision = *metric == Metric::Named(Named::Ctr)
             && kind == MetricKind::Ratio
             && self.of_metric(metric.name()).all(|(_, sums)| sums.denominator() == 0);
@@ -172,15 +177,34 @@ impl Cells {
         self.0.iter().filter(move |(key, _)| key.metric == metric)
     }
 
-    /// Refuses money in several currencies.
-    pub(super) fn one_currency(&self, metric: &Metric) -> Result<()> {
+    /// Returns the values of `dimension`, those with most units first and at most `limit`.
+    pub fn values(&self, dimension: Dimension, limit: usize) -> Vec<String> {
+        let mut units: BTreeMap<&str, i128> = BTreeMap::new();
+        for (key, sums) in self.of_metric(UNITS).filter(|(key, _)| key.variant != SEVERAL) {
+            *units.entry(dimension.value(key)).or_default() += sums.outcome();
+        }
+        let mut values: Vec<(&str, i128)> = units.into_iter().collect();
+        values.sort_by_key(|(_, units)| std::cmp::Reverse(*units));
+        values.into_iter().take(limit).map(|(value, _)| value.to_owned()).collect()
+    }
+
+    /// Returns the cells of the units that have `value` in `dimension`.
+    #[must_use]
+    pub fn restricted(&self, dimension: Dimension, value: &str) -> Self {
+        let within = self.0.iter().filter(|(key, _)| dimension.value(key) == value);
+        Self(within.map(|(key, sums)| (key.clone(), *sums)).collect())
+    }
+
+    /// Returns the currency of a money metric, which is empty of others and where nothing was earned. Refuses money in
+    /// several currencies.
+    pub fn currency(&self, metric: &Metric) -> Result<String> {
         let currencies: BTreeSet<&str> =
             self.of_metric(metric.name()).map(|(key, _)| key.currency.as_str()).collect();
         if metric.is_money() && currencies.len() > 1 {
             let text = format!("{} was earned in {currencies:?}; one currency is needed", metric.name());
             return Err(Error::precondition("MIXED_CURRENCIES", text));
         }
-        Ok(())
+        Ok(currencies.first().map(ToString::to_string).unwrap_or_default())
     }
 }
 
@@ -188,6 +212,7 @@ impl Cells {
 struct Unit<'a> {
     first: &'a Assigned,
     several: bool,
+    returning: bool,
     activity: Activity,
     before: Activity,
     own: Vec<(&'a Definition, Tally)>,
@@ -196,7 +221,8 @@ struct Unit<'a> {
 impl<'a> Unit<'a> {
     fn new(first: &'a Assigned, own: &'a [Arc<Definition>]) -> Self {
         let own = own.iter().map(|definition| (&**definition, Tally::default())).collect();
-        Self { first, several: false, activity: Activity::default(), before: Activity::default(), own }
+        let (activity, before) = (Activity::default(), Activity::default());
+        Self { first, several: false, returning: false, activity, before, own }
     }
 
     fn see(&mut self, assigned: &'a Assigned) {
@@ -210,6 +236,7 @@ impl<'a> Unit<'a> {
     fn add(&mut self, fact: &Fact, answers: bool, until: Option<i64>) {
         let during = fact.at >= self.first.at && until.is_none_or(|until| fact.at < until);
         let since = fact.at - self.first.at;
+        self.returning |= since < -SAME_VISIT;
         if answers || during {
             self.activity.add(fact, answers);
             for (definition, tally) in &mut self.own {
@@ -230,6 +257,8 @@ impl<'a> Unit<'a> {
                 currency: currency.to_owned(),
                 variant: if self.several { SEVERAL.to_owned() } else { self.first.variant.clone() },
                 channel: self.first.channel,
+                segment: self.first.segment.clone(),
+                returning: self.returning,
                 day: self.first.at.div_euclid(DAY) as i32,
                 bin,
             };
@@ -242,7 +271,7 @@ impl<'a> Unit<'a> {
         let per_decision = Figures {
             outcome: i64::from(self.activity.clicks),
             denominator: i64::try_from(self.activity.decisions).unwrap_or(i64::MAX),
-            covariate: 0,
+            ..Figures::default()
         };
         let mut put_any = |metric: &str, currency: &str, figures: Figures| {
             if !figures.is_empty() {

@@ -291,6 +291,35 @@ mod tests {
         assert_eq!(fields(Experiment { hash_version: 3, ..halves(0.0, 1.0) }), ["hash_version"]);
     }
 
+    /// Designs stored before guardrails had margins hold their names alone, and no planned size.
+    #[test]
+    fn guardrails_stored_as_names_are_read_with_a_margin_of_0() {
+        let mut stored = serde_json::to_value(halves(0.0, 1.0)).expect("JSON");
+        stored["guardrails"] = serde_json::json!(["CR", {"metric": "REVENUE", "margin": 0.02}]);
+        stored.as_object_mut().expect("an object").remove("planned_units_per_variant");
+        let design: Experiment = serde_json::from_value(stored).expect("read");
+        let guardrail = |metric: &str, margin| Guardrail { metric: metric.into(), margin };
+        assert_eq!(design.guardrails, [guardrail("CR", 0.0), guardrail("REVENUE", 0.02)]);
+        assert_eq!(design.planned_units_per_variant, 0);
+        let again = serde_json::to_value(&design).expect("JSON");
+        assert_eq!(serde_json::from_value::<Experiment>(again).expect("read"), design);
+    }
+
+    #[test]
+    fn unsound_guardrails_are_named() {
+        let guardrail = |metric: &str, margin| Guardrail { metric: metric.into(), margin };
+        let guarded = |guardrails| Experiment { guardrails, metrics: vec!["CTR".into()], ..halves(0.0, 1.0) };
+        for (guardrails, field) in [
+            (vec![guardrail("CR", 1.5)], "guardrails[0].margin"),
+            (vec![guardrail("CR", f64::NAN)], "guardrails[0].margin"),
+            (vec![guardrail("CR", 0.1), guardrail("CR", 0.2)], "guardrails[1].metric"),
+            (vec![guardrail("CTR", 0.1)], "guardrails[0].metric"),
+        ] {
+            let found = guarded(guardrails).check();
+            assert_eq!(found.iter().map(|v| v.field.as_str()).collect::<Vec<_>>(), [field]);
+        }
+    }
+
     #[test]
     fn only_overlapping_ranges_of_one_namespace_are_rivals() {
         let within = |name: &str, start: f64, end: f64| {

@@ -1,7 +1,6 @@
 //! The difference between two arms, its variance and its degrees of freedom, with CUPED where asked.
 
-use crate::metric::statistic::covariance;
-use crate::metric::{MetricKind, Moments, Statistic};
+use crate::metric::{Covariate, MetricKind, Moments, Statistic};
 use crate::stats::rank::Test;
 use crate::stats::student;
 
@@ -60,7 +59,8 @@ pub(super) struct Side {
 
 /// The effect of `treatment` against `control`.
 ///
-/// CUPED (Deng et al. 2013) adjusts both arms by θ = cov(post, pre) / var(pre), pooled over both; the relative
+/// CUPED (Deng et al. 2013) adjusts both arms by θ = cov(post, pre) / var(pre), pooled over both, of a ratio on the
+/// linearised ratios; the relative
 /// effect divides by the control's unadjusted value, and its variance is the delta method's on the adjusted errors, as
 /// GrowthBook's.
 pub fn effect(
@@ -130,42 +130,24 @@ pub fn pooled_t(control: &Moments, treatment: &Moments) -> Option<Test> {
     (dof > 0.0 && error > 0.0).then(|| Test { statistic, p_value: student::two_sided(statistic, dof) })
 }
 
-/// θ over both arms; `None` for a ratio, without covariates, or where the covariate is constant.
+/// Returns CUPED's θ, pooled over both arms; `None` where an arm has no covariate or the covariate is constant.
 pub(super) fn pooled_theta(control: &Moments, treatment: &Moments, kind: MetricKind) -> Option<f64> {
-    if kind == MetricKind::Ratio || !control.has_covariate() || !treatment.has_covariate() {
-        return None;
-    }
-    let both = control.plus(treatment);
-    let n = both.units as f64;
-    let variance = covariate_variance(&both, kind);
-    let joint = covariance(n, both.sum, both.covariate_sum, both.covariate_cross_sum);
-    (variance > 0.0).then(|| joint / variance)
-}
-
-/// The covariate's variance. That of a proportion is most often a proportion too, which shows in squares that sum to
-/// what it sums to; its variance is then p(1 − p), as the outcome's is.
-fn covariate_variance(moments: &Moments, kind: MetricKind) -> f64 {
-    let (n, pre) = (moments.units as f64, moments.covariate_sum);
-    let rate = pre / n;
-    if kind == MetricKind::Proportion && (pre - moments.covariate_sum_squares).abs() <= 1e-9 * pre.abs() {
-        return rate * (1.0 - rate);
-    }
-    covariance(n, pre, pre, moments.covariate_sum_squares)
+    // Pre-period data of one arm alone would adjust that arm by a covariate the other does not have.
+    Covariate::of(control, kind)?;
+    Covariate::of(treatment, kind)?;
+    let both = Covariate::of(&control.plus(treatment), kind)?;
+    (both.variance > 0.0).then(|| both.covariance / both.variance)
 }
 
 pub(super) fn side(moments: &Moments, kind: MetricKind, theta: Option<f64>) -> Option<Side> {
     let raw = Statistic::of(moments, kind)?;
-    let Some(theta) = theta else {
+    let Some((theta, covariate)) = theta.zip(Covariate::of(moments, kind)) else {
         return Some(Side { raw, adjusted: raw });
     };
-    let n = raw.units;
-    let pre = moments.covariate_sum;
-    let covariate_variance = covariate_variance(moments, kind);
-    let shared = covariance(n, moments.sum, pre, moments.covariate_cross_sum);
     let adjusted = Statistic {
-        units: n,
-        mean: raw.mean - theta * pre / n,
-        variance: raw.variance + theta * theta * covariate_variance - 2.0 * theta * shared,
+        units: raw.units,
+        mean: raw.mean - theta * covariate.mean,
+        variance: raw.variance + theta * theta * covariate.variance - 2.0 * theta * covariate.covariance,
     };
     Some(Side { raw, adjusted })
 }

@@ -53,25 +53,12 @@ pub fn check(units: &[u64], weights: &[f64], multiple_exposures: u64) -> Health 
 }
 
 impl Health {
-    /// Checks too whether the arms, the control first, were alike before treatment: Welch's test on the covariate.
+    /// Adds the p-values of the arms' differences before treatment, as [`pre_period_p_values`] returns them for one
+    /// metric.
     #[must_use]
-    pub fn with_covariates(mut self, arms: &[Moments]) -> Self {
-        let covariate = |arm: &Moments| Moments {
-            units: arm.units,
-            sum: arm.covariate_sum,
-            sum_squares: arm.covariate_sum_squares,
-            ..Moments::default()
-        };
-        let question = Question::new(MetricKind::Mean, Difference::Absolute, Method::Fixed);
-        let Some((control, others)) = arms.split_first().filter(|_| arms.iter().all(Moments::has_covariate))
-        else {
-            return self;
-        };
-        let p_values: Vec<f64> = others
-            .iter()
-            .filter_map(|arm| compare(&covariate(control), &covariate(arm), &question).p_value)
-            .collect();
-        let least = adjusted(&p_values, Adjustment::Holm).into_iter().reduce(f64::min);
+    pub fn with_pre_period(mut self, p_values: &[Option<f64>]) -> Self {
+        let known: Vec<f64> = p_values.iter().copied().flatten().collect();
+        let least = adjusted(&known, Adjustment::Holm).into_iter().reduce(f64::min);
         self.covariate_p_value = match (self.covariate_p_value, least) {
             (Some(a), Some(b)) => Some(a.min(b)),
             (a, b) => a.or(b),
@@ -82,6 +69,22 @@ impl Health {
         }
         self
     }
+}
+
+/// Tests whether each arm after the first, the control, differed from the control before treatment: Welch's test on the
+/// covariate, of a ratio on the linearised ratio. `None` where an arm has no covariate.
+pub fn pre_period_p_values(arms: &[Moments], kind: MetricKind) -> Vec<Option<f64>> {
+    let Some((control, others)) = arms.split_first() else { return Vec::new() };
+    // A covariate that is a share of units is compared as a mean: Welch's test needs no more than its moments.
+    let kind = if kind == MetricKind::Ratio { kind } else { MetricKind::Mean };
+    let has =
+        |arm: &Moments| arm.has_covariate() && (kind != MetricKind::Ratio || arm.has_covariate_denominator());
+    let question = Question::new(kind, Difference::Absolute, Method::Fixed);
+    let test = |arm: &Moments| {
+        let found = compare(&control.of_covariate(), &arm.of_covariate(), &question);
+        found.effect.and(found.p_value)
+    };
+    others.iter().map(|arm| (has(control) && has(arm)).then(|| test(arm)).flatten()).collect()
 }
 
 const COVARIATE_IMBALANCE: &str = "COVARIATE_IMBALANCE";
@@ -106,12 +109,16 @@ mod tests {
             covariate_sum_squares: covariate_sum * covariate_sum / 1000.0 + 4000.0,
             ..Moments::proportion(1000, 100.0)
         };
-        let even = check(&[1000, 1000], &[0.5, 0.5], 0).with_covariates(&[arm(10_000.0), arm(10_050.0)]);
+        let health = |arms: &[Moments]| {
+            let p_values = pre_period_p_values(arms, MetricKind::Proportion);
+            check(&[1000, 1000], &[0.5, 0.5], 0).with_pre_period(&p_values)
+        };
+        let even = health(&[arm(10_000.0), arm(10_050.0)]);
         assert!(even.warnings.is_empty() && even.covariate_p_value.is_some_and(|p| p > 0.5));
         // 0.5 is 5.6 standard errors of the difference of two means of 1000 with variance 4.
-        let uneven = check(&[1000, 1000], &[0.5, 0.5], 0).with_covariates(&[arm(10_000.0), arm(10_500.0)]);
+        let uneven = health(&[arm(10_000.0), arm(10_500.0)]);
         assert_eq!(uneven.warnings, ["COVARIATE_IMBALANCE"]);
-        let none = check(&[9, 9], &[0.5, 0.5], 0).with_covariates(&[Moments::proportion(9, 1.0)]);
+        let none = health(&[Moments::proportion(9, 1.0), Moments::proportion(9, 1.0)]);
         assert_eq!(none.covariate_p_value, None);
     }
 }

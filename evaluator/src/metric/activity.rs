@@ -17,13 +17,29 @@ pub struct Activity {
     pub clicks: u32,
     /// Decisions made; of an experiment only.
     pub decisions: u64,
-    /// Ratings and survey answers.
-    pub ratings: u32,
-    /// Their sum.
-    pub rating_sum: f64,
+    /// Satisfaction given in surveys.
+    pub surveys: Scores,
+    /// Ratings of items.
+    pub product_ratings: Scores,
     /// Purchases by currency.
     pub money: BTreeMap<String, Money>,
     days: BTreeSet<i64>,
+}
+
+/// Scores given by one person.
+#[derive(Debug, Clone, Copy, Default, PartialEq)]
+pub struct Scores {
+    /// Number of scores.
+    pub count: u32,
+    /// Their sum.
+    pub sum: f64,
+}
+
+impl Scores {
+    fn add(&mut self, score: f64) {
+        self.count += 1;
+        self.sum += score;
+    }
 }
 
 /// Purchases in one currency, minor units.
@@ -60,9 +76,12 @@ impl Activity {
             EventKind::Click if answers => self.clicks += 1,
             _ => {}
         }
-        if let Some(rating) = fact.rating {
-            self.ratings += 1;
-            self.rating_sum += rating;
+        if let Some(score) = fact.rating {
+            match fact.kind {
+                EventKind::Survey => self.surveys.add(score),
+                EventKind::Rating => self.product_ratings.add(score),
+                _ => {}
+            }
         }
         if let Some(sale) = &fact.sale {
             let money = self.money.entry(sale.currency.clone()).or_default();

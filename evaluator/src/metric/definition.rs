@@ -108,7 +108,9 @@ impl Measure {
             Aggregation::Orders => count(activity.money.values().map(super::activity::Money::orders).sum()),
             Aggregation::Revenue => money.map_or(0, |money| money.revenue),
             Aggregation::Profit => money.map_or(0, |money| money.profit),
-            Aggregation::Ratings => (activity.rating_sum * self.scale()).round() as i64,
+            Aggregation::Ratings => {
+                ((activity.surveys.sum + activity.product_ratings.sum) * self.scale()).round() as i64
+            }
             Aggregation::Days => count(activity.days()),
         }
     }

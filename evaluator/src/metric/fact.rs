@@ -65,6 +65,8 @@ pub struct Assigned {
     pub at: i64,
     /// Number of the channel.
     pub channel: i16,
+    /// Segment of the unit when it was decided; empty: not known.
+    pub segment: String,
 }
 
 /// A unit seen in a variant of an experiment.

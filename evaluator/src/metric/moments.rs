@@ -23,6 +23,18 @@ pub struct Moments {
     pub covariate_sum_squares: f64,
     /// For CUPED: Σ outcome × covariate.
     pub covariate_cross_sum: f64,
+    /// For CUPED of a ratio: Σ covariate's denominator.
+    pub covariate_denominator_sum: f64,
+    /// For CUPED of a ratio: Σ covariate's denominator².
+    pub covariate_denominator_sum_squares: f64,
+    /// For CUPED of a ratio: Σ covariate × covariate's denominator.
+    pub covariate_denominator_cross_sum: f64,
+    /// For CUPED of a ratio: Σ outcome × covariate's denominator.
+    pub outcome_covariate_denominator_sum: f64,
+    /// For CUPED of a ratio: Σ denominator × covariate.
+    pub denominator_covariate_sum: f64,
+    /// For CUPED of a ratio: Σ denominator × covariate's denominator.
+    pub denominator_covariate_denominator_sum: f64,
 }
 
 impl Moments {
@@ -41,6 +53,25 @@ impl Moments {
         self.cross_sum += outcome * denominator;
     }
 
+    /// Adds the covariate of a unit that [`Moments::add_unit`] added, with the denominator of a ratio's covariate.
+    pub fn add_covariate(
+        &mut self,
+        outcome: f64,
+        denominator: f64,
+        covariate: f64,
+        covariate_denominator: f64,
+    ) {
+        self.covariate_sum += covariate;
+        self.covariate_sum_squares += covariate * covariate;
+        self.covariate_cross_sum += outcome * covariate;
+        self.covariate_denominator_sum += covariate_denominator;
+        self.covariate_denominator_sum_squares += covariate_denominator * covariate_denominator;
+        self.covariate_denominator_cross_sum += covariate * covariate_denominator;
+        self.outcome_covariate_denominator_sum += outcome * covariate_denominator;
+        self.denominator_covariate_sum += denominator * covariate;
+        self.denominator_covariate_denominator_sum += denominator * covariate_denominator;
+    }
+
     /// The sums of both: moments are additive over disjoint units.
     #[must_use]
     pub fn plus(&self, other: &Self) -> Self {
@@ -54,12 +85,41 @@ impl Moments {
             covariate_sum: self.covariate_sum + other.covariate_sum,
             covariate_sum_squares: self.covariate_sum_squares + other.covariate_sum_squares,
             covariate_cross_sum: self.covariate_cross_sum + other.covariate_cross_sum,
+            covariate_denominator_sum: self.covariate_denominator_sum + other.covariate_denominator_sum,
+            covariate_denominator_sum_squares: self.covariate_denominator_sum_squares
+                + other.covariate_denominator_sum_squares,
+            covariate_denominator_cross_sum: self.covariate_denominator_cross_sum
+                + other.covariate_denominator_cross_sum,
+            outcome_covariate_denominator_sum: self.outcome_covariate_denominator_sum
+                + other.outcome_covariate_denominator_sum,
+            denominator_covariate_sum: self.denominator_covariate_sum + other.denominator_covariate_sum,
+            denominator_covariate_denominator_sum: self.denominator_covariate_denominator_sum
+                + other.denominator_covariate_denominator_sum,
         }
     }
 
     /// Whether sums of a covariate were given.
     pub fn has_covariate(&self) -> bool {
         self.covariate_sum != 0.0 || self.covariate_sum_squares != 0.0
+    }
+
+    /// Whether sums of the covariate's denominator were given, which makes the covariate a ratio.
+    pub fn has_covariate_denominator(&self) -> bool {
+        self.covariate_denominator_sum != 0.0 || self.covariate_denominator_sum_squares != 0.0
+    }
+
+    /// Returns the sums of the covariate as if it were the outcome.
+    #[must_use]
+    pub fn of_covariate(&self) -> Self {
+        Self {
+            units: self.units,
+            sum: self.covariate_sum,
+            sum_squares: self.covariate_sum_squares,
+            denominator_sum: self.covariate_denominator_sum,
+            denominator_sum_squares: self.covariate_denominator_sum_squares,
+            cross_sum: self.covariate_denominator_cross_sum,
+            ..Self::default()
+        }
     }
 
     /// What no set of real units could have summed to, with `path` before each field's name.
@@ -121,10 +181,37 @@ impl Moments {
                 self.covariate_sum_squares,
             );
         }
+        if kind == super::MetricKind::Ratio && self.has_covariate_denominator() {
+            let (p, q) = (self.covariate_sum_squares, self.covariate_denominator_sum_squares);
+            impossible(&mut fault, "covariate_denominator_sum_squares", n, self.covariate_denominator_sum, q);
+            for (field, cross, squares, other_squares) in [
+                ("covariate_denominator_cross_sum", self.covariate_denominator_cross_sum, p, q),
+                (
+                    "outcome_covariate_denominator_sum",
+                    self.outcome_covariate_denominator_sum,
+                    self.sum_squares,
+                    q,
+                ),
+                (
+                    "denominator_covariate_sum",
+                    self.denominator_covariate_sum,
+                    self.denominator_sum_squares,
+                    p,
+                ),
+                (
+                    "denominator_covariate_denominator_sum",
+                    self.denominator_covariate_denominator_sum,
+                    self.denominator_sum_squares,
+                    q,
+                ),
+            ] {
+                impossible_cross(&mut fault, field, cross, squares, other_squares);
+            }
+        }
         found
     }
 
-    fn fields(&self) -> [(&'static str, f64); 8] {
+    fn fields(&self) -> [(&'static str, f64); 14] {
         [
             ("sum", self.sum),
             ("sum_squares", self.sum_squares),
@@ -134,6 +221,12 @@ impl Moments {
             ("covariate_sum", self.covariate_sum),
             ("covariate_sum_squares", self.covariate_sum_squares),
             ("covariate_cross_sum", self.covariate_cross_sum),
+            ("covariate_denominator_sum", self.covariate_denominator_sum),
+            ("covariate_denominator_sum_squares", self.covariate_denominator_sum_squares),
+            ("covariate_denominator_cross_sum", self.covariate_denominator_cross_sum),
+            ("outcome_covariate_denominator_sum", self.outcome_covariate_denominator_sum),
+            ("denominator_covariate_sum", self.denominator_covariate_sum),
+            ("denominator_covariate_denominator_sum", self.denominator_covariate_denominator_sum),
         ]
     }
 }

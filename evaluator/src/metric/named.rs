@@ -18,13 +18,23 @@ pub enum Named {
     Profit,
     /// Share of people seen again on another day, UTC.
     Retention,
-    /// Mean of the ratings given.
+    /// Mean satisfaction given in surveys.
     Satisfaction,
+    /// Mean rating given to items.
+    ProductRating,
 }
 
 /// All of them.
-pub const ALL: [Named; 7] =
-    [Named::Ctr, Named::Cr, Named::Aov, Named::Revenue, Named::Profit, Named::Retention, Named::Satisfaction];
+pub const ALL: [Named; 8] = [
+    Named::Ctr,
+    Named::Cr,
+    Named::Aov,
+    Named::Revenue,
+    Named::Profit,
+    Named::Retention,
+    Named::Satisfaction,
+    Named::ProductRating,
+];
 
 impl Named {
     /// The metric of that name.
@@ -42,13 +52,14 @@ impl Named {
             Self::Profit => "PROFIT",
             Self::Retention => "RETENTION",
             Self::Satisfaction => "SATISFACTION",
+            Self::ProductRating => "PRODUCT_RATING",
         }
     }
 
     /// What it is made of.
     pub fn kind(self) -> MetricKind {
         match self {
-            Self::Ctr | Self::Aov | Self::Satisfaction => MetricKind::Ratio,
+            Self::Ctr | Self::Aov | Self::Satisfaction | Self::ProductRating => MetricKind::Ratio,
             Self::Cr | Self::Retention => MetricKind::Proportion,
             Self::Revenue | Self::Profit => MetricKind::Mean,
         }
@@ -69,20 +80,27 @@ impl Named {
             Self::Revenue => (money.map_or(0.0, |money| money.revenue as f64), 1.0),
             Self::Profit => (money.map_or(0.0, |money| money.profit as f64), 1.0),
             Self::Retention => (f64::from(u8::from(activity.returned())), 1.0),
-            Self::Satisfaction => (activity.rating_sum, f64::from(activity.ratings)),
+            Self::Satisfaction => (activity.surveys.sum, f64::from(activity.surveys.count)),
+            Self::ProductRating => (activity.product_ratings.sum, f64::from(activity.product_ratings.count)),
         }
     }
 
     /// How many parts of the metric's unit its exact sums count: ratings may have decimals.
     pub fn scale(self) -> f64 {
-        if self == Self::Satisfaction { 1e6 } else { 1.0 }
+        if matches!(self, Self::Satisfaction | Self::ProductRating) { 1e6 } else { 1.0 }
     }
 
     /// One person's exact figures, with what the person did `before`; money in `currency`.
     pub fn figures(self, activity: &Activity, before: &Activity, currency: &str) -> Figures {
         let (outcome, denominator) = self.pair(activity, currency);
-        let (covariate, _) = self.pair(before, currency);
+        let (covariate, covariate_denominator) = self.pair(before, currency);
         let scaled = |value: f64| (value * self.scale()).round() as i64;
-        Figures { outcome: scaled(outcome), denominator: denominator as i64, covariate: scaled(covariate) }
+        let is_ratio = self.kind() == MetricKind::Ratio;
+        Figures {
+            outcome: scaled(outcome),
+            denominator: denominator as i64,
+            covariate: scaled(covariate),
+            covariate_denominator: if is_ratio { covariate_denominator as i64 } else { 0 },
+        }
     }
 }

@@ -65,6 +65,62 @@ impl Statistic {
     }
 }
 
+/// A covariate measured before the exposure, beside the metric, in one arm.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Covariate {
+    /// The covariate's value.
+    pub mean: f64,
+    /// Its variance per unit.
+    pub variance: f64,
+    /// Its covariance per unit with the metric.
+    pub covariance: f64,
+}
+
+impl Covariate {
+    /// Reads the covariate of `moments` for a metric of `kind`; `None` where no covariate was given.
+    ///
+    /// The covariate of a ratio is a ratio too. Both are linearised around their own values (delta method): unit i
+    /// contributes (mᵢ − R·dᵢ)/d̄ to the metric and (pᵢ − Q·qᵢ)/q̄ to the covariate, R and Q being the ratios (Deng,
+    /// Knoblich & Lu 2018, section 3).
+    pub fn of(moments: &Moments, kind: MetricKind) -> Option<Self> {
+        let n = moments.units as f64;
+        let pre = moments.covariate_sum;
+        let found = match kind {
+            MetricKind::Proportion | MetricKind::Mean => {
+                if !moments.has_covariate() {
+                    return None;
+                }
+                let rate = pre / n;
+                // The covariate of a proportion is mostly a proportion too: its squares sum to what it sums to.
+                let binary = kind == MetricKind::Proportion
+                    && (pre - moments.covariate_sum_squares).abs() <= 1e-9 * pre.abs();
+                let variance = if binary {
+                    rate * (1.0 - rate)
+                } else {
+                    covariance(n, pre, pre, moments.covariate_sum_squares)
+                };
+                let covariance = covariance(n, moments.sum, pre, moments.covariate_cross_sum);
+                Self { mean: rate, variance, covariance }
+            }
+            MetricKind::Ratio => {
+                let own = Statistic::of(&moments.of_covariate(), MetricKind::Ratio)?;
+                let metric = Statistic::of(moments, MetricKind::Ratio)?;
+                let (m, d) = (moments.sum, moments.denominator_sum);
+                let q = moments.covariate_denominator_sum;
+                let shared = covariance(n, m, pre, moments.covariate_cross_sum)
+                    - own.mean * covariance(n, m, q, moments.outcome_covariate_denominator_sum)
+                    - metric.mean * covariance(n, d, pre, moments.denominator_covariate_sum)
+                    + metric.mean
+                        * own.mean
+                        * covariance(n, d, q, moments.denominator_covariate_denominator_sum);
+                Self { mean: own.mean, variance: own.variance, covariance: shared / (d / n * q / n) }
+            }
+        };
+        (found.mean.is_finite() && found.variance.is_finite() && found.covariance.is_finite())
+            .then_some(found)
+    }
+}
+
 /// Σ(x−x̄)(y−ȳ)/(n−1) from sums; 0 below two units.
 pub(crate) fn covariance(n: f64, sum_x: f64, sum_y: f64, sum_xy: f64) -> f64 {
     if n < 2.0 { 0.0 } else { (sum_xy - sum_x * sum_y / n) / (n - 1.0) }

@@ -13,6 +13,7 @@ pub struct Tally {
     measure: Activity,
     denominator: Activity,
     before: Activity,
+    before_denominator: Activity,
     /// Steps of a funnel gone through.
     reached: usize,
 }
@@ -35,7 +36,9 @@ impl Tally {
 
     /// Adds an event before the person's start: what is like the measure there is its covariate.
     pub fn add_before(&mut self, definition: &Definition, fact: &Fact) {
-        add(definition.measures().0, &mut self.before, fact, true);
+        let (measure, denominator) = definition.measures();
+        add(measure, &mut self.before, fact, true);
+        add(denominator, &mut self.before_denominator, fact, true);
     }
 
     /// The currencies to tell figures in: those of money, or one without a name.
@@ -43,7 +46,7 @@ impl Tally {
         if !definition.is_money() {
             return [String::new()].into();
         }
-        let all = [&self.measure, &self.denominator, &self.before];
+        let all = [&self.measure, &self.denominator, &self.before, &self.before_denominator];
         all.into_iter().flat_map(|activity| activity.money.keys().cloned()).collect()
     }
 
@@ -52,6 +55,7 @@ impl Tally {
     /// Of metrics that are binned the denominator counts the person, so that the bins tell how many are in them.
     pub fn figures(&self, definition: &Definition, currency: &str) -> Option<(i32, Figures)> {
         let any = |value: i64| i64::from(value > 0);
+        let mut covariate_denominator = 0;
         let (outcome, denominator, covariate) = match &definition.shape {
             Shape::Funnel(steps) => (i64::from(self.reached == steps.len()), 1, 0),
             Shape::Proportion(m) | Shape::Retention(m) => {
@@ -59,7 +63,9 @@ impl Tally {
             }
             Shape::Mean(m) => (self.capped(definition, m, currency), 1, m.value(&self.before, currency)),
             Shape::Ratio(m, d) => {
-                (self.capped(definition, m, currency), d.value(&self.denominator, currency), 0)
+                covariate_denominator = d.value(&self.before_denominator, currency);
+                let denominator = d.value(&self.denominator, currency);
+                (self.capped(definition, m, currency), denominator, m.value(&self.before, currency))
             }
             Shape::Quantile(m, _) if self.measure.events > 0 => (m.value(&self.measure, currency), 1, 0),
             Shape::Quantile(..) => return None,
@@ -68,14 +74,16 @@ impl Tally {
         let empty = outcome == 0
             && covariate == 0
             && match definition.shape {
-                Shape::Ratio(..) => denominator == 0,
+                Shape::Ratio(..) => denominator == 0 && covariate_denominator == 0,
                 Shape::Quantile(..) => false,
                 _ => true,
             };
         let denominator =
             if binned || matches!(definition.shape, Shape::Ratio(..)) { denominator } else { 0 };
-        (!empty)
-            .then(|| (if binned { bin::of(outcome) } else { 0 }, Figures { outcome, denominator, covariate }))
+        (!empty).then(|| {
+            let figures = Figures { outcome, denominator, covariate, covariate_denominator };
+            (if binned { bin::of(outcome) } else { 0 }, figures)
+        })
     }
 
     fn capped(&self, definition: &Definition, measure: &Measure, currency: &str) -> i64 {

@@ -5,12 +5,14 @@ mod inline;
 mod plan;
 mod stored;
 
+use std::collections::HashSet;
+
 use proto::evaluator::v1 as wire;
 use proto::validate::Violations;
 
 use super::convert::interval;
 use crate::experiment::analyse::{Alternative, Comparison, Method, Prior, Question, compare};
-use crate::experiment::decision::{Judged, Verdict, decide};
+use crate::experiment::decision::{Judged, Role, Verdict, decide};
 use crate::experiment::effect::Difference;
 use crate::experiment::health::Health;
 use crate::experiment::quantile::{self, Quantile};
@@ -26,9 +28,13 @@ pub(super) use stored::stored;
 /// One metric's arms, the control first.
 struct Family {
     metric: String,
-    guardrail: bool,
+    role: Role,
+    /// Whether its comparisons are among the results; a guardrail that was not asked for is judged all the same.
+    listed: bool,
     lower_is_better: bool,
     arms: Arms,
+    /// Currency of a money metric; empty otherwise.
+    currency: String,
     warnings: Vec<&'static str>,
 }
 
@@ -41,84 +47,74 @@ enum Arms {
 
 impl Family {
     fn compare(&self, arm: usize, question: &Question) -> Comparison {
-        let question = &Question { lower_is_better: self.falls_are_better(question), ..*question };
-        let of = |kind: &MetricKind| Question { kind: *kind, ..*question };
+        let mut question = Question { lower_is_better: self.falls_are_better(question), ..*question };
+        if self.is_guardrail() {
+            // A one-sided interval says nothing of one of the two: being worse, or being within the margin.
+            question.alternative = Alternative::TwoSided;
+        }
+        let of = |kind: &MetricKind| Question { kind: *kind, ..question };
         match &self.arms {
             Arms::Whole(kind, arms) => compare(&arms[0], &arms[arm], &of(kind)),
             Arms::Stratified(kind, arms) => stratify::compare(&arms[0], &arms[arm], &of(kind)),
-            Arms::Quantiles(arms) => quantile::compare(&arms[0], &arms[arm], question),
+            Arms::Quantiles(arms) => quantile::compare(&arms[0], &arms[arm], &question),
         }
     }
 
     fn falls_are_better(&self, question: &Question) -> bool {
         self.lower_is_better || question.lower_is_better
     }
+
+    fn is_guardrail(&self) -> bool {
+        matches!(self.role, Role::Guardrail { .. })
+    }
+}
+
+/// One comparison of an analysis.
+struct Compared<'a> {
+    family: &'a Family,
+    arm: usize,
+    comparison: Comparison,
+    p_adjusted: Option<f64>,
+}
+
+/// The data of an analysis beside its metrics.
+struct Design<'a> {
+    /// Ids of the variants, the control first.
+    names: &'a [String],
+    health: &'a Health,
+    /// States what a fixed-horizon analysis lacks before it may say SHIP.
+    missing: Option<String>,
 }
 
 fn answer(
-    names: &[String],
+    design: &Design<'_>,
     families: &[Family],
     question: &Question,
     adjustment: Adjustment,
-    health: &Health,
 ) -> wire::AnalyseExperimentResponse {
-    let mut compared: Vec<(&Family, usize, Comparison)> = Vec::new();
-    for family in families {
-        compared.extend((1..names.len()).map(|arm| (family, arm, family.compare(arm, question))));
+    let Design { names, health, missing } = design;
+    let mut compared = compared(names, families, question);
+    // Goals and guardrails are families of their own: a guardrail makes no goal harder to reach.
+    for guardrails in [false, true] {
+        adjust(&mut compared, guardrails, adjustment);
     }
-    let level = 1.0 - question.alpha;
-    let p_values: Vec<f64> = compared.iter().filter_map(|(_, _, comparison)| comparison.p_value).collect();
-    let mut by_size = adjusted(&p_values, adjustment).into_iter();
-    let p_adjusted: Vec<Option<f64>> =
-        compared.iter().map(|(_, _, comparison)| comparison.p_value.and_then(|_| by_size.next())).collect();
-    let mut judged: Vec<Judged<'_>> = compared
+    let judged: Vec<Judged<'_>> = compared
         .iter()
-        .zip(&p_adjusted)
-        .map(|((family, arm, comparison), p_adjusted)| Judged {
+        .map(|Compared { family, arm, comparison, p_adjusted }| Judged {
             variant_id: &names[*arm],
             metric: &family.metric,
-            guardrail: family.guardrail,
+            role: family.role,
             lower_is_better: family.falls_are_better(question),
+            relative: question.difference == Difference::Relative,
             comparison,
             p_adjusted: *p_adjusted,
         })
         .collect();
-    judged.sort_by_key(|judged| names.iter().position(|name| name == judged.variant_id));
-    let decision = decide(&judged, health, question.alpha);
-    let results = compared
-        .iter()
-        .zip(&p_adjusted)
-        .map(|((family, arm, comparison), p_adjusted)| wire::VariantResult {
-            metric: family.metric.clone(),
-            variant_id: names[*arm].clone(),
-            effect: comparison.effect.map(interval),
-            standard_error: comparison.standard_error,
-            p_value: comparison.p_value,
-            p_adjusted: *p_adjusted,
-            chance_to_win: comparison.chance_to_win,
-            risk_control: comparison.risk_control,
-            risk_treatment: comparison.risk_treatment,
-            warnings: comparison
-                .warnings
-                .iter()
-                .map(|warning| warning.name())
-                .chain(family.warnings.iter().copied())
-                .map(str::to_owned)
-                .collect(),
-            control_value: comparison.control_value.unwrap_or(0.0),
-            variant_value: comparison.variant_value.unwrap_or(0.0),
-            fieller: comparison.fieller.map(interval),
-            control_interval: family.value(0, level),
-            variant_interval: family.value(*arm, level),
-            proportions: family.proportions(*arm, level),
-            pooled_t: family.pooled(*arm).map(|test| test.statistic),
-            pooled_p_value: family.pooled(*arm).map(|test| test.p_value),
-            ranks: None,
-            dimension_value: String::new(),
-            guardrail: family.guardrail,
-            currency_code: String::new(),
-        })
-        .collect();
+    let fixed = question.method == Method::Fixed;
+    let decision = decide(&judged, health, question.alpha, missing.as_deref().filter(|_| fixed));
+    let uneven = uneven(families, question.alpha);
+    let listed = compared.iter().filter(|compared| compared.family.listed);
+    let results = listed.map(|compared| compared.result(names, question, &uneven)).collect();
     let verdict = match decision.verdict {
         Verdict::Ship => wire::DecisionVerdict::Ship,
         Verdict::RollBack => wire::DecisionVerdict::RollBack,
@@ -138,6 +134,103 @@ fn answer(
             variant_id: decision.variant_id.unwrap_or_default(),
             reasons: decision.reasons,
         }),
+    }
+}
+
+/// Results within `value` of a dimension: not adjusted, and no part of the decision.
+fn within_dimension(
+    names: &[String],
+    families: &[Family],
+    question: &Question,
+    value: &str,
+) -> Vec<wire::VariantResult> {
+    let found = compared(names, families, question);
+    let listed = found.iter().filter(|compared| compared.family.listed);
+    let result = |compared: &Compared<'_>| wire::VariantResult {
+        dimension_value: value.to_owned(),
+        ..compared.result(names, question, &HashSet::new())
+    };
+    listed.map(result).collect()
+}
+
+fn compared<'a>(names: &[String], families: &'a [Family], question: &Question) -> Vec<Compared<'a>> {
+    let of = |family: &'a Family| {
+        (1..names.len()).map(move |arm| Compared {
+            family,
+            arm,
+            comparison: family.compare(arm, question),
+            p_adjusted: None,
+        })
+    };
+    families.iter().flat_map(of).collect()
+}
+
+/// Adjusts the p-values of the guardrails, or of the goals, for their number.
+fn adjust(compared: &mut [Compared<'_>], guardrails: bool, adjustment: Adjustment) {
+    let mut ours: Vec<(&mut Option<f64>, f64)> = compared
+        .iter_mut()
+        .filter(|compared| compared.family.is_guardrail() == guardrails)
+        .filter_map(|compared| Some((&mut compared.p_adjusted, compared.comparison.p_value?)))
+        .collect();
+    let p_values: Vec<f64> = ours.iter().map(|(_, p_value)| *p_value).collect();
+    for ((place, _), p_adjusted) in ours.iter_mut().zip(adjusted(&p_values, adjustment)) {
+        **place = Some(p_adjusted);
+    }
+}
+
+/// Metrics and arms whose pre-period differs from the control's at `alpha`, adjusted by Holm over all of them.
+fn uneven(families: &[Family], alpha: f64) -> HashSet<(String, usize)> {
+    let mut places = Vec::new();
+    let mut p_values = Vec::new();
+    for family in families {
+        for (index, p_value) in family.pre_period().into_iter().enumerate() {
+            places.push((family.metric.clone(), index + 1));
+            p_values.push(p_value.unwrap_or(1.0));
+        }
+    }
+    let found = adjusted(&p_values, Adjustment::Holm);
+    places.into_iter().zip(found).filter(|(_, p_value)| *p_value < alpha).map(|(place, _)| place).collect()
+}
+
+/// Warning of a result whose arms differed before treatment.
+const PRE_PERIOD_DIFFERS: &str = "PRE_PERIOD_DIFFERS";
+
+impl Compared<'_> {
+    fn result(
+        &self,
+        names: &[String],
+        question: &Question,
+        uneven: &HashSet<(String, usize)>,
+    ) -> wire::VariantResult {
+        let Self { family, arm, comparison, p_adjusted } = self;
+        let level = 1.0 - question.alpha;
+        let differs = uneven.contains(&(family.metric.clone(), *arm)).then_some(PRE_PERIOD_DIFFERS);
+        let warnings = comparison.warnings.iter().map(|warning| warning.name());
+        let warnings = warnings.chain(family.warnings.iter().copied()).chain(differs);
+        wire::VariantResult {
+            metric: family.metric.clone(),
+            variant_id: names[*arm].clone(),
+            effect: comparison.effect.map(interval),
+            standard_error: comparison.standard_error,
+            p_value: comparison.p_value,
+            p_adjusted: *p_adjusted,
+            chance_to_win: comparison.chance_to_win,
+            risk_control: comparison.risk_control,
+            risk_treatment: comparison.risk_treatment,
+            warnings: warnings.map(str::to_owned).collect(),
+            control_value: comparison.control_value.unwrap_or(0.0),
+            variant_value: comparison.variant_value.unwrap_or(0.0),
+            fieller: comparison.fieller.map(interval),
+            control_interval: family.value(0, level),
+            variant_interval: family.value(*arm, level),
+            proportions: family.proportions(*arm, level),
+            pooled_t: family.pooled(*arm).map(|test| test.statistic),
+            pooled_p_value: family.pooled(*arm).map(|test| test.p_value),
+            ranks: None,
+            dimension_value: String::new(),
+            guardrail: family.is_guardrail(),
+            currency_code: family.currency.clone(),
+        }
     }
 }
 

@@ -59,6 +59,12 @@ impl From<wire_evaluator::Moments> for Moments {
             covariate_sum,
             covariate_sum_squares,
             covariate_cross_sum,
+            covariate_denominator_sum,
+            covariate_denominator_sum_squares,
+            covariate_denominator_cross_sum,
+            outcome_covariate_denominator_sum,
+            denominator_covariate_sum,
+            denominator_covariate_denominator_sum,
         } = given;
         Self {
             units,
@@ -70,6 +76,12 @@ impl From<wire_evaluator::Moments> for Moments {
             covariate_sum,
             covariate_sum_squares,
             covariate_cross_sum,
+            covariate_denominator_sum,
+            covariate_denominator_sum_squares,
+            covariate_denominator_cross_sum,
+            outcome_covariate_denominator_sum,
+            denominator_covariate_sum,
+            denominator_covariate_denominator_sum,
         }
     }
 }
@@ -86,6 +98,12 @@ impl From<Moments> for wire_evaluator::Moments {
             covariate_sum,
             covariate_sum_squares,
             covariate_cross_sum,
+            covariate_denominator_sum,
+            covariate_denominator_sum_squares,
+            covariate_denominator_cross_sum,
+            outcome_covariate_denominator_sum,
+            denominator_covariate_sum,
+            denominator_covariate_denominator_sum,
         } = kept;
         Self {
             units,
@@ -97,6 +115,12 @@ impl From<Moments> for wire_evaluator::Moments {
             covariate_sum,
             covariate_sum_squares,
             covariate_cross_sum,
+            covariate_denominator_sum,
+            covariate_denominator_sum_squares,
+            covariate_denominator_cross_sum,
+            outcome_covariate_denominator_sum,
+            denominator_covariate_sum,
+            denominator_covariate_denominator_sum,
         }
     }
 }

@@ -7,6 +7,7 @@ use proto::evaluator::v1::Decision;
 use proto::validate::{self, MAX_AHEAD_SECONDS, Violation, Violations};
 
 use super::{Shared, convert, now};
+use crate::experiment::dimension::segment_of;
 use crate::store::{DecisionRow, EventRow, Ingested, Recorded};
 
 /// Rows of one transaction.
@@ -94,6 +95,7 @@ pub(super) fn decision(
     decision.user_id = shared.names.pseudonym(&decision.user_id);
     decision.visitor_id = shared.names.pseudonym(&decision.visitor_id);
     let payload = decision.encode_to_vec();
+    let segment = segment_of(&decision.features).unwrap_or_default().to_owned();
     let assignments = decision
         .assignments
         .into_iter()
@@ -110,7 +112,7 @@ pub(super) fn decision(
         in_holdout: decision.in_holdout,
         payload,
     };
-    Ok(Recorded { row, assignments, channel: i16::try_from(decision.channel).unwrap_or_default() })
+    Ok(Recorded { row, assignments, channel: i16::try_from(decision.channel).unwrap_or_default(), segment })
 }
 
 fn check(decision: &Decision) -> Vec<Violation> {
@@ -126,6 +128,10 @@ fn check(decision: &Decision) -> Vec<Violation> {
     found.optional_id("offer_id", &decision.offer_id);
     found.optional_id("plan_id", &decision.plan_id);
     found.within_range("offer_propensity", decision.offer_propensity, 0.0, 1.0);
+    for (name, value) in &decision.features {
+        found.required_id("features", name);
+        found.finite(&format!("features[{name}]"), *value);
+    }
     for (index, placement) in decision.placements.iter().enumerate() {
         let path = |field| format!("placements[{index}].{field}");
         found.required_id(&path("item_id"), &placement.item_id);

@@ -24,6 +24,8 @@ pub struct Recorded {
     pub assignments: Vec<(String, String)>,
     /// Number of the channel.
     pub channel: i16,
+    /// Segment of the unit; empty: not known.
+    pub segment: String,
 }
 
 /// Time and id of the last row of the page before; `None` before the first page.
@@ -78,6 +80,7 @@ impl Store {
                     unit: unit.clone(),
                     decided_at: row.decided_at,
                     channel: decision.channel,
+                    segment: decision.segment.clone(),
                 }
                 .into_active_model()
             }));

@@ -107,6 +107,8 @@ pub(super) mod assignment {
         pub(crate) decided_at: i64,
         /// Number of the channel.
         pub(crate) channel: i16,
+        /// Segment of the unit; empty: not known.
+        pub(crate) segment: String,
     }
 
     /// None.
@@ -235,6 +237,12 @@ pub(super) mod cell {
         /// Number of the channel of the units' first decision.
         #[sea_orm(primary_key, auto_increment = false)]
         pub(crate) channel: i16,
+        /// Segment at the units' first decision; empty: not known.
+        #[sea_orm(primary_key, auto_increment = false)]
+        pub(crate) segment: String,
+        /// Whether the units were seen in a visit before that of their first exposure.
+        #[sea_orm(primary_key, auto_increment = false)]
+        pub(crate) returning_visitor: bool,
         /// Day of the units' first exposure, days since 1970.
         #[sea_orm(primary_key, auto_increment = false)]
         pub(crate) day: i32,

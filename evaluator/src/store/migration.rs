@@ -13,6 +13,7 @@ impl MigratorTrait for Migrator {
             Box::new(Ledgers),
             Box::new(Metrics),
             Box::new(Links),
+            Box::new(Dimensions),
         ]
     }
 
@@ -299,5 +300,52 @@ impl MigrationTrait for Links {
         let columns = [key("visitor"), text("person"), number("linked_at")];
         manager.create_table(table(name, columns)).await?;
         manager.create_index(index(name, ["person"])).await
+    }
+}
+
+struct Dimensions;
+
+impl MigrationName for Dimensions {
+    fn name(&self) -> &'static str {
+        "m0008_dimensions_of_experiments"
+    }
+}
+
+#[async_trait::async_trait]
+impl MigrationTrait for Dimensions {
+    async fn up(&self, manager: &SchemaManager) -> Result<(), DbErr> {
+        let segment = column("segment").string().not_null().default("").take();
+        let assignment = Table::alter().table(Alias::new("evaluator_assignment")).add_column(segment).take();
+        manager.alter_table(assignment).await?;
+        // The key of cells grows, which neither database can do in place. They are rebuilt from the log on opening.
+        manager.drop_table(Table::drop().table(Alias::new("evaluator_cell")).take()).await?;
+        let whole = |name| column(name).integer().not_null().take();
+        let columns = [
+            text("experiment_id"),
+            text("metric"),
+            text("currency"),
+            text("variant_id"),
+            column("channel").small_integer().not_null().take(),
+            text("segment"),
+            column("returning_visitor").boolean().not_null().take(),
+            whole("day"),
+            whole("bin"),
+            column("sums").text().not_null().take(),
+        ];
+        let mut key = Index::create();
+        for name in [
+            "experiment_id",
+            "metric",
+            "currency",
+            "variant_id",
+            "channel",
+            "segment",
+            "returning_visitor",
+            "day",
+            "bin",
+        ] {
+            key.col(Alias::new(name));
+        }
+        manager.create_table(table("evaluator_cell", columns).primary_key(&mut key).take()).await
     }
 }

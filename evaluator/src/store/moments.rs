@@ -64,6 +64,8 @@ pub(super) async fn settle(transaction: &DatabaseTransaction, before: Before) ->
                 .filter(cell::Column::Currency.eq(&key.currency))
                 .filter(cell::Column::VariantId.eq(&key.variant))
                 .filter(cell::Column::Channel.eq(key.channel))
+                .filter(cell::Column::Segment.eq(&key.segment))
+                .filter(cell::Column::ReturningVisitor.eq(key.returning))
                 .filter(cell::Column::Day.eq(key.day))
                 .filter(cell::Column::Bin.eq(key.bin))
                 .exec(transaction)
@@ -192,6 +194,8 @@ fn row(experiment_id: &str, key: &Key, sums: &str) -> cell::ActiveModel {
         currency: key.currency.clone(),
         variant_id: key.variant.clone(),
         channel: key.channel,
+        segment: key.segment.clone(),
+        returning_visitor: key.returning,
         day: key.day,
         bin: key.bin,
         sums: sums.to_owned(),
@@ -206,6 +210,8 @@ async fn insert(transaction: &DatabaseTransaction, rows: Vec<cell::ActiveModel>)
         cell::Column::Currency,
         cell::Column::VariantId,
         cell::Column::Channel,
+        cell::Column::Segment,
+        cell::Column::ReturningVisitor,
         cell::Column::Day,
         cell::Column::Bin,
     ];
@@ -234,6 +240,8 @@ async fn kept(
             currency: row.currency,
             variant: row.variant_id,
             channel: row.channel,
+            segment: row.segment,
+            returning: row.returning_visitor,
             day: row.day,
             bin: row.bin,
         };
@@ -324,6 +332,7 @@ async fn assigned(
             unit: row.unit,
             at: row.decided_at,
             channel: row.channel,
+            segment: row.segment,
         }));
     }
     Ok(found)

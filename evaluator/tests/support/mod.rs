@@ -174,7 +174,8 @@ pub fn refused(outcome: Result<impl std::fmt::Debug, Status>, field: &str) {
 /// Create, start, assign, record, ingest, analyse, twice over.
 pub async fn experiment_journey(served: &mut Served) {
     let id = "ctr";
-    let create = CreateExperimentRequest { experiment: Some(halves(id)), request_id: String::new() };
+    let planned = Experiment { planned_units_per_variant: 150, ..halves(id) };
+    let create = CreateExperimentRequest { experiment: Some(planned), request_id: String::new() };
     served.experiments.create_experiment(create.clone()).await.expect("made");
     served.experiments.create_experiment(create).await.expect("the same again changes nothing");
     served

@@ -15,7 +15,7 @@ use crate::metric::quantile::sample;
 use crate::stats::rank::{kolmogorov_smirnov, mann_whitney};
 
 /// The columns of a table of units besides the variant and the outcome.
-const NUMBERS: [&str; 3] = ["outcome", "denominator", "covariate"];
+const NUMBERS: [&str; 4] = ["outcome", "denominator", "covariate", "covariate_denominator"];
 /// Its columns of text.
 const TEXTS: [&str; 3] = [VARIANT, "stratum", "unit_id"];
 
@@ -25,6 +25,7 @@ struct Unit {
     values: Vec<f64>,
     denominator: f64,
     covariate: f64,
+    covariate_denominator: f64,
     stratum: String,
 }
 
@@ -77,6 +78,7 @@ fn read(file: &Path) -> anyhow::Result<Vec<Sample>> {
     let outcomes = table.numbers("outcome")?;
     let (denominators, covariates) =
         (table.numbers_or("denominator", 1.0)?, table.numbers_or("covariate", 0.0)?);
+    let covariate_denominators = table.numbers_or("covariate_denominator", 0.0)?;
     let (strata, ids) = (table.texts_or("stratum"), table.texts_or("unit_id"));
     let mut samples: Vec<Sample> = Vec::new();
     for (row, variant) in table.texts(VARIANT)?.iter().enumerate() {
@@ -105,6 +107,7 @@ fn read(file: &Path) -> anyhow::Result<Vec<Sample>> {
         unit.values.push(outcomes[row]);
         unit.denominator += denominators[row];
         unit.covariate += covariates[row];
+        unit.covariate_denominator += covariate_denominators[row];
     }
     Ok(samples)
 }
@@ -119,9 +122,7 @@ fn sums(sample: &Sample, kind: MetricKind, stratify: bool) -> anyhow::Result<Arm
         }
         let moments = strata.entry(unit.stratum.clone()).or_default();
         moments.add_unit(outcome, unit.denominator);
-        moments.covariate_sum += unit.covariate;
-        moments.covariate_sum_squares += unit.covariate * unit.covariate;
-        moments.covariate_cross_sum += unit.covariate * outcome;
+        moments.add_covariate(outcome, unit.denominator, unit.covariate, unit.covariate_denominator);
     }
     let whole = strata.values().fold(Moments::default(), |all, part| all.plus(part));
     Ok(Arm {

@@ -2,6 +2,7 @@ use proto::evaluator::v1 as wire;
 
 use super::{Arms, Family};
 use crate::experiment::effect::pooled_t;
+use crate::experiment::health::pre_period_p_values;
 use crate::experiment::stratify::whole;
 use crate::metric::statistic::value_with_interval;
 use crate::metric::{MetricKind, Moments};
@@ -36,6 +37,11 @@ impl Family {
             Arms::Whole(MetricKind::Mean, arms) => pooled_t(&arms[0], &arms[arm]),
             _ => None,
         }
+    }
+
+    /// p-values of each variant's difference from the control before treatment; `None` without a covariate.
+    pub(super) fn pre_period(&self) -> Vec<Option<f64>> {
+        self.arms.sums().map(|(kind, arms)| pre_period_p_values(&arms, kind)).unwrap_or_default()
     }
 
     fn sums(&self, arm: usize) -> Option<(MetricKind, Moments)> {

@@ -4,8 +4,9 @@ use proto::evaluator::v1 as wire;
 use proto::validate::Violations;
 use tonic::Status;
 
-use super::{Arms, Family, Quantile, Strata, adjustment, answer, metric_kind, question};
+use super::{Arms, Design, Family, Quantile, Strata, adjustment, answer, metric_kind, question};
 use crate::error::Violation;
+use crate::experiment::decision::{Role, Sizes, missing};
 use crate::experiment::health::check;
 use crate::metric::{MetricKind, Moments};
 use crate::service::status::refuse;
@@ -30,6 +31,9 @@ pub fn inline(request: &wire::AnalyseExperimentRequest) -> Result<wire::AnalyseE
     if request.post_stratify && kind == Some(MetricKind::Ratio) {
         found.add("post_stratify", "NOT_FOR_RATIOS", "must be false for METRIC_KIND_RATIO");
     }
+    if !request.dimension.is_empty() {
+        found.add("dimension", "NOT_STORED", "must be empty where arms are given");
+    }
     names(&mut found, &request.arms);
     let (arms, units) = match kind {
         _ if request.metric_kind() == wire::MetricKind::Quantile => quantiles(&mut found, request),
@@ -39,18 +43,21 @@ pub fn inline(request: &wire::AnalyseExperimentRequest) -> Result<wire::AnalyseE
     refuse(found)?;
     let weights: Vec<f64> = request.arms.iter().map(|arm| arm.weight).collect();
     let names: Vec<String> = request.arms.iter().map(|arm| arm.variant_id.clone()).collect();
-    let mut health = check(&units, &weights, 0);
-    if let Some((_, arms)) = arms.sums() {
-        health = health.with_covariates(&arms);
-    }
     let family = Family {
         metric: String::new(),
-        guardrail: false,
+        role: Role::Primary,
+        listed: true,
         lower_is_better: false,
         arms,
+        currency: String::new(),
         warnings: Vec::new(),
     };
-    Ok(answer(&names, &[family], &question, adjustment, &health))
+    let health = check(&units, &weights, 0).with_pre_period(&family.pre_period());
+    let planned = request.planned_units_per_variant;
+    // Without a planned size arms given here are taken to be complete.
+    let missing = missing(&Sizes { variants: &names, units: &units, planned, running: planned > 0 });
+    let design = Design { names: &names, health: &health, missing };
+    Ok(answer(&design, &[family], &question, adjustment))
 }
 
 fn names(found: &mut Violations, arms: &[wire::Arm]) {

@@ -4,12 +4,14 @@ use proto::evaluator::v1 as wire;
 use proto::validate::Violations;
 use tonic::Status;
 
-use super::{Arms, Family, adjustment, answer, metric_kind, question};
+use super::{Arms, Design, Family, adjustment, answer, metric_kind, question, within_dimension};
 use crate::error::Error;
 use crate::experiment::cells::Cells;
-use crate::experiment::definition::Experiment;
+use crate::experiment::decision::{Role, Sizes, missing};
+use crate::experiment::definition::{Experiment, State};
+use crate::experiment::dimension::{Dimension, UNKNOWN};
 use crate::experiment::health::check;
-use crate::metric::{Metric, MetricKind, Moments, Named};
+use crate::metric::{Known, Metric, MetricKind, Moments, Named};
 use crate::service::Base;
 use crate::service::status::refuse;
 
@@ -36,6 +38,7 @@ pub(in crate::service) async fn stored(
     }
     let question = question(&mut found, &request, MetricKind::Mean);
     let adjustment = adjustment(&mut found, &request);
+    let dimension = dimension(&mut found, &request.dimension);
     let known = base.store.known_metrics().await?;
     for (index, name) in request.metrics.iter().enumerate() {
         if known.find(name).is_none() {
@@ -49,56 +52,131 @@ pub(in crate::service) async fn stored(
         let text = format!("experiment {:?} was never started", request.experiment_id);
         return Err(Error::precondition("EXPERIMENT_NOT_STARTED", text).into());
     }
+    let running = kept.state == State::Running;
     let design = kept.design;
-    let own = || design.metrics.iter().chain(design.guardrails.iter().map(|guardrail| &guardrail.metric));
-    let mut names: Vec<&String> =
-        if request.metrics.is_empty() { own().collect() } else { request.metrics.iter().collect() };
-    let mut seen = HashSet::new();
-    names.retain(|name| seen.insert(*name));
-    let mut wanted: Vec<Metric> = names.into_iter().filter_map(|name| known.find(name)).collect();
-    if wanted.is_empty() {
-        wanted = USUAL.map(Metric::Named).to_vec();
-    }
-    let read: Vec<&str> = wanted.iter().map(Metric::name).collect();
+    let wanted = wanted(&design, &request.metrics, &known);
+    let read: Vec<&str> = wanted.iter().map(|wanted| wanted.metric.name()).collect();
     let cells = base.store.cells(&request.experiment_id, &read).await?;
-    let analysis = Analysis { kind, post_stratify: request.post_stratify, cells, design };
+    let analysis = Analysis { kind, post_stratify: request.post_stratify, wanted, design };
     let work = move || -> Result<wire::AnalyseExperimentResponse, Status> {
         let variants: Vec<String> =
             analysis.design.variants.iter().map(|variant| variant.variant_id.clone()).collect();
         let weights: Vec<f64> = analysis.design.variants.iter().map(|variant| variant.weight).collect();
-        let units = analysis.cells.units_of(&variants);
-        let mut health = check(&units, &weights, analysis.cells.multiple_exposures());
-        let mut families = Vec::new();
-        for metric in &wanted {
-            let family = analysis.family(metric, &variants)?;
-            if let Some((kind, arms)) = family.arms.sums()
-                && kind == metric.kind()
-            {
-                health = health.with_covariates(&arms);
+        let units = cells.units_of(&variants);
+        let families = analysis.families(&cells, &variants)?;
+        let mut health = check(&units, &weights, cells.multiple_exposures());
+        for (family, wanted) in families.iter().zip(&analysis.wanted) {
+            if family.arms.sums().is_some_and(|(kind, _)| kind == wanted.metric.kind()) {
+                health = health.with_pre_period(&family.pre_period());
             }
-            families.push(family);
         }
-        Ok(answer(&variants, &families, &question, adjustment, &health))
+        let planned = analysis.design.planned_units_per_variant;
+        let missing = missing(&Sizes { variants: &variants, units: &units, planned, running });
+        let design = Design { names: &variants, health: &health, missing };
+        let mut found = answer(&design, &families, &question, adjustment);
+        if let Some(dimension) = dimension {
+            for value in values(&cells, dimension)? {
+                let families = analysis.families(&cells.restricted(dimension, &value), &variants)?;
+                found.results.extend(within_dimension(&variants, &families, &question, &value));
+            }
+        }
+        Ok(found)
     };
     base.pool.run(work).await?
 }
 
-/// A stored experiment and how it is looked at.
+/// The dimension called `name`; `None` where none is asked for.
+fn dimension(found: &mut Violations, name: &str) -> Option<Dimension> {
+    let dimension = Dimension::parse(name);
+    if dimension.is_none() && !name.is_empty() {
+        let names = Dimension::ALL.map(|(name, _)| name).join(", ");
+        found.add("dimension", "UNKNOWN_DIMENSION", format!("must be one of {names}, is {name:?}"));
+    }
+    dimension
+}
+
+/// Maximum values of a dimension in one analysis: those with most units.
+const MAX_VALUES: usize = 100;
+
+/// Values of `dimension`; refused where no decision named a segment.
+fn values(cells: &Cells, dimension: Dimension) -> Result<Vec<String>, Error> {
+    let values = cells.values(dimension, MAX_VALUES);
+    if dimension == Dimension::Segment && values.iter().all(|value| value == UNKNOWN) {
+        let text = "no decision of this experiment names a segment: record decisions with a feature \"segment:NAME\" that \
+                    is not 0, or analyse by channel or visitor_type";
+        return Err(Error::precondition("NO_SEGMENTS", text));
+    }
+    Ok(values)
+}
+
+/// A metric of an analysis.
+struct Wanted {
+    metric: Metric,
+    role: Role,
+    listed: bool,
+}
+
+/// Metrics of an analysis: those asked for, else the experiment's own, else the usual ones. The experiment's guardrails
+/// are judged also where they were not asked for.
+fn wanted(design: &Experiment, asked: &[String], known: &Known) -> Vec<Wanted> {
+    let margin =
+        |name: &str| design.guardrails.iter().find(|guard| guard.metric == name).map(|guard| guard.margin);
+    let own: Vec<&String> =
+        design.metrics.iter().chain(design.guardrails.iter().map(|guard| &guard.metric)).collect();
+    let mut names: Vec<&String> = if asked.is_empty() { own } else { asked.iter().collect() };
+    let mut seen = HashSet::new();
+    names.retain(|name| seen.insert(*name));
+    let mut wanted: Vec<Wanted> = names
+        .into_iter()
+        .filter_map(|name| known.find(name))
+        .map(|metric| {
+            let role = margin(metric.name()).map_or(Role::Goal, |margin| Role::Guardrail { margin });
+            Wanted { metric, role, listed: true }
+        })
+        .collect();
+    if wanted.iter().all(|wanted| matches!(wanted.role, Role::Guardrail { .. })) && asked.is_empty() {
+        let usual = USUAL.map(Metric::Named).into_iter().filter(|usual| margin(usual.name()).is_none());
+        wanted.extend(usual.map(|metric| Wanted { metric, role: Role::Goal, listed: true }));
+    }
+    let primary = |wanted: &&mut Wanted| {
+        wanted.role == Role::Goal && design.metrics.first().is_some_and(|first| first == wanted.metric.name())
+    };
+    let place = wanted.iter_mut().find(primary).map(|wanted| wanted.role = Role::Primary);
+    if place.is_none()
+        && let Some(first) = wanted.iter_mut().find(|wanted| wanted.role == Role::Goal)
+    {
+        first.role = Role::Primary;
+    }
+    for guard in &design.guardrails {
+        if !wanted.iter().any(|wanted| wanted.metric.name() == guard.metric)
+            && let Some(metric) = known.find(&guard.metric)
+        {
+            wanted.push(Wanted { metric, role: Role::Guardrail { margin: guard.margin }, listed: false });
+        }
+    }
+    wanted
+}
+
+/// A stored experiment and how it is analysed.
 struct Analysis {
     /// Absent: each metric's own.
     kind: Option<MetricKind>,
     post_stratify: bool,
-    cells: Cells,
+    wanted: Vec<Wanted>,
     design: Experiment,
 }
 
 impl Analysis {
-    fn family(&self, metric: &Metric, variants: &[String]) -> Result<Family, Status> {
-        let guardrail = self.design.guardrails.iter().any(|guardrail| guardrail.metric == metric.name());
+    fn families(&self, cells: &Cells, variants: &[String]) -> Result<Vec<Family>, Status> {
+        self.wanted.iter().map(|wanted| self.family(wanted, cells, variants)).collect()
+    }
+
+    fn family(&self, wanted: &Wanted, cells: &Cells, variants: &[String]) -> Result<Family, Status> {
+        let Wanted { metric, role, listed } = wanted;
         let mut warnings = Vec::new();
         let arms = match metric.quantile() {
-            Some(level) => Arms::Quantiles(self.cells.quantiles(metric, level, variants)?),
-            None => self.sums(metric, variants, &mut warnings)?,
+            Some(level) => Arms::Quantiles(cells.quantiles(metric, level, variants)?),
+            None => self.sums(metric, cells, variants, &mut warnings)?,
         };
         if self.post_stratify && !matches!(arms, Arms::Stratified(..)) {
             warnings.push(if metric.quantile().is_some() {
@@ -107,18 +185,26 @@ impl Analysis {
                 "RATIO_NOT_STRATIFIED"
             });
         }
-        let lower_is_better = metric.lower_is_better();
-        Ok(Family { metric: metric.name().to_owned(), guardrail, lower_is_better, arms, warnings })
+        Ok(Family {
+            metric: metric.name().to_owned(),
+            role: *role,
+            listed: *listed,
+            lower_is_better: metric.lower_is_better(),
+            arms,
+            currency: if metric.is_money() { cells.currency(metric)? } else { String::new() },
+            warnings,
+        })
     }
 
     fn sums(
         &self,
         metric: &Metric,
+        cells: &Cells,
         variants: &[String],
         warnings: &mut Vec<&'static str>,
     ) -> Result<Arms, Status> {
         let kind = self.kind.unwrap_or_else(|| metric.kind());
-        let (by_channel, decisions_for_impressions) = self.cells.arms(metric, kind, variants)?;
+        let (by_channel, decisions_for_impressions) = cells.arms(metric, kind, variants)?;
         if decisions_for_impressions {
             warnings.push("DECISIONS_COUNTED_AS_IMPRESSIONS");
         }
