@@ -1,7 +1,9 @@
 //! Visitors who become users: one identity in experiments, decisions, exports and erasure.
 
+use chassis::auth::{PrivacyConfig, Pseudonymiser};
 use chassis::config::Secret;
-use evaluator::store::Store;
+use evaluator::store::{EventRow, Store};
+use prost::Message as _;
 use proto::common::v1::{Channel, Event, EventKind};
 use proto::evaluator::v1::*;
 
@@ -58,7 +60,7 @@ async fn kept_as_rebuilt(url: &str) {
 }
 
 /// 40 people see one variant as visitors and the other as users; 1 000 stay in one (PostHog issue 29336).
-pub async fn people_in_two_variants(served: &mut Served) {
+pub(crate) async fn people_in_two_variants(served: &mut Served) {
     started(served).await;
     let mut decisions = Vec::new();
     for person in 0..1_000 {
@@ -228,6 +230,54 @@ async fn erasing_a_linked_visitor_erases_the_user_it_is() {
     let erase = EraseUserRequest { user_id: "v".into(), request_id: String::new() };
     assert_eq!(served.decisions.erase_user(erase).await.expect("erased").into_inner().removed, 3);
     assert_eq!(exported(&mut served, "ann").await, ExportUserResponse::default());
+}
+
+/// Rows of earlier versions hold the decision as the token and the offer among the attributes.
+#[tokio::test]
+async fn an_event_stored_by_an_earlier_version_is_exported_in_the_new_form() {
+    let (url, folder) = database();
+    let mut served = served_on(&url, folder).await;
+    // An answer: the database is migrated.
+    assert_eq!(exported(&mut served, "ann").await, ExportUserResponse::default());
+    let ann = Pseudonymiser::new(&PrivacyConfig::default()).pseudonym("ann");
+    let payload = Event {
+        event_id: "old".into(),
+        user_id: ann.clone(),
+        kind: EventKind::OfferRedeemed.into(),
+        occurred_at: at(THEN),
+        decision_token: "d1".into(),
+        attributes: [
+            ("offer_id".to_owned(), "ten".to_owned()),
+            ("discount_minor".to_owned(), "5".to_owned()),
+        ]
+        .into(),
+        ..Event::default()
+    };
+    let row = EventRow {
+        event_id: "old".into(),
+        person: ann,
+        visitor: String::new(),
+        kind: EventKind::OfferRedeemed as i16,
+        occurred_at: THEN * 1_000_000,
+        channel: 0,
+        campaign_id: String::new(),
+        decision_id: "d1".into(),
+        offer_id: "ten".into(),
+        order_id: String::new(),
+        currency: String::new(),
+        revenue: None,
+        cost: None,
+        tax: None,
+        rating: None,
+        payload: payload.encode_to_vec(),
+    };
+    Store::open(&Secret::new(&*url)).await.expect("opens").ingest_events(vec![row]).await.expect("stored");
+    let held = exported(&mut served, "ann").await.events.into_iter().next().expect("held");
+    assert_eq!(
+        (held.decision_id.as_str(), held.decision_token.as_str(), held.offer_id.as_str()),
+        ("d1", "", "ten")
+    );
+    assert_eq!(held.attributes.into_iter().collect::<Vec<_>>(), [("discount_minor".into(), "5".into())]);
 }
 
 /// Exports are paged from the database: at most 500 rows a message, all rows once.

@@ -129,6 +129,16 @@ impl Experiment {
         if self.variants.len() < 2 {
             fault("variants".into(), "TOO_FEW", format!("must be at least 2, are {}", self.variants.len()));
         }
+        if self.variants.len() > MAX_VARIANTS {
+            let text = format!("must be at most {MAX_VARIANTS}, are {}", self.variants.len());
+            fault("variants".into(), "TOO_MANY", text);
+        }
+        for (field, count) in [("metrics", self.metrics.len()), ("guardrails", self.guardrails.len())] {
+            if count > MAX_METRICS {
+                fault(field.into(), "TOO_MANY", format!("must be at most {MAX_METRICS}, are {count}"));
+                return found;
+            }
+        }
         let mut seen = HashSet::new();
         for (index, variant) in self.variants.iter().enumerate() {
             let path = format!("variants[{index}]");
@@ -235,6 +245,11 @@ impl Experiment {
         Placement { variant, propensity, in_holdout: false, bucket }
     }
 }
+
+/// Maximum variants of an experiment.
+pub const MAX_VARIANTS: usize = 1_000;
+/// Maximum goals, and guardrails, of an experiment; maximum metrics of one analysis.
+pub const MAX_METRICS: usize = 100;
 
 /// Weights given with a few decimals, such as three of 0.333, are meant to sum to one.
 const WEIGHT_SLACK: f64 = 0.01;

@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 use prost::Message as _;
 use proto::common::v1::Event;
 use proto::evaluator::v1::Decision;
+use sea_orm::sea_query::ExprTrait as _;
 use sea_orm::{
     ActiveModelTrait as _, ActiveValue::Set, ColumnTrait as _, Condition, DatabaseTransaction,
     EntityTrait as _, IntoActiveModel as _, QueryFilter as _, QuerySelect as _,

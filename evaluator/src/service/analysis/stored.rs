@@ -8,7 +8,7 @@ use super::{Arms, Design, Family, adjustment, answer, metric_kind, question, wit
 use crate::error::Error;
 use crate::experiment::cells::Cells;
 use crate::experiment::decision::{Role, Sizes, missing};
-use crate::experiment::definition::{Experiment, State};
+use crate::experiment::definition::{Experiment, MAX_METRICS, State};
 use crate::experiment::dimension::{Dimension, UNKNOWN};
 use crate::experiment::health::check;
 use crate::metric::{Known, Metric, MetricKind, Moments, Named};
@@ -39,6 +39,7 @@ pub(in crate::service) async fn stored(
     let question = question(&mut found, &request, MetricKind::Mean);
     let adjustment = adjustment(&mut found, &request);
     let dimension = dimension(&mut found, &request.dimension);
+    found.at_most("metrics", request.metrics.len(), MAX_METRICS);
     let known = base.store.known_metrics().await?;
     for (index, name) in request.metrics.iter().enumerate() {
         if known.find(name).is_none() {
@@ -75,7 +76,15 @@ pub(in crate::service) async fn stored(
         let design = Design { names: &variants, health: &health, missing };
         let mut found = answer(&design, &families, &question, adjustment);
         if let Some(dimension) = dimension {
-            for value in values(&cells, dimension)? {
+            let values = values(&cells, dimension)?;
+            let results = values.len() * families.len() * (variants.len() - 1);
+            if results > MAX_RESULTS {
+                let text = format!(
+                    "would give {results} results, at most {MAX_RESULTS} are allowed: name fewer metrics"
+                );
+                return Err(Error::invalid("dimension", "TOO_MANY_RESULTS", text).into());
+            }
+            for value in values {
                 let families = analysis.families(&cells.restricted(dimension, &value), &variants)?;
                 found.results.extend(within_dimension(&variants, &families, &question, &value));
             }
@@ -95,6 +104,8 @@ fn dimension(found: &mut Violations, name: &str) -> Option<Dimension> {
     dimension
 }
 
+/// Maximum results within the values of a dimension.
+const MAX_RESULTS: usize = 20_000;
 /// Maximum values of a dimension in one analysis: those with most units.
 const MAX_VALUES: usize = 100;
 
