@@ -6,6 +6,7 @@ pub mod ask;
 mod columns;
 mod failure;
 mod import;
+mod log;
 mod report;
 mod rows;
 pub mod show;

@@ -31,6 +31,8 @@ pub struct Config {
     pub personalise: PersonaliseConfig,
     /// The durable queue of events and decisions.
     pub outbox: OutboxConfig,
+    /// The popularity list that answers when the recommender cannot.
+    pub popularity: PopularityConfig,
 }
 
 impl Default for Config {
@@ -46,6 +48,7 @@ impl Default for Config {
             token: TokenConfig::default(),
             personalise: PersonaliseConfig::default(),
             outbox: OutboxConfig::default(),
+            popularity: PopularityConfig::default(),
         }
     }
 }
@@ -116,6 +119,20 @@ impl Default for OutboxConfig {
     }
 }
 
+/// The popularity list that answers when the recommender cannot.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct PopularityConfig {
+    /// Seconds between two fetches of the list, at least 1.
+    pub refresh_seconds: u32,
+}
+
+impl Default for PopularityConfig {
+    fn default() -> Self {
+        Self { refresh_seconds: 60 }
+    }
+}
+
 impl Validate for Config {
     fn validate(&self, problems: &mut Problems) {
         self.server.validate(problems);
@@ -140,5 +157,7 @@ impl Validate for Config {
         problems.require(self.outbox.write_batch > 0, "outbox.write_batch", "must be above 0");
         problems.require(self.outbox.relay_batch > 0, "outbox.relay_batch", "must be above 0");
         problems.require(self.outbox.queue > 0, "outbox.queue", "must be above 0");
+        let refresh = self.popularity.refresh_seconds;
+        problems.require(refresh > 0, "popularity.refresh_seconds", "must be above 0");
     }
 }

@@ -3,6 +3,7 @@
 
 pub mod cli;
 pub mod config;
+pub mod intake;
 pub mod outbox;
 pub mod personalise;
 pub mod program;
@@ -13,6 +14,7 @@ pub mod token;
 pub mod upstream;
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use anyhow::Context as _;
 use chassis::auth::Pseudonymiser;
@@ -46,11 +48,15 @@ async fn serve(config: Config, listener: TcpListener, shutdown: CancellationToke
     let relays = outbox::relay::start(&store, &upstream, &outbox, &config.outbox, &stop_relays).await?;
 
     let popular = personalise::popular::Popular::load(store.clone()).await?;
-    let personaliser =
-        personalise::Personaliser::new(&config, &upstream, &outbox, &tokens, &names, popular.clone());
-    let events = service::events::Events::new(outbox.clone(), tokens, names.clone());
-    let catalogue = service::catalogue::Catalogue::new(upstream.clone(), popular);
-    let privacy = service::privacy::Privacy::new(store, upstream.clone(), names);
+    let refresh = Duration::from_secs(config.popularity.refresh_seconds.into());
+    let refreshing = personalise::popular::start(&popular, &upstream, refresh, &stop_relays);
+    let (kept, list) = ((&outbox, &store), popular.clone());
+    let personaliser = personalise::Personaliser::new(&config, &upstream, kept, &tokens, &names, list);
+    let intake = intake::Intake::new(tokens, names.clone());
+    let events = service::events::Events::new(outbox.clone(), store.clone(), intake);
+    let catalogue = service::catalogue::Catalogue::new(upstream.clone(), popular.clone());
+    let proxy = proxy::Proxy::new(&upstream, &store, &names, popular, config.server.max_request_bytes);
+    let privacy = service::privacy::Privacy::new(store, upstream, names);
     let personalisation = service::personalisation::Personalisation::new(personaliser);
 
     let most = config.server.max_request_bytes;
@@ -60,7 +66,7 @@ async fn serve(config: Config, listener: TcpListener, shutdown: CancellationToke
         .add(CatalogueServiceServer::new(catalogue).max_decoding_message_size(most))
         .add(PrivacyServiceServer::new(privacy).max_decoding_message_size(most))
         .advertise(proxy::PASSED_THROUGH)
-        .fallback(proxy::Proxy::new(&upstream))
+        .fallback(proxy)
         .descriptors(proto::FILE_DESCRIPTOR_SET)
         .serve(listener, shutdown)
         .await;
@@ -69,6 +75,7 @@ async fn serve(config: Config, listener: TcpListener, shutdown: CancellationToke
     drop(outbox);
     stop_relays.cancel();
     relays.await;
+    refreshing.await.context("the refresh of the popularity list failed")?;
     writer.await.context("the outbox's writer failed")?;
     served.context("serving failed")
 }

@@ -1,12 +1,12 @@
-//! One shopper, now: goods, words, offer and forecast inside one deadline.
+//! Items, copy, offer and predicted effects for one person, inside one deadline.
 //!
-//! Decide and Recommend run side by side; then the copy; then the forecast. Each stage has a share of the
-//! deadline, and one that fails or is late is replaced by a named fallback.
+//! Decide and Recommend run side by side; then the copy; then the prediction. Each stage has a share of the deadline,
+//! and one that fails or is late is replaced by a named substitute. The decision is recorded before anything is shown.
 
 mod assemble;
 mod brief;
-mod consent;
 mod fallback;
+pub(crate) mod known;
 mod plan;
 pub mod popular;
 mod stage;
@@ -20,15 +20,17 @@ use std::time::{Duration, Instant};
 use chassis::auth::Pseudonymiser;
 use chassis::deadline;
 use chrono::Utc;
-use proto::common::v1::{DegradationStage, Event, Substitute};
+use proto::common::v1::{DegradationCause, DegradationStage, Event, Substitute};
 use proto::gateway::v1::{PersonaliseRequest, PersonaliseResponse, Placement};
 use rand::Rng as _;
 
 use crate::config::Config;
 use crate::outbox::{self, Outbox};
+use crate::store::{self, Store};
 use crate::token::Tokens;
 use crate::upstream::Upstream;
 
+use known::{Consent, Person};
 pub use plan::Plan;
 use popular::Popular;
 pub use stage::Report;
@@ -38,6 +40,7 @@ pub use stage::Report;
 pub struct Personaliser {
     upstream: Upstream,
     outbox: Outbox,
+    store: Store,
     tokens: Arc<Tokens>,
     names: Arc<Pseudonymiser>,
     popular: Popular,
@@ -49,12 +52,13 @@ pub struct Personaliser {
 #[derive(Debug, Clone)]
 pub(crate) struct Moment {
     request: PersonaliseRequest,
-    /// Pseudonym of the person; empty for an anonymous visitor, or without consent.
-    user: String,
-    /// Pseudonym of the visitor; empty where none, or without consent.
-    visitor: String,
+    /// Who is asking; nobody without consent.
+    person: Person,
+    /// The person's events that the recommender has not got yet.
+    undelivered: Vec<Event>,
     seed: u64,
-    measured: bool,
+    /// Why nothing is recorded; `None` where the decision is.
+    unrecorded: Option<DegradationCause>,
 }
 
 /// The answer as far as it is chosen, and what the record needs besides.
@@ -71,12 +75,19 @@ pub(crate) struct Chosen {
     features: BTreeMap<String, f64>,
 }
 
+/// What the gateway knows of a person.
+struct Known {
+    person: Person,
+    consent: Consent,
+    undelivered: Vec<Event>,
+}
+
 impl Personaliser {
-    /// A personaliser over the services, the outbox and the popular items.
+    /// A personaliser over the services, the outbox with its database, and the popularity list.
     pub fn new(
         config: &Config,
         upstream: &Upstream,
-        outbox: &Outbox,
+        (outbox, store): (&Outbox, &Store),
         tokens: &Arc<Tokens>,
         names: &Arc<Pseudonymiser>,
         popular: Popular,
@@ -84,6 +95,7 @@ impl Personaliser {
         Self {
             upstream: upstream.clone(),
             outbox: outbox.clone(),
+            store: store.clone(),
             tokens: tokens.clone(),
             names: names.clone(),
             popular,
@@ -92,18 +104,17 @@ impl Personaliser {
         }
     }
 
-    /// The whole answer. Fails only where the decision cannot be made durable.
-    pub async fn personalise(
-        &self,
-        request: PersonaliseRequest,
-    ) -> Result<PersonaliseResponse, outbox::Error> {
+    /// The whole answer.
+    pub async fn personalise(&self, request: PersonaliseRequest) -> PersonaliseResponse {
         let plan = self.plan();
         deadline::scope(Some(plan.deadline()), async {
             let mut report = Report::default();
-            let moment = self.moment(request, &mut report).await;
+            let moment = self.moment(request, &plan, &mut report).await;
             let mut chosen = self.choose(&moment, &plan, &mut report).await;
             self.write_copy(&moment, &plan, &mut chosen, &mut report).await;
-            self.finish(&moment, &plan, chosen, report).await
+            self.forecast(&moment, plan.forecast(), &mut chosen.answer.placements, &mut report).await;
+            self.record(&moment, &plan, &mut chosen, &mut report).await;
+            assemble::closed(chosen.answer, report, &plan)
         })
         .await
     }
@@ -113,65 +124,110 @@ impl Personaliser {
         Plan::new(deadline::remaining().unwrap_or(self.default_deadline))
     }
 
-    /// The forecast, the record, and the end.
-    pub(crate) async fn finish(
+    /// Makes the decision durable and gives the answer its token. Where the database fails or is late, the answer has no
+    /// token and the report says so.
+    pub(crate) async fn record(
         &self,
         moment: &Moment,
         plan: &Plan,
-        mut chosen: Chosen,
-        mut report: Report,
-    ) -> Result<PersonaliseResponse, outbox::Error> {
-        self.forecast(moment, plan, &mut chosen.answer.placements, &mut report).await;
-        if !moment.request.dry_run && moment.measured {
-            let started = Instant::now();
-            let (id, token) = self.tokens.issue(Utc::now().timestamp());
-            let row = assemble::decision(&id, moment, &chosen, &report);
-            self.outbox.store(vec![row]).await?;
-            report.took("record", started.elapsed());
-            chosen.answer.decision_token = token;
+        chosen: &mut Chosen,
+        report: &mut Report,
+    ) {
+        if moment.request.dry_run {
+            return;
         }
-        Ok(assemble::closed(chosen.answer, report, plan))
+        if let Some(cause) = moment.unrecorded {
+            report.degraded(DegradationStage::Record, cause, Substitute::NoRecord);
+            return;
+        }
+        let started = Instant::now();
+        let (id, token) = self.tokens.issue(Utc::now().timestamp());
+        let row = assemble::decision(&id, moment, chosen, report);
+        let cause = match deadline::within(plan.record(), self.outbox.store(vec![row])).await {
+            Ok(Ok(_)) => None,
+            Ok(Err(outbox::Error::Overloaded)) => Some(DegradationCause::Overload),
+            Ok(Err(error)) => {
+                tracing::error!(%error, "a decision could not be recorded");
+                Some(DegradationCause::Unavailable)
+            }
+            Err(deadline::Exceeded) => Some(DegradationCause::Deadline),
+        };
+        report.took(stage::name(DegradationStage::Record), started.elapsed());
+        match cause {
+            None => chosen.answer.decision_token = token,
+            Some(cause) => report.degraded(DegradationStage::Record, cause, Substitute::NoRecord),
+        }
     }
 
-    pub(crate) async fn moment(&self, mut request: PersonaliseRequest, report: &mut Report) -> Moment {
-        let person = if request.user_id.is_empty() { &request.visitor_id } else { &request.user_id };
-        let person = self.names.pseudonym(person);
-        let consent = consent::of(&self.popular.store(), &person, &request.purposes).await;
-        let (mut user, mut visitor) =
-            (self.names.pseudonym(&request.user_id), self.names.pseudonym(&request.visitor_id));
-        if !consent.personalisation {
-            // Nothing that is known of the person takes part in the answer.
-            report.no_consent();
-            (user, visitor) = (String::new(), String::new());
-            request.recent_events.clear();
-        }
-        for event in &mut request.recent_events {
-            pseudonymise(&self.names, event);
-        }
+    pub(crate) async fn moment(
+        &self,
+        mut request: PersonaliseRequest,
+        plan: &Plan,
+        report: &mut Report,
+    ) -> Moment {
+        let mut recent_events = std::mem::take(&mut request.recent_events);
+        let mut undelivered = Vec::new();
+        let (person, unrecorded) = match deadline::within(plan.look_up(), self.known(&request)).await {
+            Ok(Ok(known)) => {
+                let unrecorded = (!known.consent.measurement).then_some(DegradationCause::NoConsent);
+                if known.consent.personalisation {
+                    for event in &mut recent_events {
+                        event.user_id = self.names.pseudonym(&event.user_id);
+                        event.visitor_id = self.names.pseudonym(&event.visitor_id);
+                        event.decision_token.clear();
+                    }
+                    request.recent_events = recent_events;
+                    undelivered = known.undelivered;
+                    (known.person, unrecorded)
+                } else {
+                    // Nothing that is known of the person takes part in the answer.
+                    report.no_personalisation(DegradationCause::NoConsent);
+                    (Person::default(), unrecorded)
+                }
+            }
+            failed => {
+                // What cannot be looked up has not been agreed to.
+                let cause = match failed {
+                    Ok(Err(error)) => {
+                        tracing::error!(%error, "consent could not be read; none is assumed");
+                        DegradationCause::Unavailable
+                    }
+                    _ => DegradationCause::Deadline,
+                };
+                report.no_personalisation(cause);
+                (Person::default(), Some(cause))
+            }
+        };
         let seed = if request.seed == 0 { rand::rng().random_range(1..=u64::MAX) } else { request.seed };
-        Moment { request, user, visitor, seed, measured: consent.measurement }
+        Moment { request, person, undelivered, seed, unrecorded }
     }
 
-    /// The goods and the offer, as placements without copy.
+    async fn known(&self, request: &PersonaliseRequest) -> Result<Known, store::Error> {
+        let (user_id, visitor_id) = (&request.user_id, &request.visitor_id);
+        let person = Person::resolve(&self.store, &self.names, user_id, visitor_id).await?;
+        let consent = Consent::read(&self.store, person.unit(), &request.purposes).await?;
+        let undelivered = if consent.personalisation {
+            known::undelivered(&self.store, person.unit()).await?
+        } else {
+            Vec::new()
+        };
+        Ok(Known { person, consent, undelivered })
+    }
+
+    /// The items and the offer, as placements without copy.
     pub(crate) async fn choose(&self, moment: &Moment, plan: &Plan, report: &mut Report) -> Chosen {
         let (decided, recommended) = tokio::join!(self.decide(moment, plan), self.recommend(moment, plan));
         let decision = report.close(DegradationStage::Decide, decided, Substitute::NoOffer);
-        let mut goods = match report.close(DegradationStage::Recommend, recommended, Substitute::Popularity) {
-            Some(goods) => goods,
-            None => self.popular.answer(&moment.request),
+        let mut items = match report.close(DegradationStage::Recommend, recommended, Substitute::Popularity) {
+            Some(items) => items,
+            None => self.popular.answer(&moment.recommend_request()),
         };
-        report.degradations.append(&mut goods.degradations);
+        report.degradations.append(&mut items.degradations);
         if let Some(offer) = decision.as_ref().and_then(|decision| decision.offer.as_ref()) {
-            self.make_room(moment, plan, offer, &mut goods, report).await;
+            self.make_room(moment, plan, offer, &mut items, report).await;
         }
-        self.popular.learn(&goods);
-        assemble::placed(moment, decision, goods)
+        assemble::placed(moment, decision, items)
     }
-}
-
-pub(crate) fn pseudonymise(names: &Pseudonymiser, event: &mut Event) {
-    event.user_id = names.pseudonym(&event.user_id);
-    event.visitor_id = names.pseudonym(&event.visitor_id);
 }
 
 /// The placements that get copy.

@@ -23,12 +23,16 @@ fn refuse(violations: Vec<Violation>) -> Result<(), Status> {
 
 /// The first violation of a row as its rejection.
 fn rejection(id: &str, number: usize, violation: Violation) -> Rejection {
-    let id = if id.is_empty() { format!("#{number}") } else { id.to_owned() };
     Rejection {
-        id,
+        id: row_id(id, number),
         field: violation.field,
         reason: format!("{} ({})", violation.description, violation.reason),
     }
+}
+
+/// How a row is named: by its own id, or by its number from 0.
+fn row_id(id: &str, number: usize) -> String {
+    if id.is_empty() { format!("#{number}") } else { id.to_owned() }
 }
 
 fn not_stored(failure: &outbox::Error) -> Status {

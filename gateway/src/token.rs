@@ -26,12 +26,10 @@ pub struct Tokens {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum Refused {
     /// It was not made by this installation, or has been changed.
-    #[error(
-        "this is not a decision_token of this installation; give back the one Personalise gave, unchanged"
-    )]
+    #[error("the token is not one of this shop's; send back the one Personalise returned, unchanged")]
     Forged,
     /// It is too old.
-    #[error("this decision_token has expired; the event came too late to be counted for its decision")]
+    #[error("the token has expired; the event came too late to be attributed to its decision")]
     Expired,
 }
 
@@ -39,8 +37,8 @@ impl Refused {
     /// `UPPER_SNAKE` reason.
     pub fn reason(self) -> &'static str {
         match self {
-            Self::Forged => "FORGED_TOKEN",
-            Self::Expired => "EXPIRED_TOKEN",
+            Self::Forged => "TOKEN_INVALID",
+            Self::Expired => "TOKEN_EXPIRED",
         }
     }
 }

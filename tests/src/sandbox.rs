@@ -2,6 +2,7 @@
 
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
+use std::sync::{Mutex, PoisonError};
 
 use anyhow::Context as _;
 use chassis::client::{Channel, ClientConfig, connect};
@@ -47,6 +48,8 @@ pub struct Sandbox {
     generator: Running,
     evaluator: Running,
     gateway: Running,
+    /// Further gateways, which end with the suite.
+    others: Mutex<Vec<Running>>,
 }
 
 impl Sandbox {
@@ -77,13 +80,19 @@ impl Sandbox {
             config.store.url = database(folder.path(), "evaluator");
             start(move |listener, stop| evaluator::run(config, listener, stop)).await?
         };
-        let mut config = gateway::Config::default();
-        config.store.url = database(folder.path(), "gateway");
-        config.recommender = ClientConfig::to(uri(&recommender));
-        config.generator = ClientConfig::to(uri(&generator));
-        config.evaluator = ClientConfig::to(uri(&evaluator));
-        let gateway = start(move |listener, stop| gateway::run(config, listener, stop)).await?;
-        Ok(Self { folder, recommender, generator, evaluator, gateway })
+        let services = [&recommender, &generator, &evaluator];
+        let gateway = start_gateway(database(folder.path(), "gateway"), services).await?;
+        let others = Mutex::default();
+        Ok(Self { folder, recommender, generator, evaluator, gateway, others })
+    }
+
+    /// Starts a further gateway over the same services, with the database at `url`; returns a channel to it.
+    pub async fn another_gateway(&self, url: Secret) -> anyhow::Result<Channel> {
+        let services = [&self.recommender, &self.generator, &self.evaluator];
+        let other = start_gateway(url, services).await?;
+        let channel = connect(&ClientConfig::to(uri(&other)))?;
+        self.others.lock().unwrap_or_else(PoisonError::into_inner).push(other);
+        Ok(channel)
     }
 
     /// Where the suite keeps its files.
@@ -115,10 +124,20 @@ impl Sandbox {
 
 impl Drop for Sandbox {
     fn drop(&mut self) {
+        for other in self.others.lock().unwrap_or_else(PoisonError::into_inner).iter() {
+            other.stop.cancel();
+        }
         for running in [&self.gateway, &self.recommender, &self.generator, &self.evaluator] {
             running.stop.cancel();
         }
     }
+}
+
+async fn start_gateway(url: Secret, services: [&Running; 3]) -> anyhow::Result<Running> {
+    let [recommender, generator, evaluator] = services.map(|service| ClientConfig::to(uri(service)));
+    let mut config = gateway::Config { recommender, generator, evaluator, ..gateway::Config::default() };
+    config.store.url = url;
+    start(move |listener, stop| gateway::run(config, listener, stop)).await
 }
 
 fn uri(running: &Running) -> String {

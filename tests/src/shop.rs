@@ -7,12 +7,10 @@ pub mod serve;
 mod services;
 
 use std::path::Path;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
-use anyhow::{Context as _, ensure};
+use anyhow::ensure;
 use chrono::Utc;
-use proto::recommender::v1::GetProfileRequest;
-use proto::recommender::v1::recommender_service_client::RecommenderServiceClient;
 use tokio::process::Command;
 
 use crate::complete_journey::CompleteJourney;
@@ -38,7 +36,6 @@ async fn move_in(folder: &Path, ports: [u16; 4]) -> anyhow::Result<(CompleteJour
         let file = folder.join(format!("{what}.csv")).display().to_string();
         bespoke(&services, &["import", what, &file, "--constant", "currency=USD"]).await?;
     }
-    caught_up(&shop, &services).await?;
     bespoke(&services, &["train", "--parameter", "budget_seconds=5"]).await?;
     Ok((shop, services))
 }
@@ -50,27 +47,6 @@ async fn bespoke(services: &Services, arguments: &[&str]) -> anyhow::Result<()> 
     let status = command.args(["--gateway", &services.gateway()]).args(arguments).status().await?;
     ensure!(status.success(), "bespoke {} ended with {status}", arguments[0]);
     Ok(())
-}
-
-/// Waits until the events, which the gateway has and sends on in order, have reached the recommender.
-async fn caught_up(shop: &CompleteJourney, services: &Services) -> anyhow::Result<()> {
-    let last = shop.events.last().context("the sample has no events")?;
-    let mut client = RecommenderServiceClient::connect(services.gateway()).await?;
-    let started = Instant::now();
-    while started.elapsed() < Duration::from_mins(5) {
-        let request = GetProfileRequest { user_id: last.user_id.clone() };
-        let profile = client.get_profile(request).await;
-        let recent = profile
-            .ok()
-            .and_then(|answer| answer.into_inner().profile)
-            .map(|profile| profile.recent_item_ids);
-        if recent.is_some_and(|recent| recent.contains(&last.item_id)) {
-            say(&format!("the recommender has them all, {:.1} s later", started.elapsed().as_secs_f64()));
-            return Ok(());
-        }
-        tokio::time::sleep(Duration::from_millis(200)).await;
-    }
-    anyhow::bail!("the recommender did not get all events within 5 minutes; its log says why")
 }
 
 /// A line of the story.

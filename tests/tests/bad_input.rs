@@ -70,13 +70,15 @@ async fn bad_events_are_named_and_good_ones_kept() {
             "purchase.cost",
         ),
         (Event { rating: Some(f64::NAN), kind: EventKind::Rating.into(), ..click("no-number") }, "rating"),
-        (Event { decision_token: forged, ..click("forged") }, "decision_token"),
-        (Event { decision_token: "not-ours".into(), ..click("foreign") }, "decision_token"),
+        (Event { decision_id: "mine".into(), ..click("internal") }, "decision_id"),
     ];
     let mut sent: Vec<Event> = wrong.iter().map(|(event, _)| event.clone()).collect();
     sent.push(Event { decision_token: token, ..click("good") });
+    // A token that is not ours never costs the event.
+    sent.push(Event { decision_token: forged, ..click("forged") });
     let taken = track(&gateway, sent).await.expect("the call itself is fine");
-    assert_eq!(taken.accepted, 1, "{taken:?}");
+    assert_eq!(taken.accepted, 2, "{taken:?}");
+    assert_eq!(taken.warnings.iter().map(|warning| warning.id.as_str()).collect::<Vec<_>>(), ["forged"]);
     assert_eq!(taken.rejected.len(), wrong.len(), "{:?}", taken.rejected);
     for ((event, field), named) in wrong.iter().zip(&taken.rejected) {
         assert_eq!(named.id, event.event_id);

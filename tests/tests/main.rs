@@ -5,6 +5,7 @@
 mod bad_input;
 mod durability;
 mod faults;
+mod gateway_journeys;
 mod loop_of_a_shop;
 mod new_item;
 mod simulated_shop;

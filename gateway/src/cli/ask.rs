@@ -154,7 +154,8 @@ fn substitute(degradation: &Degradation) -> &'static str {
 
 /// Describes a reason and its share of the score.
 fn reason(reason: &Reason) -> String {
-    let item = || if reason.because_title.is_empty() { &reason.because_item_id } else { &reason.because_title };
+    let item =
+        || if reason.because_title.is_empty() { &reason.because_item_id } else { &reason.because_title };
     let cause = match reason.kind() {
         ReasonKind::Item => item().clone(),
         ReasonKind::RepeatPurchase => "bought before".to_owned(),

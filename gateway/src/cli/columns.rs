@@ -179,13 +179,8 @@ pub(super) fn event(row: Row) -> Result<Event, Wrong> {
         cost: cost.clone(),
         tax: tax.clone(),
     });
-    let product_return = (kind == EventKind::Return as i32).then_some(ProductReturn {
-        order_id,
-        quantity,
-        amount,
-        cost,
-        tax,
-    });
+    let product_return =
+        (kind == EventKind::Return as i32).then_some(ProductReturn { order_id, quantity, amount, cost, tax });
     Ok(Event {
         event_id: made.unwrap_or_else(|| cells.text("event_id")),
         user_id: cells.text("user_id"),

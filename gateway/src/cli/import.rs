@@ -7,7 +7,7 @@ use chassis::client::Channel;
 use clap::{Args, ValueEnum};
 use futures::Stream;
 use indicatif::ProgressBar;
-use proto::common::v1::Rejection;
+use proto::common::v1::{Rejection, RowWarning};
 use proto::evaluator::v1 as evaluator;
 use proto::evaluator::v1::strategy_service_client::StrategyServiceClient;
 use proto::gateway::v1::catalogue_service_client::CatalogueServiceClient;
@@ -19,7 +19,7 @@ use tokio_stream::wrappers::ReceiverStream;
 
 use super::columns::{self, Wrong};
 use super::rows::{self, Row, Rows};
-use super::{Failure, show};
+use super::{Failure, log, show};
 
 /// Largest answer taken: one that names every bad row of a long file.
 const MAX_ANSWER: usize = 256 << 20;
@@ -38,6 +38,9 @@ pub(super) struct Arguments {
     /// Set a field to the same value in every row; may be given again.
     #[arg(long = "constant", value_name = "FIELD=VALUE", value_parser = pair)]
     constants: Vec<(String, String)>,
+    /// Do not wait until the services have the events; the gateway has stored them.
+    #[arg(long)]
+    no_wait: bool,
 }
 
 #[derive(Debug, Clone, Copy, ValueEnum)]
@@ -53,6 +56,21 @@ struct Outcome {
     accepted: u64,
     duplicates: u64,
     rejected: Vec<Rejection>,
+    /// Rows refused, of which `rejected` names at least the first.
+    rejected_count: u64,
+    /// Rows stored without something they carried.
+    warnings: Vec<RowWarning>,
+    warning_count: u64,
+    /// Position of the event log at or before which all events stand.
+    log_position: u64,
+}
+
+impl Outcome {
+    /// The outcome of rows that are stored by a service and go to no log.
+    fn of(accepted: u64, rejected: Vec<Rejection>) -> Self {
+        let rejected_count = rejected.len() as u64;
+        Self { accepted, rejected, rejected_count, ..Self::default() }
+    }
 }
 
 fn pair(text: &str) -> Result<(String, String), String> {
@@ -70,27 +88,44 @@ pub(super) async fn run(arguments: Arguments, gateway: Channel, json: bool) -> R
     let rows = mapped(rows, &names, fields, &arguments.columns, arguments.constants)?;
     bar.set_message(format!("{:?}", arguments.what).to_lowercase());
     let outcome = match arguments.what {
-        What::Items => items(rows, gateway).await,
-        What::Events => events(rows, gateway).await,
-        What::Offers => offers(rows, gateway).await,
-    };
-    finish(&bar, outcome?, json)
+        What::Items => items(rows, gateway.clone()).await,
+        What::Events => events(rows, gateway.clone()).await,
+        What::Offers => offers(rows, gateway.clone()).await,
+    }?;
+    let position = outcome.log_position;
+    let printed = finish(&bar, outcome, json);
+    // Rows that were refused keep nobody from waiting for the others.
+    if !arguments.no_wait && position > 0 && !matches!(printed, Err(Failure::Unreachable(_))) {
+        log::delivered(&gateway, position).await?;
+    }
+    printed
 }
 
 fn finish(bar: &ProgressBar, mut outcome: Outcome, json: bool) -> Result<(), Failure> {
     let took = bar.elapsed().as_secs_f64();
     bar.finish_and_clear();
     outcome.rejected.sort_by(|a, b| a.id.cmp(&b.id));
-    let refused = outcome.rejected.len();
-    for rejection in outcome.rejected.iter().take(if json { 0 } else { SHOWN }) {
+    let refused = outcome.rejected_count;
+    let shown = if json { 0 } else { SHOWN };
+    for rejection in outcome.rejected.iter().take(shown) {
         show::note(&format!("row {}: {}: {}", rejection.id, rejection.field, rejection.reason));
+    }
+    for warning in outcome.warnings.iter().take(shown) {
+        show::note(&format!(
+            "row {}: {}: {} ({})",
+            warning.id, warning.field, warning.description, warning.reason
+        ));
     }
     if json {
         show::json(&outcome)?;
     } else {
         let Outcome { accepted, duplicates, .. } = outcome;
         let rate = (accepted + duplicates) as f64 / took.max(1e-3);
-        let counts = format!("{accepted} stored, {duplicates} known already, {refused} refused");
+        let warned = match outcome.warning_count {
+            0 => String::new(),
+            count => format!(" ({count} with a warning)"),
+        };
+        let counts = format!("{accepted} stored{warned}, {duplicates} known already, {refused} refused");
         show::line(&format!("{counts}, in {took:.1} s ({rate:.0} rows/s)"));
     }
     if refused > 0 {
@@ -173,7 +208,7 @@ async fn items(rows: Rows, gateway: Channel) -> Result<Outcome, Failure> {
     let answer = client.upsert_items(messages).await?.into_inner();
     let mut rejected = refused_here(reading).await?;
     rejected.extend(answer.rejected);
-    Ok(Outcome { accepted: answer.accepted, duplicates: 0, rejected })
+    Ok(Outcome::of(answer.accepted, rejected))
 }
 
 async fn events(rows: Rows, gateway: Channel) -> Result<Outcome, Failure> {
@@ -182,8 +217,17 @@ async fn events(rows: Rows, gateway: Channel) -> Result<Outcome, Failure> {
     let mut client = EventServiceClient::new(gateway).max_decoding_message_size(MAX_ANSWER);
     let answer = client.stream_events(messages).await?.into_inner();
     let mut rejected = refused_here(reading).await?;
+    let rejected_count = rejected.len() as u64 + answer.rejected_count;
     rejected.extend(answer.rejected);
-    Ok(Outcome { accepted: answer.accepted, duplicates: answer.duplicates, rejected })
+    Ok(Outcome {
+        accepted: answer.accepted,
+        duplicates: answer.duplicates,
+        rejected,
+        rejected_count,
+        warnings: answer.warnings,
+        warning_count: answer.warning_count,
+        log_position: answer.log_position,
+    })
 }
 
 async fn offers(rows: Rows, gateway: Channel) -> Result<Outcome, Failure> {
@@ -194,5 +238,5 @@ async fn offers(rows: Rows, gateway: Channel) -> Result<Outcome, Failure> {
     let answer = client.upsert_offers(messages).await?.into_inner();
     let mut rejected = refused_here(reading).await?;
     rejected.extend(answer.rejected);
-    Ok(Outcome { accepted: answer.accepted, duplicates: 0, rejected })
+    Ok(Outcome::of(answer.accepted, rejected))
 }

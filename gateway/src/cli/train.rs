@@ -8,7 +8,7 @@ use indicatif::{ProgressBar, ProgressStyle};
 use proto::recommender::v1::recommender_service_client::RecommenderServiceClient;
 use proto::recommender::v1::{Algorithm, TrainRequest};
 
-use super::{Failure, show};
+use super::{Failure, log, show};
 
 #[derive(Debug, Args)]
 pub(super) struct Arguments {
@@ -24,6 +24,9 @@ pub(super) struct Arguments {
     /// Seed of all chance in the run.
     #[arg(long, default_value_t = 0)]
     seed: u64,
+    /// Train on what the recommender has now, without waiting for the events stored so far.
+    #[arg(long)]
+    no_wait: bool,
 }
 
 fn parameter(text: &str) -> Result<(String, f64), String> {
@@ -40,6 +43,7 @@ pub(super) async fn run(arguments: Arguments, gateway: Channel, json: bool) -> R
         parameters: arguments.parameters.into_iter().collect::<BTreeMap<_, _>>(),
         promote: !arguments.no_promote,
         seed: arguments.seed,
+        after_position: log::head(&gateway, !arguments.no_wait).await?,
         ..TrainRequest::default()
     };
     let mut steps = RecommenderServiceClient::new(gateway).train(request).await?.into_inner();

@@ -77,12 +77,19 @@ pub(super) fn decision(id: &str, moment: &Moment, chosen: &Chosen, report: &Repo
         effect: placement.effect.clone(),
         beats_average_probability: placement.copy.as_ref().and_then(|copy| copy.beats_average_probability),
     });
+    // An offer that no placement shows is not given, and the probability of that is not known.
+    let is_shown = answer.placements.iter().any(|placement| placement.offer.is_some());
+    let (offer_id, offer_propensity) = if chosen.offer_id.is_empty() || is_shown {
+        (chosen.offer_id.clone(), chosen.offer_propensity)
+    } else {
+        (String::new(), 0.0)
+    };
     let mut versions = report.versions.clone();
     versions.extend(answer.versions.clone());
     let decision = Decision {
         decision_id: id.to_owned(),
-        user_id: moment.user.clone(),
-        visitor_id: moment.visitor.clone(),
+        user_id: moment.person.user.clone(),
+        visitor_id: moment.person.visitor.clone(),
         decided_at: Some(Timestamp {
             seconds: now.timestamp(),
             nanos: now.timestamp_subsec_nanos().cast_signed(),
@@ -91,8 +98,8 @@ pub(super) fn decision(id: &str, moment: &Moment, chosen: &Chosen, report: &Repo
         placement: moment.request.placement.clone(),
         locale: moment.request.locale.clone(),
         placements: placements.collect(),
-        offer_id: chosen.offer_id.clone(),
-        offer_propensity: chosen.offer_propensity,
+        offer_id,
+        offer_propensity,
         angle: chosen.angle.clone(),
         assignments: answer.assignments.clone(),
         in_holdout: answer.in_holdout,
@@ -102,7 +109,7 @@ pub(super) fn decision(id: &str, moment: &Moment, chosen: &Chosen, report: &Repo
         features: chosen.features.clone(),
     };
     let (kind, person) = (Kind::Decision, moment.unit().to_owned());
-    Row { id: format!("decision:{id}"), kind, person, payload: decision.encode_to_vec() }
+    Row { id: format!("decision:{id}"), kind, person, payload: decision.encode_to_vec(), link: None }
 }
 
 /// The answer with the report in it.
@@ -128,8 +135,10 @@ mod tests {
 
     use proto::gateway::v1::PersonaliseRequest;
     use proto::generator::v1::Copy;
+    use proto::recommender::v1::Recommendation;
 
     use super::*;
+    use crate::personalise::known::Person;
 
     #[test]
     fn an_offer_is_good_for_what_it_names() {
@@ -147,7 +156,8 @@ mod tests {
 
     #[test]
     fn the_record_tells_what_the_words_of_a_placement_are_predicted_to_do() {
-        let predicted = Copy { copy_id: "c".into(), beats_average_probability: Some(0.62), ..Copy::default() };
+        let predicted =
+            Copy { copy_id: "c".into(), beats_average_probability: Some(0.62), ..Copy::default() };
         let placements = [Some(predicted), Some(Copy::default()), None];
         let placements = placements.map(|copy| Placement { copy, ..Placement::default() });
         let chosen = Chosen {
@@ -161,14 +171,45 @@ mod tests {
         };
         let moment = Moment {
             request: PersonaliseRequest::default(),
-            user: "u".into(),
-            visitor: String::new(),
+            person: Person { user: "u".into(), visitor: String::new() },
+            undelivered: Vec::new(),
             seed: 1,
-            measured: true,
+            unrecorded: None,
         };
         let row = decision("d", &moment, &chosen, &Report::default());
         let recorded = Decision::decode(row.payload.as_slice()).unwrap();
-        let clicks: Vec<_> = recorded.placements.iter().map(|placement| placement.beats_average_probability).collect();
+        let clicks: Vec<_> =
+            recorded.placements.iter().map(|placement| placement.beats_average_probability).collect();
         assert_eq!(clicks, [Some(0.62), None, None], "absent is not 0");
+    }
+
+    #[test]
+    fn the_record_holds_an_offer_only_where_a_placement_shows_it() {
+        let moment = Moment {
+            request: PersonaliseRequest::default(),
+            person: Person { user: "u".into(), visitor: String::new() },
+            undelivered: Vec::new(),
+            seed: 1,
+            unrecorded: None,
+        };
+        let decide =
+            |offer: Option<Offer>| DecideResponse { offer, propensity: 0.25, ..DecideResponse::default() };
+        let items = || RecommendResponse {
+            recommendations: vec![Recommendation {
+                item: Some(Item { item_id: "tea".into(), ..Item::default() }),
+                ..Recommendation::default()
+            }],
+            ..RecommendResponse::default()
+        };
+        let offer =
+            |item: &str| Offer { offer_id: "o".into(), item_ids: vec![item.into()], ..Offer::default() };
+        for (offer, expected) in
+            [(Some(offer("tea")), ("o", 0.25)), (Some(offer("milk")), ("", 0.0)), (None, ("", 0.25))]
+        {
+            let chosen = placed(&moment, Some(decide(offer)), items());
+            let row = decision("d", &moment, &chosen, &Report::default());
+            let recorded = Decision::decode(row.payload.as_slice()).unwrap();
+            assert_eq!((recorded.offer_id.as_str(), recorded.offer_propensity), expected);
+        }
     }
 }

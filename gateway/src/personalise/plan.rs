@@ -6,6 +6,10 @@ use chassis::deadline::Deadline;
 
 /// Kept back of the whole for recording the decision and sending the answer.
 const RESERVE: Duration = Duration::from_millis(40);
+/// Kept back of the whole for sending the answer once the decision is recorded.
+const SEND: Duration = Duration::from_millis(5);
+/// Share of what is left that reading the gateway's own database may take.
+const LOOK_UP: f64 = 0.25;
 /// Share of what is left that choosing goods and offer may take.
 const CHOOSE: f64 = 0.5;
 /// Share of what is left then that copy may take.
@@ -32,6 +36,17 @@ impl Plan {
     /// When the answer must be out.
     pub fn deadline(&self) -> Deadline {
         self.deadline
+    }
+
+    /// Time that reading what the gateway itself knows of the person may take from now on.
+    pub fn look_up(&self) -> Duration {
+        self.spendable().mul_f64(LOOK_UP)
+    }
+
+    /// Time that recording the decision may take from now on.
+    pub fn record(&self) -> Duration {
+        // What is kept back for sending the answer: a fortieth, at most 5 ms.
+        self.deadline.remaining().saturating_sub(SEND.min(self.total / 40))
     }
 
     /// What choosing goods and offer may take from now on.

@@ -1,115 +1,138 @@
-//! What is shown when the recommender cannot be reached: items it gave to people it did not know, else to anyone.
+//! The popularity list: available items, the most popular first, which answer when the recommender cannot.
+//!
+//! The recommender is asked for it periodically, on behalf of nobody. It is kept in the gateway's database, so that it
+//! survives a restart and is shared by replicas. Changes of the catalogue that come through the gateway take effect at
+//! once; others with the next refresh.
+
+mod list;
+mod refresh;
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicI64, Ordering};
 
 use arc_swap::ArcSwap;
 use chrono::Utc;
 use prost::Message as _;
 use proto::common::v1::Item;
-use proto::gateway::v1::PersonaliseRequest;
-use proto::recommender::v1::{Reason, ReasonKind, RecommendResponse, Recommendation};
+use proto::gateway::v1::ItemUpdate;
+use proto::recommender::v1::{RecommendRequest, RecommendResponse};
+use tokio::sync::{Mutex, Notify};
 
-use crate::store::{self, Store};
+use crate::store::{self, PopularItem, Store};
+use list::List;
 
-/// Items kept.
-pub(crate) const KEPT: usize = 200;
-/// Seconds between two savings.
-const SAVE_EVERY: i64 = 10;
+pub use refresh::start;
 
-/// The items to fall back on, in memory and in the gateway's database; cheap to clone.
+/// Items kept: as many as the recommender gives in one answer.
+pub(crate) const KEPT: usize = 1000;
+
+/// The list in memory and in the gateway's database; cheap to clone.
 #[derive(Clone)]
 pub struct Popular {
-    items: Arc<ArcSwap<Vec<Item>>>,
-    saved_at: Arc<AtomicI64>,
+    shared: Arc<Shared>,
+}
+
+struct Shared {
+    list: ArcSwap<List>,
+    /// Version of the list in the database that `list` was read as. Held while either is changed.
+    version: Mutex<i64>,
+    /// Asks for a refresh before its time.
+    due: Notify,
     store: Store,
 }
 
 impl Popular {
-    /// What an earlier run has kept.
+    /// Reads the list from the database.
     pub async fn load(store: Store) -> Result<Self, store::Error> {
-        let encoded = store.popular().await?;
-        let items = encoded.iter().filter_map(|payload| Item::decode(payload.as_slice()).ok()).collect();
-        Ok(Self { items: Arc::new(ArcSwap::from_pointee(items)), saved_at: Arc::default(), store })
+        let popular = Self {
+            shared: Arc::new(Shared {
+                list: ArcSwap::default(),
+                version: Mutex::new(0),
+                due: Notify::new(),
+                store,
+            }),
+        };
+        popular.follow().await?;
+        Ok(popular)
     }
 
-    pub(super) fn store(&self) -> Store {
-        self.store.clone()
+    /// Takes over what another replica, or an earlier run, has stored.
+    pub(crate) async fn follow(&self) -> Result<(), store::Error> {
+        let mut version = self.shared.version.lock().await;
+        let stored = self.shared.store.popular_version().await?;
+        if stored != *version {
+            let encoded = self.shared.store.popular().await?;
+            let items = encoded.iter().filter_map(|payload| Item::decode(payload.as_slice()).ok());
+            self.shared.list.store(Arc::new(List::new(items)));
+            *version = stored;
+        }
+        Ok(())
     }
 
-    /// Takes the items of an answer, the newest first, and keeps them over a restart.
-    pub fn learn(&self, answer: &RecommendResponse) {
-        let now = Utc::now().timestamp();
-        let saved = self.saved_at.load(Ordering::Relaxed);
-        if now - saved < SAVE_EVERY
-            || self.saved_at.compare_exchange(saved, now, Ordering::Relaxed, Ordering::Relaxed).is_err()
-        {
+    /// Whether a stored item of this id would change the list: it is in it, or there is room.
+    pub fn takes(&self, item_id: &str, beside: usize) -> bool {
+        let list = self.shared.list.load();
+        list.contains(item_id) || list.len() + beside < KEPT
+    }
+
+    /// Takes the new versions of items that were just stored; further ones go to the end of the list while there is room.
+    pub async fn put(&self, items: Vec<Item>) {
+        self.change(|list| list.put(items, KEPT)).await;
+    }
+
+    /// Applies updates of items that were just stored.
+    pub async fn update(&self, updates: Vec<ItemUpdate>) {
+        self.change(|list| list.update(updates)).await;
+    }
+
+    /// Removes items that were just deleted.
+    pub async fn remove(&self, item_ids: &[String]) {
+        let known: Vec<String> = {
+            let list = self.shared.list.load();
+            item_ids.iter().filter(|id| list.contains(id)).cloned().collect()
+        };
+        if known.is_empty() {
             return;
         }
-        let known = self.items.load();
-        let fresh = answer.recommendations.iter().filter_map(|pick| pick.item.as_ref());
-        let mut items: Vec<Item> = fresh.cloned().collect();
-        if items.is_empty() {
+        let _version = self.shared.version.lock().await;
+        if let Err(error) = self.shared.store.remove_popular(&known).await {
+            tracing::warn!(%error, "items removed from the popularity list could not be stored");
+        }
+        let mut list = self.shared.list.load().as_ref().clone();
+        list.remove(&known);
+        self.shared.list.store(Arc::new(list));
+    }
+
+    /// Asks for a refresh before its time: the catalogue was changed past this list.
+    pub fn refresh_soon(&self) {
+        self.shared.due.notify_one();
+    }
+
+    /// Changes the list in memory and in the database. `work` returns the items it changed or added. A list that could
+    /// not be stored is corrected by the next refresh.
+    async fn change(&self, work: impl FnOnce(&mut List) -> Vec<(usize, Arc<Item>)>) {
+        let _version = self.shared.version.lock().await;
+        let mut list = self.shared.list.load().as_ref().clone();
+        let changed: Vec<_> = work(&mut list).into_iter().map(|(place, item)| row(place, &item)).collect();
+        if changed.is_empty() {
             return;
         }
-        let is_new = |item: &&Item| !answer.recommendations.iter().any(|pick| pick.item_id == item.item_id);
-        items.extend(known.iter().filter(is_new).cloned());
-        items.truncate(KEPT);
-        self.replace(items);
-    }
-
-    /// Takes items that were just stored, where there are too few to fall back on; replaces older versions of them.
-    pub fn learn_items(&self, stored: &[Item]) {
-        let mut items = self.items.load().as_ref().clone();
-        let mut changed = false;
-        for item in stored {
-            if let Some(known) = items.iter_mut().find(|known| known.item_id == item.item_id) {
-                known.clone_from(item);
-                changed = true;
-            } else if items.len() < KEPT {
-                items.push(item.clone());
-                changed = true;
-            }
+        if let Err(error) = self.shared.store.put_popular(&changed).await {
+            tracing::warn!(%error, "changed items of the popularity list could not be stored");
         }
-        if changed {
-            self.replace(items);
-        }
+        self.shared.list.store(Arc::new(list));
     }
 
-    fn replace(&self, items: Vec<Item>) {
-        let encoded: Vec<_> = items.iter().map(|item| (item.item_id.clone(), item.encode_to_vec())).collect();
-        self.items.store(Arc::new(items));
-        let store = self.store.clone();
-        tokio::spawn(async move {
-            if let Err(error) = store.set_popular(&encoded).await {
-                tracing::warn!(%error, "the items to fall back on could not be kept");
-            }
-        });
+    /// The answer to `request` from the list alone.
+    pub(crate) fn answer(&self, request: &RecommendRequest) -> RecommendResponse {
+        self.shared.list.load().answer(request, Utc::now().timestamp())
     }
+}
 
-    /// An answer from these items alone, under the same rules as far as they can be kept here.
-    pub(super) fn answer(&self, request: &PersonaliseRequest) -> RecommendResponse {
-        let rules = request.rules.clone().unwrap_or_default();
-        let items = self.items.load();
-        let now = Utc::now().timestamp();
-        let named = |ids: &[String], item: &Item| ids.contains(&item.item_id);
-        let allowed = items.iter().filter(|item| {
-            !named(&rules.exclude_item_ids, item)
-                && (rules.only_item_ids.is_empty() || named(&rules.only_item_ids, item))
-                && rules.fits(item, now)
-        });
-        // How popular each is was not kept, only the order: the score falls with the place.
-        let score = |(item, place)| (item, rules.boosted(item, 1.0 / f64::from(place)));
-        let mut scored: Vec<(&Item, f64)> = allowed.zip(1_u32..).map(score).collect();
-        scored.sort_by(|(_, one), (_, other)| other.total_cmp(one));
-        let picks = scored.into_iter().take(request.limit as usize).map(|(item, score)| Recommendation {
-            item_id: item.item_id.clone(),
-            score,
-            propensity: 1.0,
-            sources: vec!["popularity".into()],
-            reasons: vec![Reason { kind: ReasonKind::Popularity.into(), weight: 1.0, ..Reason::default() }],
-            item: Some(item.clone()),
-        });
-        RecommendResponse { recommendations: picks.collect(), ..RecommendResponse::default() }
+/// The row that keeps `item` at `place`.
+fn row(place: usize, item: &Item) -> PopularItem {
+    PopularItem {
+        item_id: item.item_id.clone(),
+        rank: i32::try_from(place).unwrap_or(i32::MAX),
+        payload: item.encode_to_vec(),
     }
 }

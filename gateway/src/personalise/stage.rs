@@ -107,7 +107,8 @@ impl Report {
         }
     }
 
-    pub(crate) fn no_consent(&mut self) {
-        self.degraded(DegradationStage::Recommend, DegradationCause::NoConsent, Substitute::Popularity);
+    /// Records that nothing known of the person takes part in the answer.
+    pub(crate) fn no_personalisation(&mut self, cause: DegradationCause) {
+        self.degraded(DegradationStage::Recommend, cause, Substitute::Popularity);
     }
 }

@@ -8,7 +8,7 @@ use proto::generator::v1::{Brief, GenerateCopyRequest, GenerateCopyResponse};
 use proto::recommender::v1::{RecommendRequest, RecommendResponse, Rules};
 
 use super::stage::{self, Outcome};
-use super::{Chosen, Moment, Personaliser, Plan, Report, assemble, brief, fallback, with_copy};
+use super::{Chosen, Moment, Personaliser, Plan, Report, assemble, brief, fallback, known, with_copy};
 
 impl Personaliser {
     pub(super) async fn decide(&self, moment: &Moment, plan: &Plan) -> Outcome<DecideResponse> {
@@ -28,8 +28,7 @@ impl Personaliser {
 
     pub(super) async fn recommend(&self, moment: &Moment, plan: &Plan) -> Outcome<RecommendResponse> {
         let mut client = self.upstream.recommender();
-        let request =
-            moment.recommend(moment.request.limit, moment.request.rules.clone().unwrap_or_default());
+        let request = moment.recommend_request();
         stage::run(DegradationStage::Recommend, plan.choose(), client.recommend(request)).await
     }
 
@@ -58,7 +57,10 @@ impl Personaliser {
         let call = client.recommend(moment.recommend(1, rules));
         let outcome = stage::run(DegradationStage::Recommend, plan.choose(), call).await;
         // Without such an item the answer stands as it is: the offer is then not shown, and the record says so.
-        let Some(answer) = report.close(DegradationStage::Recommend, outcome, Substitute::ItemsWithoutOffer) else { return };
+        let Some(answer) = report.close(DegradationStage::Recommend, outcome, Substitute::ItemsWithoutOffer)
+        else {
+            return;
+        };
         if let Some(pick) = answer.recommendations.into_iter().next() {
             if goods.recommendations.len() >= moment.request.limit as usize {
                 goods.recommendations.pop();
@@ -116,7 +118,7 @@ impl Personaliser {
     pub(super) async fn forecast(
         &self,
         moment: &Moment,
-        plan: &Plan,
+        share: std::time::Duration,
         placements: &mut [Placement],
         report: &mut Report,
     ) {
@@ -138,8 +140,10 @@ impl Personaliser {
             ..PredictEffectRequest::default()
         };
         let mut client = self.upstream.effect();
-        let outcome = stage::run(DegradationStage::Effect, plan.forecast(), client.predict_effect(request)).await;
-        let Some(forecast) = report.close(DegradationStage::Effect, outcome, Substitute::NoPrediction) else { return };
+        let outcome = stage::run(DegradationStage::Effect, share, client.predict_effect(request)).await;
+        let Some(forecast) = report.close(DegradationStage::Effect, outcome, Substitute::NoPrediction) else {
+            return;
+        };
         report.version("effect", &forecast.model_version);
         for (placement, effect) in placements.iter_mut().zip(forecast.effects) {
             placement.effect = Some(effect);
@@ -171,20 +175,27 @@ pub(crate) fn take_copy(
 }
 
 impl Moment {
-    /// The unit of decisions: the person, else the visitor.
+    /// The unit of decisions: the user, otherwise the visitor.
     pub(super) fn unit(&self) -> &str {
-        if self.user.is_empty() { &self.visitor } else { &self.user }
+        self.person.unit()
+    }
+
+    /// The request for the items of this answer.
+    pub(super) fn recommend_request(&self) -> RecommendRequest {
+        self.recommend(self.request.limit, self.request.rules.clone().unwrap_or_default())
     }
 
     fn recommend(&self, limit: u32, rules: Rules) -> RecommendRequest {
-        RecommendRequest {
-            user_id: self.user.clone(),
-            visitor_id: self.visitor.clone(),
+        let mut request = RecommendRequest {
+            user_id: self.person.user.clone(),
+            visitor_id: self.person.visitor.clone(),
             recent_events: self.request.recent_events.clone(),
             limit,
             rules: Some(rules),
             explain: true,
             seed: self.seed,
-        }
+        };
+        known::fold(&mut request, self.undelivered.clone());
+        request
     }
 }

@@ -10,33 +10,30 @@ use proto::generator::v1::{GenerateCopyResponse, StreamCopyRequest};
 use tokio::sync::mpsc;
 use tonic::{Response, Status};
 
-use super::{Chosen, Moment, Personaliser, Plan, Report, stage, stages::take_copy, with_copy};
-use crate::outbox;
+use super::{Chosen, Moment, Personaliser, Plan, Report, assemble, stage, stages::take_copy, with_copy};
 
 /// Where the parts go.
 pub(crate) type Parts = mpsc::Sender<Result<PersonaliseStreamResponse, Status>>;
 
 impl Personaliser {
-    /// Tells the answer part by part. A reader that leaves ends the work; nothing is then recorded.
-    pub(crate) async fn stream(
-        &self,
-        request: PersonaliseRequest,
-        plan: Plan,
-        parts: &Parts,
-    ) -> Result<(), outbox::Error> {
+    /// Sends the answer part by part. A reader that leaves ends the work.
+    ///
+    /// Effects are predicted and the decision is recorded before the first part is sent, which carries the token. The
+    /// record is never changed: it holds no ids of copies, which are written afterwards.
+    pub(crate) async fn stream(&self, request: PersonaliseRequest, plan: Plan, parts: &Parts) {
         let mut report = Report::default();
-        let moment = self.moment(request, &mut report).await;
+        let moment = self.moment(request, &plan, &mut report).await;
         let mut chosen = self.choose(&moment, &plan, &mut report).await;
+        if parts.is_closed() {
+            return;
+        }
+        self.forecast(&moment, plan.choose(), &mut chosen.answer.placements, &mut report).await;
+        self.record(&moment, &plan, &mut chosen, &mut report).await;
         if !tell(parts, Part::Placements(chosen.answer.clone())).await {
-            return Ok(());
+            return;
         }
         self.stream_copy(&moment, &plan, &mut chosen, &mut report, parts).await;
-        if parts.is_closed() {
-            return Ok(());
-        }
-        let answer = self.finish(&moment, &plan, chosen, report).await?;
-        tell(parts, Part::Done(answer)).await;
-        Ok(())
+        tell(parts, Part::Done(assemble::closed(chosen.answer, report, &plan))).await;
     }
 
     async fn stream_copy(

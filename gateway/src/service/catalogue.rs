@@ -1,4 +1,4 @@
-//! The catalogue goes to the recommender, which owns it; some of it is kept here to fall back on.
+//! The catalogue goes to the recommender, which owns it; changes of items on the popularity list take effect there too.
 
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -13,7 +13,7 @@ use proto::recommender::v1 as recommender;
 use proto::validate;
 use tonic::{Request, Response, Status, Streaming};
 
-use crate::personalise::popular::{KEPT, Popular};
+use crate::personalise::popular::Popular;
 use crate::upstream::Upstream;
 
 /// Takes items in.
@@ -44,12 +44,12 @@ impl CatalogueService for Catalogue {
     ) -> Result<Response<UpsertItemsResponse>, Status> {
         let seen = Arc::new(Mutex::new(Seen::default()));
         let rows = {
-            let seen = seen.clone();
+            let (seen, popular) = (seen.clone(), self.popular.clone());
             request.into_inner().scan((), move |(), row| {
                 let mut seen = seen.lock().unwrap_or_else(PoisonError::into_inner);
                 let next = row.map(|row| {
                     if let Some(item) = &row.item
-                        && seen.items.len() < KEPT
+                        && popular.takes(&item.item_id, seen.items.len())
                         && validate::item(item).is_empty()
                     {
                         seen.items.push(item.clone());
@@ -66,7 +66,7 @@ impl CatalogueService for Catalogue {
         if let Some(status) = seen.broken {
             return Err(status);
         }
-        self.popular.learn_items(&seen.items);
+        self.popular.put(seen.items).await;
         Ok(Response::new(UpsertItemsResponse { accepted: stored.accepted, rejected: stored.rejected }))
     }
 
@@ -75,12 +75,13 @@ impl CatalogueService for Catalogue {
         request: Request<UpdateItemsRequest>,
     ) -> Result<Response<UpdateItemsResponse>, Status> {
         let UpdateItemsRequest { updates, request_id } = request.into_inner();
-        let updates = updates.into_iter().map(|update| recommender::ItemUpdate {
-            item: update.item,
-            update_mask: update.update_mask,
-        });
-        let request = recommender::UpdateItemsRequest { updates: updates.collect(), request_id };
+        let sent = updates
+            .iter()
+            .cloned()
+            .map(|update| recommender::ItemUpdate { item: update.item, update_mask: update.update_mask });
+        let request = recommender::UpdateItemsRequest { updates: sent.collect(), request_id };
         let changed = self.upstream.recommender().update_items(request).await?.into_inner();
+        self.popular.update(updates).await;
         let (updated, unknown_item_ids) = (changed.updated, changed.unknown_item_ids);
         Ok(Response::new(UpdateItemsResponse { updated, unknown_item_ids }))
     }
@@ -106,8 +107,9 @@ impl CatalogueService for Catalogue {
         request: Request<DeleteItemsRequest>,
     ) -> Result<Response<DeleteItemsResponse>, Status> {
         let DeleteItemsRequest { item_ids, request_id } = request.into_inner();
-        let request = recommender::DeleteItemsRequest { item_ids, request_id };
+        let request = recommender::DeleteItemsRequest { item_ids: item_ids.clone(), request_id };
         let removed = self.upstream.recommender().delete_items(request).await?.into_inner();
+        self.popular.remove(&item_ids).await;
         Ok(Response::new(DeleteItemsResponse { deleted: removed.deleted }))
     }
 }

@@ -1,93 +1,73 @@
 //! Event intake: checked, stripped of what names a person, durable, acknowledged; in this order.
 
-use std::sync::Arc;
+mod tally;
 
-use chassis::auth::Pseudonymiser;
 use chassis::error;
 use chrono::Utc;
-use prost::Message as _;
-use proto::common::v1::{Event, Rejection};
+use pbjson_types::Timestamp;
+use proto::common::v1::{Event, EventKind};
 use proto::gateway::v1::event_service_server::EventService;
 use proto::gateway::v1::{
-    GetDeliveryStatusRequest, GetDeliveryStatusResponse, LinkVisitorRequest, LinkVisitorResponse,
-    StreamEventsRequest, StreamEventsResponse, TrackEventsRequest, TrackEventsResponse,
+    ConsumerStatus, GetDeliveryStatusRequest, GetDeliveryStatusResponse, LinkVisitorRequest,
+    LinkVisitorResponse, StreamEventsRequest, StreamEventsResponse, TrackEventsRequest, TrackEventsResponse,
 };
-use proto::validate::{self, Violation};
-use tonic::{Request, Response, Status, Streaming};
+use proto::validate::{Violation, Violations};
+use tonic::{Code, Request, Response, Status, Streaming};
 
-use super::{not_stored, rejection};
-use crate::outbox::Outbox;
-use crate::personalise::pseudonymise;
-use crate::store::{Kind, Row};
-use crate::token::Tokens;
+use super::{not_stored, refuse};
+use crate::intake::Intake;
+use crate::outbox::{Destination, Outbox};
+use crate::store::{Outcome, Refusal, Store};
+use tally::Tally;
 
 /// Events of one call or, of a stream, one commit.
-const MOST: usize = 1000;
+const MAX_EVENTS: usize = 1000;
 
 /// Takes events in.
 pub struct Events {
     outbox: Outbox,
-    tokens: Arc<Tokens>,
-    names: Arc<Pseudonymiser>,
-}
-
-#[derive(Default)]
-struct Tally {
-    accepted: u64,
-    duplicates: u64,
-    rejected: Vec<Rejection>,
+    store: Store,
+    intake: Intake,
 }
 
 impl Events {
-    /// Event intake into `outbox`.
-    pub fn new(outbox: Outbox, tokens: Arc<Tokens>, names: Arc<Pseudonymiser>) -> Self {
-        Self { outbox, tokens, names }
+    /// Event intake into `outbox`, whose rows are in `store`.
+    pub fn new(outbox: Outbox, store: Store, intake: Intake) -> Self {
+        Self { outbox, store, intake }
     }
 
-    /// The event as it is stored: pseudonyms for ids, the bare decision id for the signed token.
-    fn row(&self, mut event: Event, now: i64) -> Result<Row, (String, Violation)> {
-        if let Some(found) = validate::event(&event, now).into_iter().next() {
-            return Err((event.event_id, found));
-        }
-        if !event.decision_token.is_empty() {
-            match self.tokens.verify(&event.decision_token, now) {
-                Ok(id) => {
-                    event.decision_id = id;
-                    event.decision_token.clear();
-                }
-                Err(refused) => {
-                    let found = Violation::new("decision_token", refused.reason(), refused.to_string());
-                    return Err((event.event_id, found));
-                }
-            }
-        }
-        pseudonymise(&self.names, &mut event);
-        let person = if event.user_id.is_empty() { event.visitor_id.clone() } else { event.user_id.clone() };
-        Ok(Row {
-            id: format!("event:{}", event.event_id),
-            kind: Kind::Event,
-            person,
-            payload: event.encode_to_vec(),
-        })
-    }
-
+    /// Stores the acceptable ones of `events`, which are rows `first` and following of the call.
     async fn store(&self, events: Vec<Option<Event>>, first: usize, tally: &mut Tally) -> Result<(), Status> {
         let now = Utc::now().timestamp();
-        let mut rows = Vec::with_capacity(events.len());
+        let (mut rows, mut named) = (Vec::with_capacity(events.len()), Vec::with_capacity(events.len()));
         for (number, event) in (first..).zip(events) {
-            let checked = match event {
-                Some(event) => self.row(event, now),
-                None => Err((String::new(), Violation::new("event", "EMPTY", "must be given"))),
+            let Some(event) = event else {
+                tally.reject("", number, Violation::new("event", "EMPTY", "must be given"));
+                continue;
             };
-            match checked {
-                Ok(row) => rows.push(row),
-                Err((id, found)) => tally.rejected.push(rejection(&id, number, found)),
+            let id = event.event_id.clone();
+            match self.intake.accept(event, now) {
+                Ok(accepted) => {
+                    rows.push(accepted.row);
+                    named.push((id, number, accepted.set_aside));
+                }
+                Err(found) => tally.reject(&id, number, found),
             }
         }
-        let fresh = self.outbox.store(rows).await.map_err(|failure| not_stored(&failure))?;
-        let new = fresh.iter().filter(|fresh| **fresh).count() as u64;
-        tally.accepted += new;
-        tally.duplicates += fresh.len() as u64 - new;
+        let appended = self.outbox.store(rows).await.map_err(|failure| not_stored(&failure))?;
+        for ((id, number, set_aside), outcome) in named.into_iter().zip(appended.outcomes) {
+            match outcome {
+                Outcome::New => tally.accepted += 1,
+                Outcome::Known => tally.duplicates += 1,
+                Outcome::Refused(refusal) => tally.reject(&id, number, linked_otherwise(refusal)),
+            }
+            if let Some(refused) = set_aside
+                && outcome == Outcome::New
+            {
+                tally.warn(&id, number, refused);
+            }
+        }
+        tally.position = tally.position.max(appended.position);
         Ok(())
     }
 }
@@ -99,20 +79,16 @@ impl EventService for Events {
         request: Request<TrackEventsRequest>,
     ) -> Result<Response<TrackEventsResponse>, Status> {
         let events = request.into_inner().events;
-        if events.is_empty() || events.len() > MOST {
-            let found =
-                format!("must be 1 to {MOST} events, are {}; StreamEvents takes any number", events.len());
+        if events.is_empty() || events.len() > MAX_EVENTS {
+            let found = format!(
+                "must be 1 to {MAX_EVENTS} events, are {}; StreamEvents takes any number",
+                events.len()
+            );
             return Err(error::invalid_field("events", "OUT_OF_RANGE", found));
         }
         let mut tally = Tally::default();
         self.store(events.into_iter().map(Some).collect(), 0, &mut tally).await?;
-        let Tally { accepted, duplicates, rejected } = tally;
-        Ok(Response::new(TrackEventsResponse {
-            accepted,
-            duplicates,
-            rejected,
-            ..TrackEventsResponse::default()
-        }))
+        Ok(Response::new(tally.into()))
     }
 
     async fn stream_events(
@@ -120,35 +96,90 @@ impl EventService for Events {
         request: Request<Streaming<StreamEventsRequest>>,
     ) -> Result<Response<StreamEventsResponse>, Status> {
         let mut stream = request.into_inner();
-        let (mut tally, mut waiting, mut first) = (Tally::default(), Vec::with_capacity(MOST), 0);
+        let (mut tally, mut waiting, mut first) = (Tally::default(), Vec::with_capacity(MAX_EVENTS), 0);
         while let Some(row) = stream.message().await? {
             waiting.push(row.event);
-            if waiting.len() == MOST {
+            if waiting.len() == MAX_EVENTS {
                 self.store(std::mem::take(&mut waiting), first, &mut tally).await?;
-                first += MOST;
+                first += MAX_EVENTS;
             }
         }
         self.store(waiting, first, &mut tally).await?;
-        let Tally { accepted, duplicates, rejected } = tally;
-        Ok(Response::new(StreamEventsResponse {
-            accepted,
-            duplicates,
-            rejected,
-            ..StreamEventsResponse::default()
-        }))
+        Ok(Response::new(tally.into()))
     }
 
     async fn link_visitor(
         &self,
-        _: Request<LinkVisitorRequest>,
+        request: Request<LinkVisitorRequest>,
     ) -> Result<Response<LinkVisitorResponse>, Status> {
-        Err(error::unimplemented("LinkVisitor"))
+        let LinkVisitorRequest { visitor_id, user_id, occurred_at, request_id } = request.into_inner();
+        let mut violations = Violations::new();
+        violations.required_id("visitor_id", &visitor_id);
+        violations.required_id("user_id", &user_id);
+        violations.optional_id("request_id", &request_id);
+        refuse(violations.into_vec())?;
+        let now = Utc::now().timestamp();
+        let event = Event {
+            // Replaced by the id of the link.
+            event_id: "link".into(),
+            kind: EventKind::Link.into(),
+            visitor_id,
+            user_id,
+            occurred_at: occurred_at.or(Some(Timestamp { seconds: now, nanos: 0 })),
+            ..Event::default()
+        };
+        let accepted = self.intake.accept(event, now).map_err(|found| refused(vec![found]))?;
+        let appended = self.outbox.store(vec![accepted.row]).await.map_err(|failure| not_stored(&failure))?;
+        if let Some(Outcome::Refused(refusal)) = appended.outcomes.first() {
+            let found = linked_otherwise(*refusal);
+            return Err(error::status(Code::FailedPrecondition, found.reason, found.description));
+        }
+        Ok(Response::new(LinkVisitorResponse {
+            already_linked: appended.outcomes == [Outcome::Known],
+            log_position: appended.position.cast_unsigned(),
+        }))
     }
 
     async fn get_delivery_status(
         &self,
         _: Request<GetDeliveryStatusRequest>,
     ) -> Result<Response<GetDeliveryStatusResponse>, Status> {
-        Err(error::unimplemented("GetDeliveryStatus"))
+        let failed = |failure| error::internal(&failure);
+        // Cursors first: a consumer is never said to be further than the log.
+        let mut consumers = Vec::new();
+        for destination in Destination::ALL {
+            let position = self.store.cursor(destination.name()).await.map_err(failed)?;
+            consumers.push(ConsumerStatus {
+                consumer: destination.name().into(),
+                position: position.cast_unsigned(),
+            });
+        }
+        let head = self.store.head().await.map_err(failed)?;
+        Ok(Response::new(GetDeliveryStatusResponse { head: head.cast_unsigned(), consumers }))
+    }
+}
+
+fn refused(violations: Vec<Violation>) -> Status {
+    refuse(violations).err().unwrap_or_else(|| Status::internal("nothing is wrong"))
+}
+
+/// Why a link cannot be made beside the links there are.
+fn linked_otherwise(refusal: Refusal) -> Violation {
+    match refusal {
+        Refusal::LinkedElsewhere => Violation::new(
+            "visitor_id",
+            "VISITOR_LINKED_ELSEWHERE",
+            "this visitor is linked to another user; a visitor is one person for ever. Give the browser a new visitor_id",
+        ),
+        Refusal::UserIsVisitor => Violation::new(
+            "user_id",
+            "USER_IS_A_VISITOR",
+            "this user_id is linked as a visitor to another user; link the visitor to that user",
+        ),
+        Refusal::VisitorIsUser => Violation::new(
+            "visitor_id",
+            "VISITOR_IS_A_USER",
+            "visitors are linked to this id as their user; it cannot be a visitor of another user",
+        ),
     }
 }

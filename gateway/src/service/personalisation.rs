@@ -15,7 +15,6 @@ use tokio_stream::wrappers::ReceiverStream;
 use tonic::{Request, Response, Status};
 use tracing::Instrument as _;
 
-use super::not_stored;
 use crate::personalise::Personaliser;
 
 /// Parts of a stream that may wait for a slow reader.
@@ -44,8 +43,7 @@ impl PersonalisationService for Personalisation {
     ) -> Result<Response<PersonaliseResponse>, Status> {
         let request = request.into_inner();
         check::request(&request, "")?;
-        let answer = self.personaliser.personalise(request).await;
-        answer.map(Response::new).map_err(|failure| not_stored(&failure))
+        Ok(Response::new(self.personaliser.personalise(request).await))
     }
 
     async fn personalise_stream(
@@ -60,12 +58,7 @@ impl PersonalisationService for Personalisation {
         let personaliser = self.personaliser.clone();
         // The stream outlives this call; its time does not outlive the caller's.
         let plan = personaliser.plan();
-        let work = async move {
-            if let Err(failure) = personaliser.stream(request, plan, &parts).await {
-                // A reader that has gone needs no answer.
-                let _ = parts.send(Err(not_stored(&failure))).await;
-            }
-        };
+        let work = async move { personaliser.stream(request, plan, &parts).await };
         tokio::spawn(deadline::scope(Some(plan.deadline()), work).in_current_span());
         Ok(Response::new(Box::pin(ReceiverStream::new(written))))
     }

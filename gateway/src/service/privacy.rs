@@ -20,6 +20,7 @@ use tokio_stream::wrappers::ReceiverStream;
 use tonic::{Request, Response, Status};
 
 use super::refuse;
+use crate::outbox::Destination;
 use crate::store::Store;
 use crate::upstream::Upstream;
 
@@ -45,6 +46,10 @@ impl Privacy {
     }
 }
 
+fn failed(failure: crate::store::Error) -> Status {
+    error::internal(&failure)
+}
+
 #[tonic::async_trait]
 impl PrivacyService for Privacy {
     type ExportUserStream = ReceiverStream<Result<ExportUserResponse, Status>>;
@@ -63,7 +68,7 @@ impl PrivacyService for Privacy {
         purposes.sort_unstable();
         purposes.dedup();
         let now = Utc::now().timestamp();
-        self.store.set_consent(&person, &purposes, now).await.map_err(|failure| error::internal(&failure))?;
+        self.store.set_consent(&person, &purposes, now).await.map_err(failed)?;
         Ok(Response::new(SetConsentResponse { purposes, since: Some(Timestamp { seconds: now, nanos: 0 }) }))
     }
 
@@ -72,6 +77,7 @@ impl PrivacyService for Privacy {
         request: Request<ExportUserRequest>,
     ) -> Result<Response<Self::ExportUserStream>, Status> {
         let person = self.person(&request.into_inner().user_id, "")?;
+        let person = self.store.resolve(&person).await.map_err(failed)?;
         let rows = export::start(self.store.clone(), self.upstream.clone(), person);
         Ok(Response::new(ReceiverStream::new(rows)))
     }
@@ -82,28 +88,69 @@ impl PrivacyService for Privacy {
     ) -> Result<Response<EraseUserResponse>, Status> {
         let EraseUserRequest { user_id, request_id } = request.into_inner();
         let person = self.person(&user_id, &request_id)?;
+        let person = self.store.resolve(&person).await.map_err(failed)?;
+        let visitors = self.store.visitors_of(&person).await.map_err(failed)?;
+        let people: Vec<String> =
+            visitors.iter().map(|linked| linked.visitor.clone()).chain([person.clone()]).collect();
         // The queue first: what is no longer there cannot be sent on after a service has forgotten.
-        let queued = self.store.forget(&person).await.map_err(|failure| error::internal(&failure))?;
-        let tastes =
-            recommender::EraseUserRequest { user_id: person.clone(), request_id: request_id.clone() };
-        let outcomes = evaluator::EraseUserRequest { user_id: person.clone(), request_id };
-        let (mut recommender, mut evaluator) = (self.upstream.recommender(), self.upstream.decision());
-        let (tastes, outcomes) =
-            tokio::try_join!(recommender.erase_user(tastes), evaluator.erase_user(outcomes))?;
-        let (tastes, outcomes) = (tastes.into_inner(), outcomes.into_inner());
-        let consents =
-            self.store.forget_consent(&person).await.map_err(|failure| error::internal(&failure))?;
-        let removed = |service: &str, rows: u64, remainder: String| Receipt {
-            service: service.into(),
-            held: rows,
-            removed: rows,
-            remainder,
-        };
-        let receipts = vec![
-            removed("gateway", queued + consents, String::new()),
-            removed("recommender", tastes.removed, tastes.remainder),
-            removed("evaluator", outcomes.removed, outcomes.remainder),
-        ];
+        let queued = self.store.forget(&people).await.map_err(failed)?;
+        let erasure = Erasure { upstream: &self.upstream, request_id: &request_id };
+        let cursors = cursors(&self.store).await?;
+        let mut removed = [(0, String::new()), (0, String::new())];
+        for ((destination, cursor), (rows, remainder)) in cursors.into_iter().zip(&mut removed) {
+            // A service removes the visitors it knows as linked with their user. Those whose link had not reached it are
+            // named, the user last.
+            let unknown = visitors.iter().filter(|linked| linked.sequence > cursor);
+            for id in unknown.map(|linked| &linked.visitor).chain([&person]) {
+                let (count, rest) = erasure.of(destination, id).await?;
+                *rows += count;
+                *remainder = rest;
+            }
+        }
+        let consents = self.store.forget_consents(&people).await.map_err(failed)?;
+        // The links last: an erasure that failed half-way and is asked for again still finds the visitors.
+        let links = self.store.forget_links(&person).await.map_err(failed)?;
+        let own = queued + consents + links;
+        let mut receipts =
+            vec![Receipt { service: "gateway".into(), held: own, removed: own, ..Receipt::default() }];
+        for (destination, (rows, remainder)) in Destination::ALL.into_iter().zip(removed) {
+            let service = destination.name().into();
+            receipts.push(Receipt { service, held: rows, removed: rows, remainder });
+        }
         Ok(Response::new(EraseUserResponse { receipts }))
+    }
+}
+
+/// Position up to which each destination has confirmed everything.
+async fn cursors(store: &Store) -> Result<Vec<(Destination, i64)>, Status> {
+    let mut cursors = Vec::new();
+    for destination in Destination::ALL {
+        cursors.push((destination, store.cursor(destination.name()).await.map_err(failed)?));
+    }
+    Ok(cursors)
+}
+
+/// Removal of one person from the services.
+struct Erasure<'a> {
+    upstream: &'a Upstream,
+    request_id: &'a str,
+}
+
+impl Erasure<'_> {
+    /// Removes `id`, a pseudonym, from one service; returns the rows removed, and what remains there in words.
+    async fn of(&self, destination: Destination, id: &str) -> Result<(u64, String), Status> {
+        let (user_id, request_id) = (id.to_owned(), self.request_id.to_owned());
+        Ok(match destination {
+            Destination::Recommender => {
+                let request = recommender::EraseUserRequest { user_id, request_id };
+                let erased = self.upstream.recommender().erase_user(request).await?.into_inner();
+                (erased.removed, erased.remainder)
+            }
+            Destination::Evaluator => {
+                let request = evaluator::EraseUserRequest { user_id, request_id };
+                let erased = self.upstream.decision().erase_user(request).await?.into_inner();
+                (erased.removed, erased.remainder)
+            }
+        })
     }
 }

@@ -1,3 +1,7 @@
+//! The schema, step by step. A step that has been released is never changed.
+
+mod links_and_leases;
+
 use sea_orm_migration::prelude::*;
 
 pub(super) struct Migrator;
@@ -5,7 +9,7 @@ pub(super) struct Migrator;
 #[async_trait::async_trait]
 impl MigratorTrait for Migrator {
     fn migrations() -> Vec<Box<dyn MigrationTrait>> {
-        vec![Box::new(First)]
+        vec![Box::new(First), Box::new(links_and_leases::LinksAndLeases)]
     }
 
     // Services may share one PostgreSQL database while they are small; their migrations are told apart.

@@ -6,6 +6,7 @@ use proto::gateway::v1::{PersonaliseRequest, Purpose};
 use proto::validate::{self, Violations};
 use tonic::Status;
 
+use crate::intake;
 use crate::service::refuse;
 
 /// Placements that may get copy.
@@ -29,7 +30,11 @@ pub(super) fn request(request: &PersonaliseRequest, path: &str) -> Result<(), St
         found.add("locale", "UNKNOWN_LOCALE", format!("must be \"en\" or \"zh-CN\", is {locale:?}"));
     }
     if request.copy_count > MOST_COPIES {
-        found.add("copy_count", "OUT_OF_RANGE", format!("must be 0 to {MOST_COPIES}, is {}", request.copy_count));
+        found.add(
+            "copy_count",
+            "OUT_OF_RANGE",
+            format!("must be 0 to {MOST_COPIES}, is {}", request.copy_count),
+        );
     }
     for (index, purpose) in request.purposes.iter().enumerate() {
         found.known_enum::<Purpose>(&format!("purposes[{index}]"), *purpose, true);
@@ -37,7 +42,8 @@ pub(super) fn request(request: &PersonaliseRequest, path: &str) -> Result<(), St
     found.at_most("recent_events", request.recent_events.len(), MOST_ROWS);
     let now = Utc::now().timestamp();
     for (index, event) in request.recent_events.iter().enumerate() {
-        found.add_within(&format!("recent_events[{index}]"), validate::event(event, now));
+        let violation = intake::check(event, now).err();
+        found.add_within(&format!("recent_events[{index}]"), violation.into_iter().collect());
     }
     if let Some(given) = &request.rules {
         found.add_within("rules", validate::rules(given));

@@ -1,7 +1,8 @@
 //! Streams all that every service holds about a person, one row at a time.
 
+use prost::Message as _;
 use proto::common::v1::Event;
-use proto::evaluator::v1 as evaluator;
+use proto::evaluator::v1::{self as evaluator, Decision};
 use proto::gateway::v1::export_user_response::Part;
 use proto::gateway::v1::{ExportUserResponse, Purpose, Receipt};
 use proto::recommender::v1 as recommender;
@@ -10,7 +11,8 @@ use serde_json::json;
 use tokio::sync::mpsc;
 use tonic::Status;
 
-use crate::store::Store;
+use crate::outbox::Destination;
+use crate::store::{self, Kind, Linked, Store};
 use crate::upstream::Upstream;
 
 /// Rows that may wait for a slow reader.
@@ -18,6 +20,9 @@ const BUFFERED: usize = 64;
 
 /// Receiving end of an export.
 pub(super) type Rows = mpsc::Receiver<Result<ExportUserResponse, Status>>;
+
+/// Rows of the gateway's own database read at a time.
+const PAGE: u64 = 500;
 
 /// One export under way.
 struct Export {
@@ -33,6 +38,10 @@ enum Ended {
     Unheard,
     /// A service failed, and the export would be incomplete.
     Failed(Status),
+}
+
+fn failed(failure: store::Error) -> Ended {
+    Ended::Failed(chassis::error::internal(&failure))
 }
 
 impl From<Status> for Ended {
@@ -56,13 +65,13 @@ pub(super) fn start(store: Store, upstream: Upstream, person: String) -> Rows {
 
 impl Export {
     async fn run(&self) -> Result<(), Ended> {
-        self.gateway().await?;
-        self.recommender().await?;
-        self.evaluator().await
+        let visitors = self.store.visitors_of(&self.person).await.map_err(failed)?;
+        self.gateway(&visitors).await?;
+        self.recommender(&visitors).await?;
+        self.evaluator(&visitors).await
     }
 
-    async fn gateway(&self) -> Result<(), Ended> {
-        let failed = |failure| Ended::Failed(chassis::error::internal(&failure));
+    async fn gateway(&self, visitors: &[Linked]) -> Result<(), Ended> {
         let mut held = 0;
         if let Some(purposes) = self.store.consent(&self.person).await.map_err(failed)? {
             let known = purposes.into_iter().filter_map(|number| Purpose::try_from(number).ok());
@@ -70,29 +79,72 @@ impl Export {
             self.row("gateway", "consent", &json!({ "purposes": names })).await?;
             held += 1;
         }
-        held += self.store.outbox_of(&self.person).await.map_err(failed)?;
+        for Linked { visitor, .. } in visitors {
+            self.row("gateway", "link", &json!({ "visitor_id": visitor, "user_id": self.person })).await?;
+            held += 1;
+        }
+        for id in visitors.iter().map(|linked| &linked.visitor).chain([&self.person]) {
+            held += self.outbox(id).await?;
+        }
         self.receipt("gateway", held).await
     }
 
-    async fn recommender(&self) -> Result<(), Ended> {
-        let request = recommender::ExportUserRequest { user_id: self.person.clone() };
-        let mut batches = self.upstream.recommender().export_user(request).await?.into_inner();
+    /// The rows of the outbox about `id`, page by page.
+    async fn outbox(&self, id: &str) -> Result<u64, Ended> {
+        let (people, mut after, mut held) = ([id.to_owned()], 0, 0);
+        loop {
+            let rows = self.store.rows_of(&people, after, PAGE).await.map_err(failed)?;
+            let Some(last) = rows.last() else { return Ok(held) };
+            after = last.sequence;
+            held += rows.len() as u64;
+            for row in rows {
+                let corrupt = |cause: prost::DecodeError| Ended::Failed(chassis::error::internal(&cause));
+                match row.kind {
+                    Some(Kind::Event) => {
+                        let event = Event::decode(row.payload.as_slice()).map_err(corrupt)?;
+                        self.row("gateway", "event", &event).await?;
+                    }
+                    Some(Kind::Decision) => {
+                        let decision = Decision::decode(row.payload.as_slice()).map_err(corrupt)?;
+                        self.row("gateway", "decision", &decision).await?;
+                    }
+                    None => self.row("gateway", "unknown", &row.payload).await?,
+                }
+            }
+        }
+    }
+
+    /// The ids a service is asked about: the person, and visitors whose link has not reached it. The person first: a link
+    /// that arrives in between makes rows come twice, and none is missed.
+    async fn ids(&self, destination: Destination, visitors: &[Linked]) -> Result<Vec<String>, Ended> {
+        let cursor = self.store.cursor(destination.name()).await.map_err(failed)?;
+        let unknown = visitors.iter().filter(|linked| linked.sequence > cursor);
+        Ok([&self.person].into_iter().chain(unknown.map(|linked| &linked.visitor)).cloned().collect())
+    }
+
+    async fn recommender(&self, visitors: &[Linked]) -> Result<(), Ended> {
         let mut held = 0;
-        while let Some(batch) = batches.message().await? {
-            held += self.events("recommender", &batch.events).await?;
+        for user_id in self.ids(Destination::Recommender, visitors).await? {
+            let request = recommender::ExportUserRequest { user_id };
+            let mut batches = self.upstream.recommender().export_user(request).await?.into_inner();
+            while let Some(batch) = batches.message().await? {
+                held += self.events("recommender", &batch.events).await?;
+            }
         }
         self.receipt("recommender", held).await
     }
 
-    async fn evaluator(&self) -> Result<(), Ended> {
-        let request = evaluator::ExportUserRequest { user_id: self.person.clone() };
-        let mut batches = self.upstream.decision().export_user(request).await?.into_inner();
+    async fn evaluator(&self, visitors: &[Linked]) -> Result<(), Ended> {
         let mut held = 0;
-        while let Some(batch) = batches.message().await? {
-            for decision in &batch.decisions {
-                self.row("evaluator", "decision", decision).await?;
+        for user_id in self.ids(Destination::Evaluator, visitors).await? {
+            let request = evaluator::ExportUserRequest { user_id };
+            let mut batches = self.upstream.decision().export_user(request).await?.into_inner();
+            while let Some(batch) = batches.message().await? {
+                for decision in &batch.decisions {
+                    self.row("evaluator", "decision", decision).await?;
+                }
+                held += batch.decisions.len() as u64 + self.events("evaluator", &batch.events).await?;
             }
-            held += batch.decisions.len() as u64 + self.events("evaluator", &batch.events).await?;
         }
         self.receipt("evaluator", held).await
     }
