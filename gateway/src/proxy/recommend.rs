@@ -3,9 +3,10 @@
 
 use std::pin::Pin;
 use std::sync::Arc;
+use std::time::Duration;
 
 use chassis::auth::Pseudonymiser;
-use chassis::error;
+use chassis::deadline;
 use proto::recommender::v1::{RecommendRequest, RecommendResponse};
 use tonic::body::Body;
 use tonic::server::{Grpc, UnaryService};
@@ -18,6 +19,9 @@ use crate::upstream::Upstream;
 
 /// Path of the call.
 pub(super) const PATH: &str = "/bespoke.recommender.v1.RecommenderService/Recommend";
+
+/// Time that reading the gateway's own database may take; a quarter of the deadline where that is less.
+const LOOK_UP: Duration = Duration::from_millis(200);
 
 /// Serves Recommend through the recommender.
 #[derive(Clone)]
@@ -50,23 +54,33 @@ impl Recommend {
         request: Request<RecommendRequest>,
     ) -> Result<Response<RecommendResponse>, Status> {
         let (metadata, extensions, mut message) = request.into_parts();
-        self.complete(&mut message).await.map_err(|failure| error::internal(&failure))?;
+        let share = deadline::remaining().map_or(LOOK_UP, |left| LOOK_UP.min(left / 4));
+        match deadline::within(share, self.complete(&message)).await {
+            Ok(Ok(Some(completed))) => message = completed,
+            Ok(Ok(None)) => {}
+            // The recommender can answer without this database: events that are on their way are then missing.
+            Ok(Err(error)) => {
+                tracing::warn!(%error, "Recommend is sent on without events that are on their way")
+            }
+            Err(late) => tracing::warn!(%late, "Recommend is sent on without events that are on their way"),
+        }
         self.upstream.recommender().recommend(Request::from_parts(metadata, extensions, message)).await
     }
 
-    /// Names the person whom the request is from and adds the events that are on their way, where the person agrees to
-    /// content chosen by past behaviour.
-    async fn complete(&self, request: &mut RecommendRequest) -> Result<(), store::Error> {
+    /// The request with the person it is from and the events that are on their way; `None` where nobody is named, or the
+    /// person does not agree to content chosen by past behaviour.
+    async fn complete(&self, request: &RecommendRequest) -> Result<Option<RecommendRequest>, store::Error> {
         let (user_id, visitor_id) = (&request.user_id, &request.visitor_id);
         let person = Person::resolve(&self.store, &self.names, user_id, visitor_id).await?;
         if person.unit().is_empty() || !Consent::read(&self.store, person.unit(), &[]).await?.personalisation
         {
-            return Ok(());
+            return Ok(None);
         }
         let undelivered = known::undelivered(&self.store, person.unit()).await?;
-        (request.user_id, request.visitor_id) = (person.user, person.visitor);
-        known::fold(request, undelivered);
-        Ok(())
+        let mut completed =
+            RecommendRequest { user_id: person.user, visitor_id: person.visitor, ..request.clone() };
+        known::fold(&mut completed, undelivered);
+        Ok(Some(completed))
     }
 }
 

@@ -5,6 +5,7 @@ mod tally;
 use chassis::error;
 use chrono::Utc;
 use pbjson_types::Timestamp;
+use prost::Message as _;
 use proto::common::v1::{Event, EventKind};
 use proto::gateway::v1::event_service_server::EventService;
 use proto::gateway::v1::{
@@ -22,6 +23,8 @@ use tally::Tally;
 
 /// Events of one call or, of a stream, one commit.
 const MAX_EVENTS: usize = 1000;
+/// Bytes of a stream that wait for one commit.
+const MAX_BYTES: usize = 4 << 20;
 
 /// Takes events in.
 pub struct Events {
@@ -96,12 +99,15 @@ impl EventService for Events {
         request: Request<Streaming<StreamEventsRequest>>,
     ) -> Result<Response<StreamEventsResponse>, Status> {
         let mut stream = request.into_inner();
-        let (mut tally, mut waiting, mut first) = (Tally::default(), Vec::with_capacity(MAX_EVENTS), 0);
+        let (mut tally, mut waiting, mut bytes, mut first) = (Tally::default(), Vec::new(), 0, 0);
         while let Some(row) = stream.message().await? {
+            bytes += row.encoded_len();
             waiting.push(row.event);
-            if waiting.len() == MAX_EVENTS {
-                self.store(std::mem::take(&mut waiting), first, &mut tally).await?;
-                first += MAX_EVENTS;
+            if waiting.len() == MAX_EVENTS || bytes >= MAX_BYTES {
+                let events = std::mem::take(&mut waiting);
+                let count = events.len();
+                self.store(events, first, &mut tally).await?;
+                (first, bytes) = (first + count, 0);
             }
         }
         self.store(waiting, first, &mut tally).await?;

@@ -16,23 +16,24 @@ use crate::support::{ask, ids, request};
 /// Waits until the gateway's list is the recommender's: an upsert past the gateway's own service asks for it.
 async fn refreshed(gateway: &Channel, folder: &std::path::Path) -> Vec<String> {
     let mut client = RecommenderServiceClient::new(gateway.clone());
-    let touched = Item { item_id: "item-0".into(), title: "Green tea number 0".into(), ..Item::default() };
-    let row = UpsertItemsRequest { item: Some(touched) };
-    client.upsert_items(tokio_stream::iter([row])).await.expect("stored");
-    let request = RecommendRequest { limit: 1000, ..RecommendRequest::default() };
-    let popular = client.recommend(request).await.expect("answered").into_inner().recommendations;
-    let popular: Vec<_> = popular.into_iter().map(|pick| pick.item_id).collect();
     let url = format!("sqlite://{}", folder.join("gateway.db").display());
     let store = gateway::store::Store::open(&chassis::config::Secret::new(url)).await.expect("opens");
     let started = Instant::now();
     loop {
+        let touched =
+            Item { item_id: "item-0".into(), title: "Green tea number 0".into(), ..Item::default() };
+        let row = UpsertItemsRequest { item: Some(touched) };
+        client.upsert_items(tokio_stream::iter([row])).await.expect("stored");
+        let request = RecommendRequest { limit: 1000, ..RecommendRequest::default() };
+        let popular = client.recommend(request).await.expect("answered").into_inner().recommendations;
+        let popular: Vec<_> = popular.into_iter().map(|pick| pick.item_id).collect();
         let kept: Vec<_> =
             store.popular().await.expect("read").iter().map(|payload| decoded(payload)).collect();
         if kept == popular {
             return popular;
         }
         assert!(started.elapsed() < Duration::from_secs(30), "{kept:?} is kept, {popular:?} is popular");
-        tokio::time::sleep(Duration::from_millis(50)).await;
+        tokio::time::sleep(Duration::from_millis(600)).await;
     }
 }
 
