@@ -123,7 +123,12 @@ impl Arguments {
             let clicked = before.recommendations.last().context("an answer")?.item_id.clone();
             let began = Instant::now();
             let event = shop::event(&format!("click-{trial}"), &person, EventKind::Click, &clicked);
-            client.ingest_events(tokio_stream::iter([IngestEventsRequest { event: Some(event) }])).await?;
+            client
+                .ingest_events(tokio_stream::iter([IngestEventsRequest {
+                    event: Some(event),
+                    log_position: 0,
+                }]))
+                .await?;
             let after = client.recommend(self.request(&person)).await?.into_inner();
             felt.add(began.elapsed());
             let ids = |answer: &proto::recommender::v1::RecommendResponse| {
