@@ -37,6 +37,28 @@ impl Privacy {
         Self { store, upstream, names }
     }
 
+    /// Removes `id`, a pseudonym, from one service; returns the rows removed, and what remains there in words.
+    async fn erase_from(
+        &self,
+        destination: Destination,
+        id: &str,
+        request_id: String,
+    ) -> Result<(u64, String), Status> {
+        let user_id = id.to_owned();
+        Ok(match destination {
+            Destination::Recommender => {
+                let request = recommender::EraseUserRequest { user_id, request_id };
+                let erased = self.upstream.recommender().erase_user(request).await?.into_inner();
+                (erased.removed, erased.remainder)
+            }
+            Destination::Evaluator => {
+                let request = evaluator::EraseUserRequest { user_id, request_id };
+                let erased = self.upstream.decision().erase_user(request).await?.into_inner();
+                (erased.removed, erased.remainder)
+            }
+        })
+    }
+
     fn person(&self, user_id: &str, request_id: &str) -> Result<String, Status> {
         let mut violations = Violations::new();
         violations.required_id("user_id", user_id);
@@ -91,18 +113,16 @@ impl PrivacyService for Privacy {
         let person = self.store.resolve(&person).await.map_err(failed)?;
         let visitors = self.store.visitors_of(&person).await.map_err(failed)?;
         let people: Vec<String> =
-            visitors.iter().map(|linked| linked.visitor.clone()).chain([person.clone()]).collect();
+            visitors.into_iter().map(|linked| linked.visitor).chain([person.clone()]).collect();
         // The queue first: what is no longer there cannot be sent on after a service has forgotten.
         let queued = self.store.forget(&people).await.map_err(failed)?;
-        let erasure = Erasure { upstream: &self.upstream, request_id: &request_id };
-        let cursors = cursors(&self.store).await?;
         let mut removed = [(0, String::new()), (0, String::new())];
-        for ((destination, cursor), (rows, remainder)) in cursors.into_iter().zip(&mut removed) {
-            // A service removes the visitors it knows as linked with their user. Those whose link had not reached it are
-            // named, the user last.
-            let unknown = visitors.iter().filter(|linked| linked.sequence > cursor);
-            for id in unknown.map(|linked| &linked.visitor).chain([&person]) {
-                let (count, rest) = erasure.of(destination, id).await?;
+        for (destination, (rows, remainder)) in Destination::ALL.into_iter().zip(&mut removed) {
+            // A service removes the visitors it knows as linked with their user. All are named, since a link may not have
+            // reached it and was taken from the queue above; the user comes last.
+            for id in &people {
+                let request_id = if *id == person { request_id.clone() } else { String::new() };
+                let (count, rest) = self.erase_from(destination, id, request_id).await?;
                 *rows += count;
                 *remainder = rest;
             }
@@ -118,39 +138,5 @@ impl PrivacyService for Privacy {
             receipts.push(Receipt { service, held: rows, removed: rows, remainder });
         }
         Ok(Response::new(EraseUserResponse { receipts }))
-    }
-}
-
-/// Position up to which each destination has confirmed everything.
-async fn cursors(store: &Store) -> Result<Vec<(Destination, i64)>, Status> {
-    let mut cursors = Vec::new();
-    for destination in Destination::ALL {
-        cursors.push((destination, store.cursor(destination.name()).await.map_err(failed)?));
-    }
-    Ok(cursors)
-}
-
-/// Removal of one person from the services.
-struct Erasure<'a> {
-    upstream: &'a Upstream,
-    request_id: &'a str,
-}
-
-impl Erasure<'_> {
-    /// Removes `id`, a pseudonym, from one service; returns the rows removed, and what remains there in words.
-    async fn of(&self, destination: Destination, id: &str) -> Result<(u64, String), Status> {
-        let (user_id, request_id) = (id.to_owned(), self.request_id.to_owned());
-        Ok(match destination {
-            Destination::Recommender => {
-                let request = recommender::EraseUserRequest { user_id, request_id };
-                let erased = self.upstream.recommender().erase_user(request).await?.into_inner();
-                (erased.removed, erased.remainder)
-            }
-            Destination::Evaluator => {
-                let request = evaluator::EraseUserRequest { user_id, request_id };
-                let erased = self.upstream.decision().erase_user(request).await?.into_inner();
-                (erased.removed, erased.remainder)
-            }
-        })
     }
 }
