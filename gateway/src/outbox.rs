@@ -106,8 +106,11 @@ pub const RETRY_AFTER: Duration = Duration::from_millis(200);
 
 async fn write(store: Store, mut waiting: mpsc::Receiver<Batch>, most: usize, stored: Arc<Notify>) {
     while let Some(first) = waiting.recv().await {
+        // The database first: calls that come while it is waited for share the transaction, and decisions whose callers
+        // give up meanwhile are not stored.
+        let appending = store.appending().await.map_err(Arc::new);
+        let mut rows = first.rows.len();
         let mut batches = vec![first];
-        let mut rows = batches[0].rows.len();
         while rows < most
             && let Ok(next) = waiting.try_recv()
         {
@@ -118,8 +121,11 @@ async fn write(store: Store, mut waiting: mpsc::Receiver<Batch>, most: usize, st
         if batches.is_empty() {
             continue;
         }
-        let all: Vec<Row> = batches.iter_mut().flat_map(|batch| batch.rows.iter().cloned()).collect();
-        let appended = store.append(&all, Utc::now().timestamp()).await.map_err(Arc::new);
+        let all: Vec<Row> = batches.iter().flat_map(|batch| batch.rows.iter().cloned()).collect();
+        let appended = match appending {
+            Ok(appending) => appending.append(&all, Utc::now().timestamp()).await.map_err(Arc::new),
+            Err(error) => Err(error),
+        };
         stored.notify_waiters();
         let mut outcomes = appended.iter().flat_map(|appended| appended.outcomes.iter().copied());
         for batch in batches {

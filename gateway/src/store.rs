@@ -17,7 +17,7 @@ use sea_orm_migration::MigratorTrait as _;
 
 pub use links::{Link, Linked, Refusal};
 pub use log::Stored;
-pub use outbox::{Appended, Kind, Outcome, Row};
+pub use outbox::{Appended, Appending, Kind, Outcome, Row};
 pub use popular::PopularItem;
 
 /// Locks PostgreSQL for one writer of the outbox at a time. A writer that loses its connection in the middle holds the

@@ -60,13 +60,13 @@ pub struct Appended {
     pub position: i64,
 }
 
-impl Store {
-    /// Writes `rows` in one transaction, with the links they make. `now` is in seconds since 1970.
-    ///
-    /// Transactions of all replicas follow each other, so that positions are given in the order of commits: a reader
-    /// that has seen a position has seen all before it.
-    pub async fn append(&self, rows: &[Row], now: i64) -> Result<Appended, Error> {
-        let transaction = self.begin_alone().await?;
+/// A transaction that may write to the outbox: no other replica's overlaps it.
+pub struct Appending(DatabaseTransaction);
+
+impl Appending {
+    /// Writes `rows`, with the links they make, and commits. `now` is in seconds since 1970.
+    pub async fn append(self, rows: &[Row], now: i64) -> Result<Appended, Error> {
+        let Self(transaction) = self;
         let mut seen = known(&transaction, rows).await?;
         let mut linking =
             Linking::load(&transaction, rows.iter().filter_map(|row| row.link.as_ref())).await?;
@@ -93,6 +93,16 @@ impl Store {
         let position = if has_events { log::newest_event(&transaction).await? } else { 0 };
         transaction.commit().await?;
         Ok(Appended { outcomes, position })
+    }
+}
+
+impl Store {
+    /// Waits until this replica may write to the outbox.
+    ///
+    /// Transactions of all replicas follow each other, so that positions are given in the order of commits: a reader
+    /// that has seen a position has seen all before it.
+    pub async fn appending(&self) -> Result<Appending, Error> {
+        Ok(Appending(self.begin_alone().await?))
     }
 
     /// Number of rows about any of `people`.

@@ -89,8 +89,12 @@ fn link(visitor: &str, person: &str) -> Row {
     Row { link: Some(link), ..row(&format!("event:link:{visitor}:{person}"), person) }
 }
 
+async fn appended(store: &Store, rows: &[Row]) -> Appended {
+    store.appending().await.expect("begun").append(rows, 10).await.expect("stored")
+}
+
 async fn append(store: &Store, rows: &[Row]) -> Vec<Outcome> {
-    store.append(rows, 10).await.expect("stored").outcomes
+    appended(store, rows).await.outcomes
 }
 
 fn payloads(rows: Vec<Stored>) -> Vec<String> {
@@ -99,7 +103,7 @@ fn payloads(rows: Vec<Stored>) -> Vec<String> {
 
 async fn rows_are_stored_once_and_in_order_over_a_restart(database: &Database) {
     let store = database.open().await;
-    let first = store.append(&[row("a", "p"), row("b", "p"), row("a", "p")], 0).await.expect("stored");
+    let first = appended(&store, &[row("a", "p"), row("b", "p"), row("a", "p")]).await;
     assert_eq!(first.outcomes, [Outcome::New, Outcome::New, Outcome::Known]);
     let rows = store.after(0, 10).await.expect("read");
     assert_eq!(first.position, rows[1].sequence, "the position of the newest event");
@@ -108,7 +112,7 @@ async fn rows_are_stored_once_and_in_order_over_a_restart(database: &Database) {
 
     let store = database.open().await;
     let decision = Row { kind: Kind::Decision, ..row("d", "p") };
-    let second = store.append(&[row("b", "p"), row("c", "p"), decision], 0).await.expect("stored");
+    let second = appended(&store, &[row("b", "p"), row("c", "p"), decision]).await;
     assert_eq!(second.outcomes, [Outcome::Known, Outcome::New, Outcome::New]);
     assert_eq!(store.head().await.expect("read"), second.position, "a decision is no event");
     let cursor = store.cursor("here").await.expect("kept");
