@@ -18,7 +18,7 @@ use std::collections::HashMap;
 use std::collections::hash_map::Entry;
 use std::fmt;
 
-use ndarray::{ArrayView1, ArrayView2};
+use ndarray::{Array1, ArrayView1, ArrayView2};
 use serde::{Deserialize, Serialize};
 
 pub use als::{Als, AlsSettings};
@@ -187,11 +187,11 @@ pub trait Model: fmt::Debug + Send + Sync {
         None
     }
 
-    /// Scores items it has no column of for a past, each by a row in the space of [`Model::factors`]; nothing where
-    /// it has none.
-    fn score_rows(&self, past: &[Past], rows: ArrayView2<f32>) -> Vec<f32> {
+    /// The person's own factors: their inner product with a row in the space of [`Model::factors`] scores an item
+    /// that the model has no column for. Nothing where the model has no factors or the past tells it nothing.
+    fn person_factors(&self, past: &[Past]) -> Option<Array1<f32>> {
         let _ = past;
-        vec![0.0; rows.nrows()]
+        None
     }
 
     /// What carried the score of such an item, the largest share first; the shares sum to the score.

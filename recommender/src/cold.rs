@@ -4,7 +4,7 @@
 //! 2010 learn such a map from attributes to factors). An item counts as its factor is trusted: n / (n + 5) for n
 //! people who took it. λ is what predicts the factors of a tenth of the items best that the regression did not see.
 
-use ndarray::{Array1, Array2, ArrayView2, Axis};
+use ndarray::{Array1, Array2, ArrayView1, ArrayView2, Axis};
 use proto::common::v1::Item;
 use safetensors::SafeTensors;
 
@@ -111,6 +111,15 @@ impl TextMap {
     /// A text has another number of dimensions than those learnt from.
     pub fn map(&self, texts: ArrayView2<f32>) -> Array2<f32> {
         (&texts - &self.text_mean).dot(&self.weights) + &self.factor_mean
+    }
+
+    /// The factors that one text tells.
+    ///
+    /// # Panics
+    /// The text has another number of dimensions than those learnt from.
+    pub fn map_one(&self, text: &[f32]) -> Vec<f32> {
+        let text = &ArrayView1::from(text) - &self.text_mean;
+        (text.dot(&self.weights) + &self.factor_mean).to_vec()
     }
 }
 

@@ -25,6 +25,8 @@ pub struct Config {
     pub store: StoreConfig,
     /// The object store of models.
     pub models: ModelsConfig,
+    /// How changes of items are followed.
+    pub catalogue: CatalogueConfig,
     /// The generator, which embeds the texts of items nobody has taken yet; without an address none are.
     pub generator: ClientConfig,
     /// How much events tell of a taste.
@@ -39,6 +41,7 @@ impl Default for Config {
             privacy: PrivacyConfig::default(),
             store: StoreConfig::default(),
             models: ModelsConfig::default(),
+            catalogue: CatalogueConfig::default(),
             generator: ClientConfig::default(),
             events: Signals::default(),
         }
@@ -65,13 +68,27 @@ impl Default for StoreConfig {
 pub struct ModelsConfig {
     /// The folder artefacts are stored below; shared by all replicas.
     pub folder: PathBuf,
-    /// Milliseconds between two looks for a newly promoted model or changed items.
+    /// Milliseconds between two looks for a newly promoted model.
     pub watch_ms: u64,
 }
 
 impl Default for ModelsConfig {
     fn default() -> Self {
         Self { folder: "models".into(), watch_ms: 2_000 }
+    }
+}
+
+/// How changes of items are followed.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct CatalogueConfig {
+    /// Milliseconds between two looks for items that other replicas have changed.
+    pub watch_ms: u64,
+}
+
+impl Default for CatalogueConfig {
+    fn default() -> Self {
+        Self { watch_ms: 50 }
     }
 }
 
@@ -90,6 +107,7 @@ impl Validate for Config {
             self.generator.validate("generator", problems);
         }
         self.events.validate(problems);
+        problems.require(self.catalogue.watch_ms >= 10, "catalogue.watch_ms", "must be at least 10");
         problems.require(self.models.watch_ms >= 50, "models.watch_ms", "must be at least 50");
     }
 }

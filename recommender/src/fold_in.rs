@@ -5,7 +5,7 @@
 
 use std::collections::HashMap;
 
-use ndarray::{ArrayView1, ArrayView2};
+use ndarray::ArrayView1;
 use proto::common::v1::EventKind;
 
 use crate::algorithm::{Model, Past, Share, merged};
@@ -74,17 +74,16 @@ impl<'a> FoldIn<'a> {
         &self.scores
     }
 
-    /// Scores of items the model has no column of, each by a row in the space of its factors.
-    pub fn score_rows(&self, rows: ArrayView2<f32>) -> Vec<f32> {
-        if rows.is_empty() {
-            return Vec::new();
+    /// The person's factors, the session included: their inner product with an item's inferred factors is the item's
+    /// score. Nothing where the model has no factors.
+    pub fn person(&self) -> Option<Vec<f32>> {
+        let past = self.model.person_factors(&self.past);
+        let session = if self.session.is_empty() { None } else { self.model.person_factors(&self.session) };
+        let session = session.map(|session| session * self.lift);
+        match (past, session) {
+            (Some(past), Some(session)) => Some((past + session).to_vec()),
+            (one, other) => one.or(other).map(|one| one.to_vec()),
         }
-        let mut scores = self.model.score_rows(&self.past, rows);
-        if !self.session.is_empty() {
-            let felt = self.model.score_rows(&self.session, rows);
-            scores.iter_mut().zip(felt).for_each(|(score, felt)| *score += self.lift * felt);
-        }
-        scores
     }
 
     /// What carried the score of such an item.

@@ -2,6 +2,8 @@
 
 pub mod algorithm;
 pub mod artefact;
+pub mod catalogue;
+pub mod chunks;
 pub mod cold;
 pub mod config;
 pub mod evaluate;
@@ -32,7 +34,7 @@ use std::time::Duration;
 use anyhow::Context as _;
 use chassis::auth::Pseudonymiser;
 use chassis::launch::Running;
-use chassis::server::Server;
+use chassis::server::{Health, Server};
 use proto::recommender::v1::recommender_service_server::RecommenderServiceServer;
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
@@ -44,7 +46,7 @@ async fn open(config: &Config) -> anyhow::Result<(service::Recommender, live::Li
         store::Store::open(&config.store.url).await.context("the recommender's database cannot be opened")?;
     let artefacts = artefact::Artefacts::open(&config.models.folder).context("models.folder")?;
     let texts = texts::Texts::of(&config.generator).context("generator.address")?;
-    let live = live::Live::load(store.clone(), artefacts.clone(), texts.clone()).await?;
+    let live = live::Live::new(store.clone(), artefacts.clone(), texts.clone());
     let names = Pseudonymiser::new(&config.privacy);
     let signals = config.events.clone();
     Ok((service::Recommender::new(store, artefacts, live.clone(), texts, names, signals), live))
@@ -59,19 +61,41 @@ pub fn run(config: Config, listener: TcpListener, shutdown: CancellationToken) -
 
 async fn serve(config: Config, listener: TcpListener, shutdown: CancellationToken) -> anyhow::Result<()> {
     let (service, live) = open(&config).await?;
-    let stop = shutdown.child_token();
-    let watch = tokio::spawn(live.watch(Duration::from_millis(config.models.watch_ms), stop));
     let most = config.server.max_request_bytes;
-    Server::new(config.server.clone())
+    let server = Server::new(config.server.clone())
         .add(RecommenderServiceServer::new(service).max_decoding_message_size(most))
-        .descriptors(proto::FILE_DESCRIPTOR_SET)
-        .serve(listener, shutdown)
-        .await
-        .context("serving failed")?;
-    watch.await.context("the watch for new models failed")
+        .descriptors(proto::FILE_DESCRIPTOR_SET);
+    let health = server.health();
+    health.set_not_serving::<RecommenderServiceServer<service::Recommender>>().await;
+    let stop = shutdown.child_token();
+    let serving = async {
+        let served = server.serve(listener, shutdown).await.context("serving failed");
+        stop.cancel();
+        served
+    };
+    tokio::try_join!(serving, follow(live, &config, health, stop.clone()))?;
+    Ok(())
+}
+
+/// Loads what serves, says SERVING then, and follows what other replicas store and promote.
+async fn follow(
+    live: live::Live,
+    config: &Config,
+    health: Health,
+    stop: CancellationToken,
+) -> anyhow::Result<()> {
+    let Some(loaded) = stop.run_until_cancelled(live.load()).await else { return Ok(()) };
+    loaded?;
+    health.set_serving::<RecommenderServiceServer<service::Recommender>>().await;
+    let items = Duration::from_millis(config.catalogue.watch_ms);
+    let models = Duration::from_millis(config.models.watch_ms);
+    tokio::join!(live.clone().watch_items(items, stop.clone()), live.watch(models, stop));
+    Ok(())
 }
 
 /// One training run in this process, as a scheduled job starts it: the model is promoted where it deserves to be.
 pub async fn train_once(config: &Config) -> anyhow::Result<proto::recommender::v1::Model> {
-    open(config).await?.0.train_once().await.map_err(|status| anyhow::anyhow!("{}", status.message()))
+    let (service, live) = open(config).await?;
+    live.load().await?;
+    service.train_once().await.map_err(|status| anyhow::anyhow!("{}", status.message()))
 }

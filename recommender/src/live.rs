@@ -1,34 +1,35 @@
-//! What serving replicas hold in memory. A watch looks for changes made by other replicas.
+//! What serving replicas hold in memory, and how they follow what others store and promote.
 
 use std::collections::HashSet;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use anyhow::Context as _;
 use arc_swap::{ArcSwap, ArcSwapOption};
-use tokio::sync::Mutex;
+use proto::common::v1::Item;
+use tokio::sync::{Mutex, watch};
 use tokio_util::sync::CancellationToken;
 
 use crate::artefact::Artefacts;
 use crate::cold::text;
 use crate::people::People;
-use crate::shelf::{Catalogue, Popularity, Serving, Shelf, Vectors};
-use crate::store::Store;
+use crate::shelf::{Popularity, Serving, Shelf, Vectors};
+use crate::store::{Changes, Store};
 use crate::texts::Texts;
 
-/// Looks between two countings of what is popular.
+/// Looks for models between two countings of what is popular.
 const LOOKS_A_COUNT: u32 = 15;
 
 /// New items whose texts are embedded between two looks.
 const TEXTS_A_LOOK: usize = 256;
 
-/// What the shelf is made of; held while a part of it is brought up to date.
+/// What the view is made of beside the items; held while the view is changed.
 #[derive(Default)]
 struct Parts {
-    catalogue: Arc<Catalogue>,
+    /// Revision of the catalogue that the view has come to.
+    revision: i64,
     popularity: Arc<Popularity>,
-    serving: Option<Arc<Serving>>,
-    /// Of new items' texts.
+    /// Vectors of new items' texts.
     vectors: Arc<Vectors>,
 }
 
@@ -39,26 +40,52 @@ pub struct Live {
     artefacts: Artefacts,
     texts: Texts,
     parts: Arc<Mutex<Parts>>,
+    /// Held while a model or the whole catalogue is loaded, which takes seconds; `parts` is free meanwhile.
+    loading: Arc<Mutex<()>>,
     shelf: Arc<ArcSwap<Shelf>>,
     people: Arc<ArcSwapOption<People>>,
+    loaded: Arc<watch::Sender<bool>>,
 }
 
 impl Live {
-    /// Loads everything once.
-    pub async fn load(store: Store, artefacts: Artefacts, texts: Texts) -> anyhow::Result<Self> {
-        let live = Self {
+    /// An empty state; [`Live::load`] fills it.
+    pub fn new(store: Store, artefacts: Artefacts, texts: Texts) -> Self {
+        Self {
             store,
             artefacts,
             texts,
             parts: Arc::default(),
+            loading: Arc::default(),
             shelf: Arc::default(),
             people: Arc::default(),
-        };
-        live.refresh_items().await?;
-        live.refresh_popular().await?;
-        live.refresh_model().await?;
-        live.refresh_people().await?;
-        Ok(live)
+            loaded: Arc::new(watch::Sender::new(false)),
+        }
+    }
+
+    /// Loads the catalogue, the promoted model and what is popular. Until then [`Live::wait_until_loaded`] waits.
+    pub async fn load(&self) -> anyhow::Result<()> {
+        let began = Instant::now();
+        self.read_catalogue().await?;
+        self.refresh_popular().await?;
+        self.refresh_model().await?;
+        self.refresh_people().await?;
+        self.loaded.send_replace(true);
+        self.follow_items().await?;
+        let (items, seconds) = (self.shelf().catalogue.len(), began.elapsed().as_secs_f64());
+        tracing::info!(items, seconds, "the catalogue is loaded");
+        Ok(())
+    }
+
+    /// Whether [`Live::load`] has ended.
+    pub fn is_loaded(&self) -> bool {
+        *self.loaded.borrow()
+    }
+
+    /// Waits at most `longest` for [`Live::load`] and answers whether it has ended.
+    pub async fn wait_until_loaded(&self, longest: Duration) -> bool {
+        let mut loaded = self.loaded.subscribe();
+        let waited = tokio::time::timeout(longest, loaded.wait_for(|loaded| *loaded)).await;
+        waited.is_ok_and(|found| found.is_ok())
     }
 
     /// What requests are answered from now.
@@ -73,7 +100,7 @@ impl Live {
 
     /// Swaps in the newest of what was learnt of people.
     pub async fn refresh_people(&self) -> anyhow::Result<()> {
-        let _one = self.parts.lock().await;
+        let _one = self.loading.lock().await;
         let Some(version) = self.store.newest_people().await? else { return Ok(()) };
         if self.people.load().as_ref().is_some_and(|people| people.version == version) {
             return Ok(());
@@ -84,85 +111,151 @@ impl Live {
         Ok(())
     }
 
-    /// Reads the catalogue again where it has changed.
-    pub async fn refresh_items(&self) -> anyhow::Result<()> {
+    /// Reads all items and makes a view of them, served by the model there is.
+    async fn read_catalogue(&self) -> anyhow::Result<()> {
+        let _one = self.loading.lock().await;
+        let mut items = Vec::new();
+        let revision = self.store.items(&mut items).await?;
         let mut parts = self.parts.lock().await;
-        let version = self.store.items_version().await?;
-        if version == parts.catalogue.version {
-            return Ok(());
+        let (serving, popularity) = (self.shelf().serving.clone(), parts.popularity.clone());
+        let vectors = parts.vectors.clone();
+        let build = move || {
+            let shelf = Shelf::new(items);
+            let Some(serving) = serving else { return shelf };
+            let mut shelf = shelf.with_serving(serving, &popularity);
+            shelf.infer_all(&vectors);
+            shelf
+        };
+        self.shelf.store(Arc::new(tokio::task::spawn_blocking(build).await?));
+        parts.revision = revision;
+        Ok(())
+    }
+
+    /// Takes over all changes of items that were committed before this call; nothing while the catalogue is loaded
+    /// for the first time, which ends with the changes made meanwhile.
+    pub async fn follow_items(&self) -> anyhow::Result<()> {
+        while self.is_loaded() {
+            let mut parts = self.parts.lock().await;
+            match self.store.item_changes(parts.revision).await? {
+                Changes::None => return Ok(()),
+                Changes::Forgotten => {
+                    drop(parts);
+                    self.read_catalogue().await?;
+                }
+                Changes::Some { revision, stored, removed } => {
+                    self.change(&parts, stored, &removed);
+                    parts.revision = revision;
+                }
+            }
         }
-        parts.catalogue = Arc::new(Catalogue::new(version, self.store.items().await?));
-        self.put_up(&parts).await
+        Ok(())
+    }
+
+    fn change(&self, parts: &Parts, stored: Vec<Item>, removed: &[String]) {
+        let mut shelf = Shelf::clone(&self.shelf());
+        removed.iter().for_each(|id| shelf.remove(id));
+        stored.into_iter().for_each(|item| shelf.insert(item, &parts.vectors));
+        self.shelf.store(Arc::new(shelf));
     }
 
     /// Counts again what is popular.
     pub async fn refresh_popular(&self) -> anyhow::Result<()> {
-        let mut parts = self.parts.lock().await;
         let counts = self.store.popularity().await?;
         let most = counts.first().map_or(1.0, |(_, people)| (*people).max(1) as f64);
         let shares = counts.into_iter().map(|(id, people)| (id, people as f64 / most));
-        parts.popularity = Arc::new(shares.collect());
-        self.put_up(&parts).await
+        let popularity: Arc<Popularity> = Arc::new(shares.collect());
+        let mut parts = self.parts.lock().await;
+        parts.popularity = popularity.clone();
+        let shelf = self.shelf();
+        let set = move || {
+            let mut shelf = Shelf::clone(&shelf);
+            shelf.set_popularity(&popularity);
+            shelf
+        };
+        self.shelf.store(Arc::new(tokio::task::spawn_blocking(set).await?));
+        Ok(())
     }
 
-    /// Swaps in the promoted model where it is another.
+    /// Swaps in the promoted model where it is another. Items may be changed while it is loaded.
     pub async fn refresh_model(&self) -> anyhow::Result<()> {
-        let mut parts = self.parts.lock().await;
+        let _one = self.loading.lock().await;
         let Some(card) = self.store.promoted().await? else { return Ok(()) };
-        if parts.serving.as_ref().is_some_and(|serving| serving.model_id == card.model_id) {
+        let before = self.shelf();
+        if before.serving.as_ref().is_some_and(|serving| serving.model_id == card.model_id) {
             return Ok(());
         }
         let artefact = self.artefacts.get(&card.model_id).await;
         let artefact =
             artefact.with_context(|| format!("the promoted model {} cannot be loaded", card.model_id))?;
-        tracing::info!(model = card.model_id, items = artefact.item_ids.len(), "a model serves");
-        parts.serving = Some(Arc::new(Serving::new(card.model_id, artefact)));
-        self.put_up(&parts).await
+        let (model, items) = (card.model_id.clone(), artefact.item_ids.len());
+        let (popularity, vectors) = {
+            let parts = self.parts.lock().await;
+            (parts.popularity.clone(), parts.vectors.clone())
+        };
+        let base = before.clone();
+        let build = move || {
+            let serving = Arc::new(Serving::new(card.model_id, artefact));
+            let mut shelf = base.with_serving(serving, &popularity);
+            shelf.infer_all(&vectors);
+            shelf
+        };
+        let mut shelf = tokio::task::spawn_blocking(build).await?;
+        let parts = self.parts.lock().await;
+        shelf.take_over(&before, &self.shelf(), &parts.vectors);
+        shelf.set_popularity(&parts.popularity);
+        self.shelf.store(Arc::new(shelf));
+        tracing::info!(model, items, "a model serves");
+        Ok(())
     }
 
     /// Has the texts of new items embedded, some at each look, where the model can tell factors from them.
     pub async fn refresh_texts(&self) -> anyhow::Result<()> {
-        let shelf = self.shelf();
-        let maps = shelf.serving.as_ref().is_some_and(|serving| serving.artefact.texts.is_some());
-        if !maps || shelf.guessed.nrows() == shelf.fresh.len() {
+        if !self.texts.are_embedded() {
             return Ok(());
         }
-        let new: Vec<_> =
-            shelf.fresh.iter().skip(shelf.guessed.nrows()).take(TEXTS_A_LOOK).cloned().collect();
+        let known = self.parts.lock().await.vectors.clone();
+        let new = self.shelf().waiting_for_texts(&known, TEXTS_A_LOOK);
+        if new.is_empty() {
+            return Ok(());
+        }
         let Some(vectors) = self.texts.vectors(&new).await? else { return Ok(()) };
         let mut parts = self.parts.lock().await;
-        let fresh: HashSet<String> = shelf.fresh.iter().map(|item| text(item)).collect();
-        let kept = parts.vectors.iter().filter(|(text, _)| fresh.contains(*text));
+        let mut shelf = Shelf::clone(&self.shelf());
+        let current: HashSet<String> = shelf.catalogue.unmodelled().map(|(_, item)| text(item)).collect();
+        let kept = parts.vectors.iter().filter(|(text, _)| current.contains(*text));
         let mut all: Vectors = kept.map(|(text, vector)| (text.clone(), vector.clone())).collect();
         all.extend(new.iter().zip(vectors.rows()).map(|(item, vector)| (text(item), vector.to_vec())));
+        shelf.infer_all(&all);
         parts.vectors = Arc::new(all);
-        self.put_up(&parts).await
-    }
-
-    /// Makes the shelf of the parts and serves from it.
-    async fn put_up(&self, parts: &Parts) -> anyhow::Result<()> {
-        let (catalogue, popularity) = (parts.catalogue.clone(), parts.popularity.clone());
-        let (serving, vectors) = (parts.serving.clone(), parts.vectors.clone());
-        let shelf = move || Shelf::new(catalogue, &popularity, serving, &vectors);
-        let shelf = tokio::task::spawn_blocking(shelf).await?;
         self.shelf.store(Arc::new(shelf));
         Ok(())
     }
 
-    /// Follows what other replicas store and promote, until `stop`.
+    /// Follows changes of items that other replicas store, looking every `every`, until `stop`.
+    pub async fn watch_items(self, every: Duration, stop: CancellationToken) {
+        while stop.run_until_cancelled(tokio::time::sleep(every)).await.is_some() {
+            if let Err(cause) = self.follow_items().await {
+                tracing::warn!(cause = format!("{cause:#}"), "changes of items could not be followed");
+                let pause = tokio::time::sleep(Duration::from_secs(1));
+                if stop.run_until_cancelled(pause).await.is_none() {
+                    return;
+                }
+            }
+        }
+    }
+
+    /// Follows what other replicas promote and what becomes popular, until `stop`.
     pub async fn watch(self, every: Duration, stop: CancellationToken) {
         let mut look = 0_u32;
         while stop.run_until_cancelled(tokio::time::sleep(every)).await.is_some() {
+            if !self.is_loaded() {
+                continue;
+            }
             look = look.wrapping_add(1);
-            let mut outcomes = vec![
-                self.refresh_items().await,
-                self.refresh_model().await,
-                self.refresh_people().await,
-                self.refresh_texts().await,
-            ];
+            let mut outcomes =
+                vec![self.refresh_model().await, self.refresh_people().await, self.refresh_texts().await];
             // A shop's first events show at the next look.
-            let uncounted = self.shelf.load().popular.first().is_none_or(|(_, share)| *share <= 0.0);
-            if look.is_multiple_of(LOOKS_A_COUNT) || uncounted {
+            if look.is_multiple_of(LOOKS_A_COUNT) || !self.shelf().has_popularity() {
                 outcomes.push(self.refresh_popular().await);
             }
             for cause in outcomes.into_iter().filter_map(Result::err) {

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, HashSet};
 use proto::common::v1::{Channel, Event, EventKind, Money};
 use proto::recommender::v1::{Affinity, Profile};
 
-use crate::shelf::Catalogue;
+use crate::catalogue::Catalogue;
 use crate::signals::Signals;
 
 /// Leanings of one kind that are told.

@@ -1,5 +1,6 @@
 //! From the contract to the recommender's own parts and back.
 
+mod catalogue;
 mod check;
 mod ingest;
 mod learn;
@@ -11,12 +12,13 @@ mod texts;
 mod told;
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use chassis::auth::Pseudonymiser;
 use chassis::error::{self, FieldViolation};
 use proto::validate::{Violation, Violations};
 use tokio::sync::Semaphore;
-use tonic::Status;
+use tonic::{Code, Status};
 
 use crate::artefact::Artefacts;
 use crate::live::Live;
@@ -55,6 +57,23 @@ impl Recommender {
         let cores = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
         let (cores, training) = (Arc::new(Semaphore::new(cores)), Arc::new(Semaphore::new(1)));
         Self { store, artefacts, live, texts, names, signals, cores, training }
+    }
+}
+
+/// How long a request waits for a catalogue that is still being loaded.
+const LOADING_WAIT: Duration = Duration::from_secs(2);
+
+impl Recommender {
+    /// Waits until the catalogue is loaded, or refuses with UNAVAILABLE.
+    async fn ready(&self) -> Result<(), Status> {
+        if self.live.wait_until_loaded(LOADING_WAIT).await {
+            return Ok(());
+        }
+        Err(error::status(
+            Code::Unavailable,
+            "LOADING",
+            "the catalogue is still being loaded; the service's health turns to SERVING when it is",
+        ))
     }
 }
 

@@ -1,49 +1,19 @@
 //! What requests are answered from: one view of the catalogue, of what is popular and of the model, swapped in whole.
 //!
-//! What the three have to do with each other is worked out here, once a change, and not once a request.
+//! A changed item makes a new view that shares nearly all with the one before; a new model makes a view of its own.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashMap;
 use std::sync::Arc;
 
-use ndarray::{Array2, ArrayView1};
 use proto::common::v1::Item;
 
 use crate::artefact::Artefact;
+use crate::catalogue::Catalogue;
+use crate::chunks::Rows;
 use crate::cold::text;
 use crate::fold_in::FoldIn;
 use crate::signals::Signals;
 use crate::store::Deed;
-
-/// All items, by id.
-#[derive(Debug, Default)]
-pub struct Catalogue {
-    /// Changes whenever an item does.
-    pub version: (u64, i64),
-    items: HashMap<String, Arc<Item>>,
-}
-
-impl Catalogue {
-    /// The catalogue of these items.
-    pub fn new(version: (u64, i64), items: Vec<Item>) -> Self {
-        let items = items.into_iter().map(|item| (item.item_id.clone(), Arc::new(item)));
-        Self { version, items: items.collect() }
-    }
-
-    /// The item of this id.
-    pub fn get(&self, item_id: &str) -> Option<&Arc<Item>> {
-        self.items.get(item_id)
-    }
-
-    /// All items, in no order.
-    pub fn iter(&self) -> impl Iterator<Item = &Arc<Item>> {
-        self.items.values()
-    }
-
-    /// The item's title; empty where it is not known.
-    pub fn title(&self, item_id: &str) -> &str {
-        self.items.get(item_id).map_or("", |item| item.title.as_str())
-    }
-}
 
 /// The model that serves.
 #[derive(Debug)]
@@ -77,82 +47,109 @@ pub type Popularity = Vec<(String, f64)>;
 /// Vectors of what is said of items, by the text.
 pub type Vectors = HashMap<String, Vec<f32>>;
 
-/// One view of everything.
-#[derive(Debug, Default)]
+/// One view of everything; clones share what has not changed.
+#[derive(Debug, Clone, Default)]
 pub struct Shelf {
-    /// All items.
-    pub catalogue: Arc<Catalogue>,
+    /// All items; the slots of the model's columns come first.
+    pub catalogue: Catalogue,
     /// The promoted model.
     pub serving: Option<Arc<Serving>>,
-    /// All items with the share of people who took them, the most popular first; those nobody took come last, by id.
-    pub popular: Vec<(Arc<Item>, f64)>,
-    /// The item of each of the model's columns; none where it was taken out of the catalogue.
-    pub goods: Vec<Option<Arc<Item>>>,
-    /// Whether the availability of each of them must be checked on each request: it has a time of sale, is sold out or
-    /// is never recommended. Cached here so that most requests avoid scattered item lookups.
-    pub conditional: Vec<bool>,
-    /// Items the model does not know: nobody had taken them when it was trained.
-    pub fresh: Vec<Arc<Item>>,
-    /// The factors of the first of these as their texts tell them, a row each; none of those behind.
-    pub guessed: Array2<f32>,
+    /// Share of people who took the item of each slot; slots behind the last were taken by nobody.
+    shares: Arc<Vec<f64>>,
+    /// Factors of items that the model does not know, inferred from their texts; row 0 is the first slot behind the
+    /// model's columns.
+    inferred: Rows,
 }
 
 impl Shelf {
-    /// The view of these; `vectors` are those of new items' texts, as far as they are known yet.
-    pub fn new(
-        catalogue: Arc<Catalogue>,
-        counts: &Popularity,
-        serving: Option<Arc<Serving>>,
-        vectors: &Vectors,
-    ) -> Self {
-        let taken: HashSet<&str> = counts.iter().map(|(id, _)| id.as_str()).collect();
-        let first = counts.iter().filter_map(|(id, share)| Some((catalogue.get(id)?.clone(), *share)));
-        let mut popular: Vec<(Arc<Item>, f64)> = first.collect();
-        let by_id = |items: &mut Vec<Arc<Item>>| items.sort_by(|a, b| a.item_id.cmp(&b.item_id));
-        let untaken = catalogue.iter().filter(|item| !taken.contains(item.item_id.as_str()));
-        let mut untaken: Vec<Arc<Item>> = untaken.cloned().collect();
-        by_id(&mut untaken);
-        popular.extend(untaken.into_iter().map(|item| (item, 0.0)));
-        let ids = serving.as_ref().map(|serving| serving.artefact.item_ids.as_slice()).unwrap_or_default();
-        let goods: Vec<Option<Arc<Item>>> = ids.iter().map(|id| catalogue.get(id).cloned()).collect();
-        let conditional = goods.iter().map(|item| item.as_ref().is_some_and(|item| is_conditional(item)));
-        let conditional = conditional.collect();
-        let known = |item: &Arc<Item>| {
-            serving.as_ref().is_some_and(|serving| serving.columns.contains_key(&item.item_id))
-        };
-        let mut fresh: Vec<Arc<Item>> = catalogue.iter().filter(|item| !known(item)).cloned().collect();
-        by_id(&mut fresh);
-        let (fresh, guessed) = guess(fresh, serving.as_deref(), vectors);
-        Self { catalogue, serving, popular, goods, conditional, fresh, guessed }
+    /// The view of `items` without a model and without popularity.
+    pub fn new(items: impl IntoIterator<Item = Item>) -> Self {
+        Self { catalogue: Catalogue::new(items, &[]), ..Self::default() }
     }
-}
 
-/// Whether the availability of `item` depends on the time or the request.
-fn is_conditional(item: &Item) -> bool {
-    let timed = item.available_from.is_some() || item.available_until.is_some();
-    timed || item.is_sold_out() || item.not_recommendable
-}
-
-impl Shelf {
-    /// The factors that a new item's text tells.
-    pub fn guess_of(&self, item: &Arc<Item>) -> Option<ArrayView1<'_, f32>> {
-        let place = self.fresh.iter().position(|other| other.item_id == item.item_id)?;
-        (place < self.guessed.nrows()).then(|| self.guessed.row(place))
+    /// The same items served by another model.
+    #[must_use]
+    pub fn with_serving(&self, serving: Arc<Serving>, popularity: &Popularity) -> Self {
+        let catalogue = self.catalogue.renumbered(&serving.artefact.item_ids);
+        let mut shelf = Self { catalogue, serving: Some(serving), ..Self::default() };
+        shelf.set_popularity(popularity);
+        shelf
     }
-}
 
-/// `fresh` items with those first whose factors are guessed from their texts, and these factors.
-fn guess(
-    fresh: Vec<Arc<Item>>,
-    serving: Option<&Serving>,
-    vectors: &Vectors,
-) -> (Vec<Arc<Item>>, Array2<f32>) {
-    let none = Array2::zeros((0, 0));
-    let Some(map) = serving.and_then(|serving| serving.artefact.texts.as_ref()) else { return (fresh, none) };
-    let vector = |item: &Arc<Item>| vectors.get(&text(item)).filter(|one| one.len() == map.dimensions());
-    let (told, rest): (Vec<_>, Vec<_>) = fresh.into_iter().partition(|item| vector(item).is_some());
-    let values: Vec<f32> = told.iter().filter_map(vector).flatten().copied().collect();
-    let guessed = Array2::from_shape_vec((told.len(), map.dimensions()), values)
-        .map_or(none, |texts| map.map(texts.view()));
-    (told.into_iter().chain(rest).collect(), guessed)
+    /// Stores an item in place of one of the same id.
+    pub fn insert(&mut self, item: Item, vectors: &Vectors) {
+        let slot = self.catalogue.insert(item);
+        self.infer(slot, vectors);
+    }
+
+    /// Removes the item of this id.
+    pub fn remove(&mut self, item_id: &str) {
+        self.catalogue.remove(item_id);
+    }
+
+    /// Takes over all items in which `newer` differs from `older`, of which it is a changed clone.
+    pub fn take_over(&mut self, older: &Self, newer: &Self, vectors: &Vectors) {
+        for slot in self.catalogue.take_over(&older.catalogue, &newer.catalogue) {
+            self.infer(slot, vectors);
+        }
+    }
+
+    /// Says anew what is popular.
+    pub fn set_popularity(&mut self, popularity: &Popularity) {
+        let mut shares = vec![0.0; self.catalogue.slot_count()];
+        for (id, share) in popularity {
+            if let Some(slot) = self.catalogue.slot(id) {
+                shares[slot as usize] = *share;
+            }
+        }
+        self.shares = Arc::new(shares);
+    }
+
+    /// Share of people who took the item of this slot.
+    pub fn share(&self, slot: usize) -> f64 {
+        self.shares.get(slot).copied().unwrap_or(0.0)
+    }
+
+    /// Whether anybody is known to have taken anything.
+    pub fn has_popularity(&self) -> bool {
+        self.shares.iter().any(|share| *share > 0.0)
+    }
+
+    /// Infers the factors of all items that the model does not know, as far as `vectors` has their texts.
+    pub fn infer_all(&mut self, vectors: &Vectors) {
+        let slots: Vec<u32> = self.catalogue.unmodelled().map(|(slot, _)| slot).collect();
+        slots.into_iter().for_each(|slot| self.infer(slot, vectors));
+    }
+
+    fn infer(&mut self, slot: u32, vectors: &Vectors) {
+        let Some(row) = (slot as usize).checked_sub(self.catalogue.columns()) else { return };
+        let map = self.serving.as_ref().and_then(|serving| serving.artefact.texts.as_ref());
+        let Some((map, listing)) = map.zip(self.catalogue.listing(slot as usize)) else { return };
+        let vector = vectors.get(&text(&listing.item)).filter(|vector| vector.len() == map.dimensions());
+        let factors = vector.map(|vector| map.map_one(vector));
+        if self.inferred.width() != map.factors() {
+            self.inferred = Rows::new(map.factors());
+        }
+        self.inferred.set(row, factors.as_deref());
+    }
+
+    /// Items that the model does not know and whose factors could be inferred if their texts were known, at most
+    /// `limit`.
+    pub fn waiting_for_texts(&self, vectors: &Vectors, limit: usize) -> Vec<Arc<Item>> {
+        let mapped = self.serving.as_ref().is_some_and(|serving| serving.artefact.texts.is_some());
+        let waiting = |(_, item): &(u32, &Arc<Item>)| mapped && !vectors.contains_key(&text(item));
+        self.catalogue.unmodelled().filter(waiting).take(limit).map(|(_, item)| item.clone()).collect()
+    }
+
+    /// The factors that the text of an unknown item tells.
+    pub fn inferred_factors(&self, item_id: &str) -> Option<&[f32]> {
+        let row = (self.catalogue.slot(item_id)? as usize).checked_sub(self.catalogue.columns())?;
+        self.inferred.get(row)
+    }
+
+    /// Scores of unknown items for the person in `fold_in`, the first slot behind the model's columns first; 0 where
+    /// nothing was inferred.
+    pub fn inferred_scores(&self, fold_in: &FoldIn<'_>) -> Vec<f32> {
+        fold_in.person().map_or_else(Vec::new, |person| self.inferred.products(&person))
+    }
 }

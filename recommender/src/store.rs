@@ -6,12 +6,14 @@ mod items;
 mod migration;
 mod models;
 mod people;
+mod requests;
 
 use chassis::config::Secret;
 use sea_orm::DatabaseConnection;
 use sea_orm_migration::MigratorTrait as _;
 
 pub use events::{Deed, EventKey, EventRow};
+pub use items::{Changes, Updated};
 pub use models::Card;
 pub use people::PeopleCard;
 pub(crate) use people::act;

@@ -130,8 +130,8 @@ impl Model for Taste {
         Some(self.item_factors.view())
     }
 
-    fn score_rows(&self, past: &[Past], rows: ArrayView2<f32>) -> Vec<f32> {
-        rows.dot(&self.person(past)).to_vec()
+    fn person_factors(&self, past: &[Past]) -> Option<Array1<f32>> {
+        Some(self.person(past))
     }
 
     fn shares_of_row(&self, past: &[Past], row: ArrayView1<f32>) -> Vec<Share> {

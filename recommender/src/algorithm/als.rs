@@ -187,8 +187,8 @@ impl Model for Als {
         items.iter().map(share).collect()
     }
 
-    fn score_rows(&self, past: &[Past], rows: ArrayView2<f32>) -> Vec<f32> {
-        self.person(past).map_or_else(|| vec![0.0; rows.nrows()], |person| rows.dot(&person).to_vec())
+    fn person_factors(&self, past: &[Past]) -> Option<Array1<f32>> {
+        self.person(past)
     }
 
     fn shares_of_row(&self, past: &[Past], row: ArrayView1<f32>) -> Vec<Share> {

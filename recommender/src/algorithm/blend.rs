@@ -3,7 +3,7 @@
 
 use std::collections::BTreeMap;
 
-use ndarray::{ArrayView1, ArrayView2};
+use ndarray::{Array1, ArrayView1, ArrayView2};
 use serde::{Deserialize, Serialize};
 
 use super::{
@@ -145,13 +145,9 @@ impl Model for Blend {
         self.parts.iter().find_map(|(_, model)| model.factors())
     }
 
-    fn score_rows(&self, past: &[Past], rows: ArrayView2<f32>) -> Vec<f32> {
-        match self.factored(past) {
-            Some((scale, model)) => {
-                model.score_rows(past, rows).into_iter().map(|score| scale * score).collect()
-            }
-            None => vec![0.0; rows.nrows()],
-        }
+    fn person_factors(&self, past: &[Past]) -> Option<Array1<f32>> {
+        let (scale, model) = self.factored(past)?;
+        Some(model.person_factors(past)? * scale)
     }
 
     fn shares_of_row(&self, past: &[Past], row: ArrayView1<f32>) -> Vec<Share> {

@@ -3,13 +3,12 @@
 use chrono::Utc;
 use proto::common::v1::{Event, Item, Rejection};
 use proto::recommender::v1::{
-    DeleteItemsRequest, DeleteItemsResponse, IngestEventsRequest, IngestEventsResponse, UpsertItemsRequest,
-    UpsertItemsResponse,
+    IngestEventsRequest, IngestEventsResponse, UpsertItemsRequest, UpsertItemsResponse,
 };
 use proto::validate::{self, Violation};
 use tonic::{Status, Streaming};
 
-use super::{Recommender, check, failed};
+use super::{Recommender, failed};
 use crate::store::EventRow;
 
 /// Rows of one transaction.
@@ -44,18 +43,8 @@ impl Recommender {
             }
         }
         answer.accepted += self.keep_items(&mut batch).await?;
-        self.live.refresh_items().await.map_err(|cause| chassis::error::internal(&cause))?;
+        self.live.follow_items().await.map_err(|cause| chassis::error::internal(&cause))?;
         Ok(answer)
-    }
-
-    pub(super) async fn drop_items(
-        &self,
-        request: &DeleteItemsRequest,
-    ) -> Result<DeleteItemsResponse, Status> {
-        check::deletion(request)?;
-        let deleted = self.store.delete_items(&request.item_ids).await.map_err(failed)?;
-        self.live.refresh_items().await.map_err(|cause| chassis::error::internal(&cause))?;
-        Ok(DeleteItemsResponse { deleted })
     }
 
     async fn keep_items(&self, batch: &mut Vec<Item>) -> Result<u64, Status> {

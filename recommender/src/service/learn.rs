@@ -87,6 +87,7 @@ impl Recommender {
         request: PredictIntentRequest,
     ) -> Result<PredictIntentResponse, Status> {
         check::intents(&request)?;
+        self.ready().await?;
         let people = self.people()?;
         let Some(buying) = &people.buying else {
             let why = people.missing.iter().find(|why| why.starts_with("intent")).map_or("", String::as_str);
@@ -120,7 +121,10 @@ impl Recommender {
         run.await.map_err(|cause| chassis::error::internal(&cause))
     }
 
-    pub(super) fn segments(&self, request: &ListSegmentsRequest) -> Result<ListSegmentsResponse, Status> {
+    pub(super) async fn segments(
+        &self,
+        request: &ListSegmentsRequest,
+    ) -> Result<ListSegmentsResponse, Status> {
         let mut found = Violations::new();
         found.page_size(request.page_size);
         let offset = match request.page_token.as_str() {
@@ -131,6 +135,7 @@ impl Recommender {
             found.add("page_token", "FOREIGN_TOKEN", "must be the next_page_token of an answer to this call");
         }
         refuse(found)?;
+        self.ready().await?;
         let people = self.people()?;
         let Some(segments) = &people.segments else {
             let why =

@@ -24,6 +24,7 @@ pub(super) type Exported = Result<ExportUserResponse, Status>;
 impl Recommender {
     pub(super) async fn profile(&self, user_id: &str) -> Result<GetProfileResponse, Status> {
         check::person(user_id)?;
+        self.ready().await?;
         let events = self.store.events_of(&self.names.pseudonym(user_id)).await.map_err(failed)?;
         let now = Utc::now().timestamp();
         let mut profile = profile::of(&events, &self.live.shelf().catalogue, &self.signals, now);

@@ -49,6 +49,7 @@ impl Recommender {
 
     pub(super) async fn pick(&self, request: RecommendRequest) -> Result<RecommendResponse, Status> {
         check::recommend(&request)?;
+        self.ready().await?;
         let deeds = self.deeds(&request.user_id, &request.visitor_id, &request).await?;
         let rules = request.rules.clone().unwrap_or_default();
         let mut purchased = Vec::new();
@@ -69,8 +70,8 @@ impl Recommender {
             let mut candidates = match known {
                 Some((serving, fold_in)) => {
                     let popularity = serving.artefact.model.popularity();
-                    let guessed = fold_in.score_rows(shelf.guessed.view());
-                    Candidates::scored(&shelf, (fold_in.scores(), &guessed), popularity, &filter)
+                    let inferred = shelf.inferred_scores(fold_in);
+                    Candidates::scored(&shelf, (fold_in.scores(), &inferred), popularity, &filter)
                 }
                 None => Candidates::popular(&shelf, segment.as_ref().map(Taken::shares).as_ref(), &filter),
             };
@@ -137,8 +138,9 @@ impl Recommender {
         tokio::task::spawn_blocking(work).await.map_err(|cause| chassis::error::internal(&cause))
     }
 
-    pub(super) fn alike(&self, request: &SimilarItemsRequest) -> Result<SimilarItemsResponse, Status> {
+    pub(super) async fn alike(&self, request: &SimilarItemsRequest) -> Result<SimilarItemsResponse, Status> {
         check::item(&request.item_id, request.limit)?;
+        self.ready().await?;
         let serving = self.trained()?;
         let Some(column) = serving.columns.get(&request.item_id) else {
             return Err(chassis::error::status(
@@ -169,6 +171,7 @@ impl Recommender {
         request: PredictPreferenceRequest,
     ) -> Result<PredictPreferenceResponse, Status> {
         check::person(&request.user_id)?;
+        self.ready().await?;
         let mut found = Violations::new();
         found.at_most("item_ids", request.item_ids.len(), check::MOST_ROWS);
         let serving = self.trained()?;

@@ -38,17 +38,20 @@ impl RecommenderService for Recommender {
 
     async fn update_items(
         &self,
-        _: Request<UpdateItemsRequest>,
+        request: Request<UpdateItemsRequest>,
     ) -> Result<Response<UpdateItemsResponse>, Status> {
-        Err(Status::unimplemented("UpdateItems is not built yet: send whole items by UpsertItems"))
+        self.update(request.get_ref()).await.map(Response::new)
     }
 
-    async fn get_item(&self, _: Request<GetItemRequest>) -> Result<Response<GetItemResponse>, Status> {
-        Err(Status::unimplemented("GetItem is not built yet"))
+    async fn get_item(&self, request: Request<GetItemRequest>) -> Result<Response<GetItemResponse>, Status> {
+        self.item(request.get_ref()).await.map(Response::new)
     }
 
-    async fn list_items(&self, _: Request<ListItemsRequest>) -> Result<Response<ListItemsResponse>, Status> {
-        Err(Status::unimplemented("ListItems is not built yet"))
+    async fn list_items(
+        &self,
+        request: Request<ListItemsRequest>,
+    ) -> Result<Response<ListItemsResponse>, Status> {
+        self.items(request.get_ref()).await.map(Response::new)
     }
 
     async fn delete_items(
@@ -76,7 +79,7 @@ impl RecommenderService for Recommender {
         &self,
         request: Request<SimilarItemsRequest>,
     ) -> Result<Response<SimilarItemsResponse>, Status> {
-        self.alike(request.get_ref()).map(Response::new)
+        self.alike(request.get_ref()).await.map(Response::new)
     }
 
     async fn predict_preference(
@@ -104,7 +107,7 @@ impl RecommenderService for Recommender {
         &self,
         request: Request<ListSegmentsRequest>,
     ) -> Result<Response<ListSegmentsResponse>, Status> {
-        self.segments(request.get_ref()).map(Response::new)
+        self.segments(request.get_ref()).await.map(Response::new)
     }
 
     async fn train(&self, request: Request<TrainRequest>) -> Result<Response<Self::TrainStream>, Status> {

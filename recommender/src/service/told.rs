@@ -99,8 +99,8 @@ impl Teller<'_> {
                     let shares = match place.candidate.column {
                         Some(_) => shares.next().unwrap_or_default(),
                         None => shelf
-                            .guess_of(place.candidate.item)
-                            .map_or_else(Vec::new, |row| fold_in.shares_of_row(row)),
+                            .inferred_factors(&place.candidate.item.item_id)
+                            .map_or_else(Vec::new, |row| fold_in.shares_of_row(row.into())),
                     };
                     let positive = shares.into_iter().filter(|share| share.value > 0.0).take(REASONS);
                     positive.map(|share| because(serving, shelf, deeds, share)).collect()

@@ -10,6 +10,66 @@ pub(super) mod item {
         pub(crate) item_id: String,
         pub(crate) payload: Vec<u8>,
         pub(crate) updated_at: i64,
+        /// Revision of the catalogue that last changed the item.
+        pub(crate) revision: i64,
+    }
+
+    #[derive(Copy, Clone, Debug, EnumIter, DeriveRelation)]
+    pub(crate) enum Relation {}
+    impl ActiveModelBehavior for ActiveModel {}
+}
+
+pub(super) mod catalogue {
+    use sea_orm::entity::prelude::*;
+
+    /// One row: how far the catalogue has come.
+    #[derive(Clone, Debug, DeriveEntityModel)]
+    #[sea_orm(table_name = "recommender_catalogue")]
+    pub(crate) struct Model {
+        #[sea_orm(primary_key, auto_increment = false)]
+        pub(crate) id: i32,
+        /// Number of the last committed change.
+        pub(crate) revision: i64,
+        /// Removals up to this revision are forgotten.
+        pub(crate) pruned: i64,
+    }
+
+    #[derive(Copy, Clone, Debug, EnumIter, DeriveRelation)]
+    pub(crate) enum Relation {}
+    impl ActiveModelBehavior for ActiveModel {}
+}
+
+pub(super) mod removal {
+    use sea_orm::entity::prelude::*;
+
+    /// An item that was removed and not stored again since.
+    #[derive(Clone, Debug, DeriveEntityModel)]
+    #[sea_orm(table_name = "recommender_item_removal")]
+    pub(crate) struct Model {
+        #[sea_orm(primary_key, auto_increment = false)]
+        pub(crate) item_id: String,
+        pub(crate) revision: i64,
+        pub(crate) removed_at: i64,
+    }
+
+    #[derive(Copy, Clone, Debug, EnumIter, DeriveRelation)]
+    pub(crate) enum Relation {}
+    impl ActiveModelBehavior for ActiveModel {}
+}
+
+pub(super) mod request {
+    use sea_orm::entity::prelude::*;
+
+    /// The answer to a write that carried a `request_id`.
+    #[derive(Clone, Debug, DeriveEntityModel)]
+    #[sea_orm(table_name = "recommender_request")]
+    pub(crate) struct Model {
+        #[sea_orm(primary_key, auto_increment = false)]
+        pub(crate) method: String,
+        #[sea_orm(primary_key, auto_increment = false)]
+        pub(crate) request_id: String,
+        pub(crate) answer: Vec<u8>,
+        pub(crate) answered_at: i64,
     }
 
     #[derive(Copy, Clone, Debug, EnumIter, DeriveRelation)]

@@ -1,11 +1,15 @@
+mod catalogue_feed;
+
 use sea_orm_migration::prelude::*;
+
+use catalogue_feed::CatalogueFeed;
 
 pub(super) struct Migrator;
 
 #[async_trait::async_trait]
 impl MigratorTrait for Migrator {
     fn migrations() -> Vec<Box<dyn MigrationTrait>> {
-        vec![Box::new(First), Box::new(Second)]
+        vec![Box::new(First), Box::new(Second), Box::new(CatalogueFeed)]
     }
 
     // Services may share one PostgreSQL database while they are small; their migrations are told apart.
