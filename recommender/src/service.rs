@@ -77,6 +77,18 @@ impl Recommender {
     }
 }
 
+impl Recommender {
+    /// The person a request is about: its user, else the user its visitor is linked to, else the visitor; none where
+    /// it names neither.
+    async fn person(&self, user_id: &str, visitor_id: &str) -> Result<Option<String>, Status> {
+        let id = if user_id.is_empty() { visitor_id } else { user_id };
+        if id.is_empty() {
+            return Ok(None);
+        }
+        self.store.person(&self.names.pseudonym(id)).await.map(Some).map_err(failed)
+    }
+}
+
 /// `INVALID_ARGUMENT` where anything was found.
 fn refuse(found: Violations) -> Result<(), Status> {
     if found.is_empty() {

@@ -3,6 +3,7 @@
 mod entity;
 mod events;
 mod items;
+mod links;
 mod migration;
 mod models;
 mod people;
@@ -12,7 +13,7 @@ use chassis::config::Secret;
 use sea_orm::DatabaseConnection;
 use sea_orm_migration::MigratorTrait as _;
 
-pub use events::{Deed, EventKey, EventRow};
+pub use events::{Deed, EventKey, EventRow, Ingested};
 pub use items::{Changes, Updated};
 pub use models::Card;
 pub use people::PeopleCard;

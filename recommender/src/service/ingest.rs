@@ -9,7 +9,7 @@ use proto::validate::{self, Violation};
 use tonic::{Status, Streaming};
 
 use super::{Recommender, failed};
-use crate::store::EventRow;
+use crate::store::{EventRow, Ingested};
 
 /// Rows of one transaction.
 const BATCH: usize = 2000;
@@ -57,8 +57,9 @@ impl Recommender {
         mut rows: Streaming<IngestEventsRequest>,
     ) -> Result<IngestEventsResponse, Status> {
         let mut answer = IngestEventsResponse::default();
-        let (mut batch, mut number) = (Vec::with_capacity(BATCH), 0);
+        let (mut batch, mut number, mut position) = (Vec::with_capacity(BATCH), 0, 0);
         while let Some(row) = rows.message().await? {
+            position = position.max(row.log_position);
             match row
                 .event
                 .ok_or_else(|| (String::new(), missing("event")))
@@ -69,10 +70,10 @@ impl Recommender {
             }
             number += 1;
             if batch.len() == BATCH {
-                self.keep_events(&mut batch, &mut answer).await?;
+                self.keep_events(&mut batch, position, &mut answer).await?;
             }
         }
-        self.keep_events(&mut batch, &mut answer).await?;
+        self.keep_events(&mut batch, position, &mut answer).await?;
         Ok(answer)
     }
 
@@ -88,14 +89,20 @@ impl Recommender {
     async fn keep_events(
         &self,
         batch: &mut Vec<EventRow>,
+        position: u64,
         answer: &mut IngestEventsResponse,
     ) -> Result<(), Status> {
-        if batch.is_empty() {
+        if batch.is_empty() && position == 0 {
             return Ok(());
         }
-        let fresh = self.store.ingest_events(batch).await.map_err(failed)?;
-        answer.accepted += fresh;
-        answer.duplicates += batch.len() as u64 - fresh;
+        let Ingested { stored, refused } =
+            self.store.ingest_events(batch, position).await.map_err(failed)?;
+        answer.accepted += stored;
+        answer.duplicates += batch.len() as u64 - refused.len() as u64 - stored;
+        answer.rejected.extend(refused.into_iter().map(|id| {
+            let elsewhere = "is linked to another user, and a visitor is linked once for ever";
+            rejection(&id, 0, Violation::new("visitor_id", "VISITOR_LINKED_ELSEWHERE", elsewhere))
+        }));
         batch.clear();
         Ok(())
     }

@@ -1,6 +1,7 @@
 //! What is held of one person.
 
 use chrono::Utc;
+use proto::common::v1::EventKind;
 use pbjson_types::Timestamp;
 use proto::recommender::v1::{EraseUserResponse, ExportUserResponse, GetProfileResponse};
 use tokio::sync::mpsc;
@@ -25,12 +26,14 @@ impl Recommender {
     pub(super) async fn profile(&self, user_id: &str) -> Result<GetProfileResponse, Status> {
         check::person(user_id)?;
         self.ready().await?;
-        let events = self.store.events_of(&self.names.pseudonym(user_id)).await.map_err(failed)?;
+        let person = self.person(user_id, "").await?.unwrap_or_default();
+        let events = self.store.events_of(&person).await.map_err(failed)?;
         let now = Utc::now().timestamp();
         let mut profile = profile::of(&events, &self.live.shelf().catalogue, &self.signals, now);
         let people = self.live.people();
         if let Some(people) = &people {
-            let acts: Vec<Act> = events.iter().map(act).collect();
+            let acts = events.iter().filter(|event| event.kind() != EventKind::Link);
+            let acts: Vec<Act> = acts.map(act).collect();
             let segments = people.segments.as_ref().map(|all| all.segments.as_slice()).unwrap_or_default();
             let place = people.segment_of(&acts, now);
             profile.segment =
@@ -41,9 +44,10 @@ impl Recommender {
     }
 
     /// Streams all events of a person, the oldest first, one page of the database a message.
-    pub(super) fn export(&self, user_id: &str) -> Result<ReceiverStream<Exported>, Status> {
+    pub(super) async fn export(&self, user_id: &str) -> Result<ReceiverStream<Exported>, Status> {
         check::person(user_id)?;
-        let (store, person) = (self.store.clone(), self.names.pseudonym(user_id));
+        let person = self.person(user_id, "").await?.unwrap_or_default();
+        let store = self.store.clone();
         let (pages, exported) = mpsc::channel::<Exported>(PAGES_AHEAD);
         let work = async move {
             let mut after = None;
@@ -68,7 +72,8 @@ impl Recommender {
 
     pub(super) async fn erase(&self, user_id: &str) -> Result<EraseUserResponse, Status> {
         check::person(user_id)?;
-        let removed = self.store.erase(&self.names.pseudonym(user_id)).await.map_err(failed)?;
+        let person = self.person(user_id, "").await?.unwrap_or_default();
+        let removed = self.store.erase(&person).await.map_err(failed)?;
         let erased_at = Utc::now();
         // What is popular is a count of people: it is told without this one at once.
         self.live.refresh_popular().await.map_err(|cause| chassis::error::internal(&cause))?;

@@ -27,15 +27,9 @@ impl Recommender {
         visitor: &str,
         request: &RecommendRequest,
     ) -> Result<Vec<Deed>, Status> {
-        let people: Vec<String> = [user, visitor]
-            .into_iter()
-            .filter(|id| !id.is_empty())
-            .map(|id| self.names.pseudonym(id))
-            .collect();
-        let mut deeds = if people.is_empty() {
-            Vec::new()
-        } else {
-            self.store.history(&people, FOLDED).await.map_err(failed)?
+        let mut deeds = match self.person(user, visitor).await? {
+            Some(person) => self.store.history(&[person], FOLDED).await.map_err(failed)?,
+            None => Vec::new(),
         };
         deeds.extend(request.recent_events.iter().map(|event| Deed {
             person: String::new(),
@@ -54,9 +48,9 @@ impl Recommender {
         let rules = request.rules.clone().unwrap_or_default();
         let mut purchased = Vec::new();
         if rules.exclude_purchased {
-            let people = [&request.user_id, &request.visitor_id].map(|id| self.names.pseudonym(id));
-            let people: Vec<String> = people.into_iter().filter(|id| !id.is_empty()).collect();
-            purchased = self.store.purchased(&people).await.map_err(failed)?;
+            let person = self.person(&request.user_id, &request.visitor_id).await?;
+            let person = person.as_slice();
+            purchased = self.store.purchased(person).await.map_err(failed)?;
         }
         let shelf = self.live.shelf();
         let segment = self.segment(&shelf, &request, &deeds).await?;

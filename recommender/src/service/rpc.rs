@@ -143,7 +143,7 @@ impl RecommenderService for Recommender {
         &self,
         request: Request<ExportUserRequest>,
     ) -> Result<Response<Self::ExportUserStream>, Status> {
-        self.export(&request.get_ref().user_id).map(Response::new)
+        self.export(&request.get_ref().user_id).await.map(Response::new)
     }
 
     async fn erase_user(

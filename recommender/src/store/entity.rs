@@ -77,6 +77,40 @@ pub(super) mod request {
     impl ActiveModelBehavior for ActiveModel {}
 }
 
+pub(super) mod link {
+    use sea_orm::entity::prelude::*;
+
+    /// A visitor that was recognised as a user; both are pseudonyms.
+    #[derive(Clone, Debug, DeriveEntityModel)]
+    #[sea_orm(table_name = "recommender_link")]
+    pub(crate) struct Model {
+        #[sea_orm(primary_key, auto_increment = false)]
+        pub(crate) visitor: String,
+        pub(crate) person: String,
+    }
+
+    #[derive(Copy, Clone, Debug, EnumIter, DeriveRelation)]
+    pub(crate) enum Relation {}
+    impl ActiveModelBehavior for ActiveModel {}
+}
+
+pub(super) mod log {
+    use sea_orm::entity::prelude::*;
+
+    /// One row: how far the sender's event log is stored.
+    #[derive(Clone, Debug, DeriveEntityModel)]
+    #[sea_orm(table_name = "recommender_log")]
+    pub(crate) struct Model {
+        #[sea_orm(primary_key, auto_increment = false)]
+        pub(crate) id: i32,
+        pub(crate) position: i64,
+    }
+
+    #[derive(Copy, Clone, Debug, EnumIter, DeriveRelation)]
+    pub(crate) enum Relation {}
+    impl ActiveModelBehavior for ActiveModel {}
+}
+
 pub(super) mod event {
     use sea_orm::entity::prelude::*;
 
@@ -85,7 +119,9 @@ pub(super) mod event {
     pub(crate) struct Model {
         #[sea_orm(primary_key, auto_increment = false)]
         pub(crate) event_id: String,
+        /// The one owner of the event: the user, or the visitor while it is linked to none.
         pub(crate) person: String,
+        /// The visitor as the event named it.
         pub(crate) visitor: String,
         pub(crate) kind: i32,
         pub(crate) item_id: String,

@@ -8,6 +8,8 @@ use sea_orm::{
 };
 
 use super::entity::event::{ActiveModel, Column, Entity};
+use super::entity::link;
+use super::links::{Links, reach_position};
 use super::{Error, STATEMENT, Store};
 
 /// An event as it is stored; ids of people are pseudonyms.
@@ -50,21 +52,32 @@ fn deed((person, visitor, kind, item_id, at): Columns) -> Deed {
     Deed { person: if person.is_empty() { visitor } else { person }, kind, item_id, at }
 }
 
-/// Rows about any of `people`, whether known or anonymous.
+/// Rows that belong to any of `people`. What another user did in the same browser is not among a visitor's.
 fn about(people: &[String]) -> Condition {
-    Condition::any()
-        .add(Column::Person.is_in(people.iter().map(String::as_str)))
-        .add(Column::Visitor.is_in(people.iter().map(String::as_str)))
+    Condition::all().add(Column::Person.is_in(people.iter().map(String::as_str)))
+}
+
+/// Outcome of storing a batch of events.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub struct Ingested {
+    /// Events that were new.
+    pub stored: u64,
+    /// Ids of LINK events that were refused because their visitor is linked to another user.
+    pub refused: Vec<String>,
 }
 
 impl Store {
-    /// Stores `events` in one transaction, each once; says how many were new.
-    pub async fn ingest_events(&self, events: &[EventRow]) -> Result<u64, Error> {
+    /// Stores `events` in one transaction, each once and under the person it belongs to, and with them that the
+    /// sender's log is stored up to `position`; 0: the sender keeps none.
+    pub async fn ingest_events(&self, events: &[EventRow], position: u64) -> Result<Ingested, Error> {
+        let transaction = chassis::database::begin(&self.db).await?;
+        let links = Links::read(&transaction, events).await?;
         let rows: Vec<_> = events
             .iter()
+            .filter(|EventRow(event)| !links.refused.contains(&event.event_id))
             .map(|EventRow(event)| ActiveModel {
                 event_id: Set(event.event_id.clone()),
-                person: Set(event.user_id.clone()),
+                person: Set(links.owner(event)),
                 visitor: Set(event.visitor_id.clone()),
                 kind: Set(event.kind),
                 item_id: Set(event.item_id.clone()),
@@ -72,17 +85,18 @@ impl Store {
                 payload: Set(event.encode_to_vec()),
             })
             .collect();
-        let transaction = chassis::database::begin(&self.db).await?;
-        let mut fresh = 0;
+        let mut stored = 0;
         for rows in rows.chunks(STATEMENT) {
             let once = OnConflict::column(Column::EventId).do_nothing().to_owned();
-            fresh += Entity::insert_many(rows.to_vec())
+            stored += Entity::insert_many(rows.to_vec())
                 .on_conflict(once)
                 .exec_without_returning(&transaction)
                 .await?;
         }
+        links.store(&transaction).await?;
+        reach_position(&transaction, position).await?;
         transaction.commit().await?;
-        Ok(fresh)
+        Ok(Ingested { stored, refused: links.refused })
     }
 
     /// The last `most` deeds of any of `people`, the oldest first.
@@ -174,9 +188,13 @@ impl Store {
         rows.iter().map(|row| decode(&row.payload)).collect()
     }
 
-    /// Removes all events of `person`; says how many there were.
+    /// Removes all events of `person` and the links to it; says how many there were.
     pub async fn erase(&self, person: &str) -> Result<u64, Error> {
-        let gone = Entity::delete_many().filter(about(&[person.to_owned()])).exec(&self.db).await?;
-        Ok(gone.rows_affected)
+        let transaction = chassis::database::begin(&self.db).await?;
+        let links = link::Entity::delete_many().filter(link::Column::Person.eq(person));
+        let links = links.exec(&transaction).await?.rows_affected;
+        let events = Entity::delete_many().filter(about(&[person.to_owned()])).exec(&transaction).await?;
+        transaction.commit().await?;
+        Ok(links + events.rows_affected)
     }
 }

@@ -1,15 +1,17 @@
 mod catalogue_feed;
+mod identity;
 
 use sea_orm_migration::prelude::*;
 
 use catalogue_feed::CatalogueFeed;
+use identity::Identity;
 
 pub(super) struct Migrator;
 
 #[async_trait::async_trait]
 impl MigratorTrait for Migrator {
     fn migrations() -> Vec<Box<dyn MigrationTrait>> {
-        vec![Box::new(First), Box::new(Second), Box::new(CatalogueFeed)]
+        vec![Box::new(First), Box::new(Second), Box::new(CatalogueFeed), Box::new(Identity)]
     }
 
     // Services may share one PostgreSQL database while they are small; their migrations are told apart.

@@ -3,7 +3,9 @@ use std::collections::{BTreeMap, HashMap};
 use futures::TryStreamExt as _;
 use prost::Message as _;
 use proto::common::v1::{Event, EventKind};
-use sea_orm::{ActiveValue::Set, EntityTrait as _, QueryOrder as _, QuerySelect as _};
+use sea_orm::{
+    ActiveValue::Set, ColumnTrait as _, EntityTrait as _, QueryFilter as _, QueryOrder as _, QuerySelect as _,
+};
 
 use super::entity::{event, people};
 use super::{Error, Store};
@@ -22,7 +24,7 @@ pub struct PeopleCard {
     pub metrics: BTreeMap<String, f64>,
 }
 
-type Row = (String, String, i32, String, i64, Vec<u8>);
+type Row = (String, i32, String, i64, Vec<u8>);
 
 /// An event as the models of people read it.
 pub(crate) fn act(event: &Event) -> Act {
@@ -42,17 +44,17 @@ impl Store {
             .select_only()
             .columns([
                 Column::Person,
-                Column::Visitor,
                 Column::Kind,
                 Column::ItemId,
                 Column::OccurredAt,
                 Column::Payload,
             ])
+            .filter(Column::Kind.ne(EventKind::Link as i32))
             .into_tuple::<Row>()
             .stream(&self.db)
             .await?;
         let (mut people, mut items) = (HashMap::<String, Person>::new(), HashMap::<String, u32>::new());
-        while let Some((person, visitor, kind, item, at, payload)) = rows.try_next().await? {
+        while let Some((person, kind, item, at, payload)) = rows.try_next().await? {
             let kind = EventKind::try_from(kind).unwrap_or_default();
             let act = if kind == EventKind::Purchase {
                 let event =
@@ -61,7 +63,7 @@ impl Store {
             } else {
                 Act { at, kind, value: 0 }
             };
-            let past = people.entry(if person.is_empty() { visitor } else { person }).or_default();
+            let past = people.entry(person).or_default();
             past.acts.push(act);
             if signals.weight(kind) > 0.0 && !item.is_empty() {
                 let next = items.len() as u32;
@@ -78,11 +80,12 @@ impl Store {
         Ok((people.into_iter().map(|(_, past)| past).collect(), names))
     }
 
-    /// The acts of each of `people`, known or anonymous, the oldest first; in the order asked for.
+    /// The acts of each of `people`, users or visitors, the oldest first; in the order asked for.
     pub async fn acts(&self, people: &[String]) -> Result<Vec<Vec<Act>>, Error> {
         let mut all = Vec::with_capacity(people.len());
-        for person in people {
-            all.push(self.events_of(person).await?.iter().map(act).collect());
+        for person in self.persons(people).await? {
+            let events = self.events_of(&person).await?;
+            all.push(events.iter().filter(|event| event.kind() != EventKind::Link).map(act).collect());
         }
         Ok(all)
     }
