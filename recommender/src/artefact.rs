@@ -10,6 +10,7 @@ use object_store::{ObjectStore, ObjectStoreExt as _};
 
 use crate::algorithm::{Model, from_safetensors, to_safetensors};
 use crate::cold::TextMap;
+use crate::people::People;
 use crate::signals::Signals;
 use crate::store::Card;
 
@@ -24,6 +25,8 @@ pub struct Artefact {
     pub texts: Option<TextMap>,
     /// How much events tell, where it was learnt and is not as configured.
     pub signals: Option<Signals>,
+    /// What was learnt of people in the same run: segments and intent. None in artefacts of earlier versions.
+    pub people: Option<Arc<People>>,
 }
 
 mod people;
@@ -32,6 +35,8 @@ mod people;
 const TEXTS: &str = "texts.safetensors";
 /// Where weights of events that were learnt are kept.
 const SIGNALS: &str = "signals.json";
+/// Where what was learnt of people is kept.
+const PEOPLE: &str = "people.json";
 
 /// Where models are kept; cheap to clone.
 #[derive(Clone)]
@@ -50,7 +55,7 @@ impl Artefacts {
     /// Stores a model whole.
     pub async fn put(&self, card: &Card, artefact: Artefact) -> anyhow::Result<()> {
         let id = &card.model_id;
-        let Artefact { model, item_ids, texts, signals } = artefact;
+        let Artefact { model, item_ids, texts, signals, people } = artefact;
         let tensors = tokio::task::spawn_blocking(move || to_safetensors(model.as_ref())).await??;
         let facts = serde_json::json!({
             "model_id": id, "algorithm": card.algorithm.as_str_name(), "parameters": card.parameters,
@@ -66,6 +71,10 @@ impl Artefacts {
         if let Some(signals) = signals {
             let signals = serde_json::to_vec_pretty(&signals)?;
             self.store.put(&Path::from(format!("{id}/{SIGNALS}")), signals.into()).await?;
+        }
+        if let Some(people) = people {
+            let people = tokio::task::spawn_blocking(move || serde_json::to_vec(people.as_ref())).await??;
+            self.store.put(&Path::from(format!("{id}/{PEOPLE}")), people.into()).await?;
         }
         self.store
             .put(&Path::from(format!("{id}/card.json")), serde_json::to_vec_pretty(&facts)?.into())
@@ -106,6 +115,10 @@ impl Artefacts {
             mapped.is_none() || mapped == factors,
             "{model_id}: texts map to {mapped:?} factors, the model has {factors:?}"
         );
-        Ok(Artefact { model, item_ids, texts, signals })
+        let people = match may(PEOPLE).await? {
+            Some(bytes) => Some(Arc::new(people::read(bytes).await?)),
+            None => None,
+        };
+        Ok(Artefact { model, item_ids, texts, signals, people })
     }
 }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use anyhow::Context as _;
-use arc_swap::{ArcSwap, ArcSwapOption};
+use arc_swap::ArcSwap;
 use proto::common::v1::Item;
 use tokio::sync::{Mutex, watch};
 use tokio_util::sync::CancellationToken;
@@ -43,7 +43,6 @@ pub struct Live {
     /// Held while a model or the whole catalogue is loaded, which takes seconds; `parts` is free meanwhile.
     loading: Arc<Mutex<()>>,
     shelf: Arc<ArcSwap<Shelf>>,
-    people: Arc<ArcSwapOption<People>>,
     loaded: Arc<watch::Sender<bool>>,
 }
 
@@ -57,7 +56,6 @@ impl Live {
             parts: Arc::default(),
             loading: Arc::default(),
             shelf: Arc::default(),
-            people: Arc::default(),
             loaded: Arc::new(watch::Sender::new(false)),
         }
     }
@@ -67,8 +65,10 @@ impl Live {
         let began = Instant::now();
         self.read_catalogue().await?;
         self.refresh_popular().await?;
-        self.refresh_model().await?;
-        self.refresh_people().await?;
+        if let Err(cause) = self.refresh_model().await {
+            // Without it the shop still gets what is popular, and can train anew.
+            tracing::error!(cause = format!("{cause:#}"), "no model serves");
+        }
         self.loaded.send_replace(true);
         self.follow_items().await?;
         let (items, seconds) = (self.shelf().catalogue.len(), began.elapsed().as_secs_f64());
@@ -93,22 +93,9 @@ impl Live {
         self.shelf.load_full()
     }
 
-    /// What was learnt of people.
+    /// What the training run of the serving model learnt of people.
     pub fn people(&self) -> Option<Arc<People>> {
-        self.people.load_full()
-    }
-
-    /// Swaps in the newest of what was learnt of people.
-    pub async fn refresh_people(&self) -> anyhow::Result<()> {
-        let _one = self.loading.lock().await;
-        let Some(version) = self.store.newest_people().await? else { return Ok(()) };
-        if self.people.load().as_ref().is_some_and(|people| people.version == version) {
-            return Ok(());
-        }
-        let people = self.artefacts.get_people(&version).await;
-        let people = people.with_context(|| format!("{version} cannot be loaded"))?;
-        self.people.store(Some(Arc::new(people)));
-        Ok(())
+        self.shelf().serving.as_ref()?.artefact.people.clone()
     }
 
     /// Reads all items and makes a view of them, served by the model there is.
@@ -185,8 +172,12 @@ impl Live {
             return Ok(());
         }
         let artefact = self.artefacts.get(&card.model_id).await;
-        let artefact =
-            artefact.with_context(|| format!("the promoted model {} cannot be loaded", card.model_id))?;
+        let mut artefact = artefact.with_context(|| {
+            format!("the promoted model {} cannot be loaded; train anew or promote another", card.model_id)
+        })?;
+        if artefact.people.is_none() {
+            artefact.people = self.people_apart().await?;
+        }
         let (model, items) = (card.model_id.clone(), artefact.item_ids.len());
         let (popularity, vectors) = {
             let parts = self.parts.lock().await;
@@ -206,6 +197,14 @@ impl Live {
         self.shelf.store(Arc::new(shelf));
         tracing::info!(model, items, "a model serves");
         Ok(())
+    }
+
+    /// What an earlier version learnt of people and stored apart from the models, for a model that has none.
+    async fn people_apart(&self) -> anyhow::Result<Option<Arc<People>>> {
+        let Some(version) = self.store.newest_people().await? else { return Ok(None) };
+        let people = self.artefacts.get_people(&version).await;
+        let people = people.with_context(|| format!("{version} cannot be loaded; train anew"))?;
+        Ok(Some(Arc::new(people)))
     }
 
     /// Has the texts of new items embedded, some at each look, where the model can tell factors from them.
@@ -252,8 +251,7 @@ impl Live {
                 continue;
             }
             look = look.wrapping_add(1);
-            let mut outcomes =
-                vec![self.refresh_model().await, self.refresh_people().await, self.refresh_texts().await];
+            let mut outcomes = vec![self.refresh_model().await, self.refresh_texts().await];
             // A shop's first events show at the next look.
             if look.is_multiple_of(LOOKS_A_COUNT) || !self.shelf().has_popularity() {
                 outcomes.push(self.refresh_popular().await);

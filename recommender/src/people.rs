@@ -1,7 +1,10 @@
 //! What a training run learns of people: their segments, what each segment takes, and who buys when.
 
+mod compare;
+
 use std::collections::{BTreeMap, HashMap};
 
+pub use compare::Comparison;
 use ndarray::Array2;
 use serde::{Deserialize, Serialize};
 
@@ -12,6 +15,17 @@ use crate::segment::{MEASURES, SegmentError, Segments, measures};
 
 /// Items remembered of each segment.
 const TAKEN: usize = 500;
+/// One person in so many is held out of the intent model, the same in every run, so that models can be compared.
+const HELD_OUT_SHARE: u64 = 5;
+/// Fewest people with whom any are held out: of fewer, the model needs all and a comparison would tell little.
+const MIN_PEOPLE_TO_HOLD_OUT: usize = 200;
+
+/// Whether the person of this pseudonym is held out of what is learnt of people; the same in every run (FNV-1a).
+pub fn is_held_out(pseudonym: &str) -> bool {
+    let step = |hash: u64, byte: u8| (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3);
+    let hash = pseudonym.bytes().fold(0xcbf2_9ce4_8422_2325, step);
+    ((hash >> 32) ^ hash) % HELD_OUT_SHARE == 0
+}
 
 /// One person's acts and items, as training reads them.
 #[derive(Debug, Clone, Default)]
@@ -20,6 +34,8 @@ pub struct Person {
     pub acts: Vec<Act>,
     /// Items taken, as places in a list of items.
     pub items: Vec<u32>,
+    /// Whether the person is held out, as [`is_held_out`] says of the pseudonym.
+    pub held_out: bool,
 }
 
 /// What was learnt; immutable, and serves as a whole.
@@ -40,6 +56,9 @@ pub struct People {
     pub missing: Vec<String>,
     /// How good it is, by metric.
     pub metrics: BTreeMap<String, f64>,
+    /// Whether the intent model was fitted without the held-out people; artefacts of earlier versions were not.
+    #[serde(default)]
+    pub holds_out: bool,
 }
 
 impl People {
@@ -52,13 +71,13 @@ impl People {
     /// `told` said no.
     pub fn learn(
         version: String,
-        mut past: Vec<Person>,
+        past: &mut Vec<Person>,
         items: &[String],
         now: i64,
         seed: u64,
         told: &(dyn Fn(&Compared) -> bool + Sync),
     ) -> Result<Self, IntentError> {
-        for one in &mut past {
+        for one in past.iter_mut() {
             one.acts.sort_by_key(|act| act.at);
         }
         past.retain(|one| !one.acts.is_empty());
@@ -72,12 +91,14 @@ impl People {
             .and_then(|rows| Segments::of(&rows, seed));
         let segments = segments.map_err(|cause| missing.push(format!("segments: {cause}"))).ok();
         let taken =
-            segments.as_ref().map(|segments| taken(segments, &past, items, now - lag)).unwrap_or_default();
+            segments.as_ref().map(|segments| taken(segments, past, items, now - lag)).unwrap_or_default();
         if let Some(segments) = &segments {
             metrics.insert("silhouette".into(), segments.silhouette);
             metrics.insert("segments".into(), segments.segments.len() as f64);
         }
-        let acts: Vec<Vec<Act>> = past.into_iter().map(|one| one.acts).collect();
+        let holds_out = past.len() >= MIN_PEOPLE_TO_HOLD_OUT;
+        let fitted = past.iter().filter(|one| !(holds_out && one.held_out));
+        let acts: Vec<Vec<Act>> = fitted.map(|one| one.acts.clone()).collect();
         let buying = match Buying::learn(&acts, seed, told) {
             Ok((buying, report)) => {
                 metrics.insert("intent AUC".into(), report.calibrated.auc);
@@ -92,7 +113,7 @@ impl People {
                 None
             }
         };
-        Ok(Self { version, lag, segments, taken, buying, missing, metrics })
+        Ok(Self { version, lag, segments, taken, buying, missing, metrics, holds_out })
     }
 
     /// The moment people are looked at when it is `now`: late events count as if they had just come in.

@@ -7,7 +7,6 @@ use ndarray::{Array2, ArrayView1};
 use serde::{Deserialize, Serialize};
 
 use crate::intent::person::Act;
-use cluster::cluster;
 use name::{Place, name};
 
 /// What people are grouped by.
@@ -112,7 +111,7 @@ impl Segments {
         let scaled = Array2::from_shape_fn(people.dim(), |(row, column)| {
             scaling[column].scaled(people[[row, column]])
         });
-        let found = cluster(&scaled, seed)?;
+        let found = cluster::cluster(&scaled, seed)?;
         let everyone: Vec<f64> = people.columns().into_iter().map(|column| median(column.to_vec())).collect();
         let mut segments: Vec<Segment> = Vec::new();
         for group in 0..found.centres.nrows() {
@@ -136,6 +135,17 @@ impl Segments {
         number(&mut segments);
         let (silhouette, components) = (found.silhouette, found.components);
         Ok(Self { segments, silhouette, components, seed, scaling })
+    }
+
+    /// How well `people`, one row of [`measures`] each, sit in the groups of `other`, −1 to 1, measured in this
+    /// grouping's standardised measures; −1 where all of them are in one group.
+    pub fn silhouette_of(&self, other: &Self, people: &Array2<f64>) -> f64 {
+        let scaled = Array2::from_shape_fn(people.dim(), |(row, column)| {
+            self.scaling[column].scaled(people[[row, column]])
+        });
+        let member = |row: ArrayView1<'_, f64>| other.assign(&row.to_vec()).unwrap_or(0);
+        let member_of: Vec<usize> = people.rows().into_iter().map(member).collect();
+        cluster::silhouette(&scaled, &member_of, other.segments.len()).unwrap_or(-1.0)
     }
 
     /// The group whose centre is nearest to a person's [`measures`]; a place in [`Segments::segments`].

@@ -6,6 +6,7 @@ mod ingest;
 mod learn;
 mod models;
 mod people;
+mod position;
 mod recommend;
 mod rpc;
 mod texts;

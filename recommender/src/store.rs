@@ -16,7 +16,6 @@ use sea_orm_migration::MigratorTrait as _;
 pub use events::{Deed, EventKey, EventRow, Ingested};
 pub use items::{Changes, Updated};
 pub use models::Card;
-pub use people::PeopleCard;
 pub(crate) use people::act;
 
 /// Rows of one statement; databases bound the number of parameters.

@@ -44,10 +44,16 @@ pub struct Trained {
 }
 
 impl Trained {
-    /// Whether the model did no worse than what it replaces and than popularity.
-    pub fn deserves_promotion(&self) -> bool {
-        let least = self.before.map_or(0.0, |before| before.ndcg).max(self.popularity.ndcg);
-        self.measured.ndcg >= least
+    /// Why the model must not replace what serves: it finds less of what was held out, or less than popularity does.
+    pub fn worse(&self) -> Option<String> {
+        let (found, popularity) = (self.measured.ndcg, self.popularity.ndcg);
+        let before = self.before.map_or(0.0, |before| before.ndcg);
+        (found < before.max(popularity)).then(|| {
+            format!(
+                "preferences: NDCG@10 {found:.4} on held-out baskets, of what serves {before:.4}, of popularity \
+                 {popularity:.4}"
+            )
+        })
     }
 
     /// The model's card.
@@ -112,7 +118,7 @@ pub fn run(
     let signals = weighed.then(|| deeds.signals().clone());
     let (histories, item_ids) = deeds.into_histories();
     let model = run.fit(&histories, &settings, COMPARED..FITTED)?;
-    let artefact = Artefact { model, item_ids, texts: None, signals };
+    let artefact = Artefact { model, item_ids, texts: None, signals, people: None };
     Ok(Trained { artefact, measured, popularity, before, people })
 }
 

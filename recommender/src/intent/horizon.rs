@@ -4,6 +4,8 @@
 //! P(h) = 1 − Π(1 − hazard), so a longer horizon is never less probable than a shorter one. A horizon within a span has
 //! its hazard in proportion.
 
+use std::collections::BTreeMap;
+
 use ndarray::Array2;
 use proto::common::v1::EventKind;
 use serde::{Deserialize, Serialize};
@@ -24,6 +26,8 @@ const LEAST_DAYS: u32 = 6;
 const MOST_ROWS: usize = 40_000;
 const COMPARED_ROWS: usize = 6_000;
 const FOLDS: u32 = 3;
+/// Standard normal quantile of a one-sided test at 5 %.
+const ONE_SIDED_95: f64 = 1.645;
 
 /// A model of who buys when.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -44,6 +48,17 @@ pub struct Prediction {
     pub drivers: Vec<(&'static str, f64)>,
     /// Whether anything is known of the person.
     pub is_known: bool,
+}
+
+/// Two models on the same people.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Losses {
+    /// Mean of −ln of the probability that this model gave to what happened.
+    pub log_loss: f64,
+    /// The same of the other model.
+    pub other_log_loss: f64,
+    /// Whether this model's loss is larger by more than chance explains, in a one-sided paired test at 5 %.
+    pub is_worse: bool,
 }
 
 impl Buying {
@@ -96,6 +111,41 @@ impl Buying {
         let mut drivers: Vec<(&'static str, f64)> = NAMES.into_iter().zip(shares).collect();
         drivers.sort_by(|a, b| b.1.abs().total_cmp(&a.1.abs()));
         Prediction { probability: self.probabilities(row.view(), days)[0], drivers, is_known: true }
+    }
+
+    /// Log-losses of this model and of `other` on `people` that neither was fitted to; nothing where those are too few
+    /// to tell.
+    pub fn compare(&self, other: &Self, people: &[Vec<Act>], seed: u64) -> Option<Losses> {
+        let (sample, _, _) = sample(people, seed).ok()?;
+        // Spans begin at the same days in every model; one of fewer days has fewer of them.
+        let spans = self.edges.len().min(other.edges.len()) as f64;
+        let told = |row: &usize| sample.values[[*row, NAMES.len()]] < spans;
+        let rows: Vec<usize> = (0..sample.outcomes.len()).filter(told).collect();
+        let sample = sample.rows(&rows);
+        if !sample.outcomes.contains(&true) || !sample.outcomes.contains(&false) {
+            return None;
+        }
+        let losses = |model: &Self| -> Vec<f64> {
+            let told = model.intent.probabilities(sample.values.view());
+            let pairs = told.iter().zip(&sample.outcomes);
+            pairs.map(|(p, came)| -(if *came { *p } else { 1.0 - p }).max(1e-15).ln()).collect()
+        };
+        let (own, others) = (losses(self), losses(other));
+        // A person's rows go together: the differences of people, not of rows, are independent.
+        let mut differences: BTreeMap<u32, f64> = BTreeMap::new();
+        for ((own, other), person) in own.iter().zip(&others).zip(&sample.groups) {
+            *differences.entry(*person).or_default() += own - other;
+        }
+        let people = differences.len() as f64;
+        let mean = differences.values().sum::<f64>() / people;
+        let squares: f64 = differences.values().map(|one| (one - mean) * (one - mean)).sum();
+        let error = (squares / (people - 1.0).max(1.0) / people).sqrt();
+        let rows = own.len() as f64;
+        Some(Losses {
+            log_loss: own.iter().sum::<f64>() / rows,
+            other_log_loss: others.iter().sum::<f64>() / rows,
+            is_worse: mean > ONE_SIDED_95 * error,
+        })
     }
 
     fn probabilities(&self, people: ndarray::ArrayView2<'_, f64>, days: u32) -> Vec<f64> {

@@ -94,7 +94,7 @@ fn distance(a: ArrayView1<'_, f64>, b: ArrayView1<'_, f64>) -> f64 {
 }
 
 /// Mean of (b − a) / max(a, b) over a sample: a the mean distance to the own group, b to the nearest other.
-fn silhouette(rows: &Array2<f64>, member_of: &[usize], groups: usize) -> Option<f64> {
+pub(super) fn silhouette(rows: &Array2<f64>, member_of: &[usize], groups: usize) -> Option<f64> {
     let sampled: Vec<usize> = (0..rows.nrows()).step_by(rows.nrows().div_ceil(SAMPLED).max(1)).collect();
     let (mut sum, mut count) = (0.0, 0.0);
     for one in &sampled {

@@ -14,11 +14,10 @@ use tonic::{Code, Status};
 
 use super::models::Steps;
 use super::{Recommender, check, failed, refuse};
-use crate::intent::Compared;
+use crate::intent::{Compared, IntentError};
 use crate::intent::person::Act;
-use crate::people::People;
+use crate::people::{Comparison, People};
 use crate::segment::MEASURES;
-use crate::store::PeopleCard;
 
 /// Share of a training run that is done when people are begun with, and when they are learnt.
 const FROM: f64 = 0.9;
@@ -29,10 +28,16 @@ const LEARNERS: f64 = 5.0;
 const TOKEN: &str = "segments-after-";
 
 impl Recommender {
-    /// Learns of people from all that is stored and lets it serve. Ends with the run whose `steps` nobody hears any more.
-    pub(super) async fn learn_people(&self, seed: u64, steps: &Steps) -> Result<(), Status> {
-        let (past, items) = self.store.everyone(&self.signals).await.map_err(failed)?;
-        let version = format!("people-{}", uuid::Uuid::now_v7().simple());
+    /// Learns of people from all that is stored, and compares it with what serves. Ends with the run whose `steps`
+    /// nobody hears any more.
+    pub(super) async fn learn_people(
+        &self,
+        model_id: &str,
+        seed: u64,
+        steps: &Steps,
+    ) -> Result<(People, Comparison), Status> {
+        let (mut past, items) = self.store.everyone(&self.signals).await.map_err(failed)?;
+        let (version, serving) = (model_id.to_owned(), self.live.people());
         let (tell, done) = (steps.clone(), Arc::new(std::sync::atomic::AtomicU32::new(0)));
         let gone = Arc::new(AtomicBool::new(false));
         let told = move |one: &Compared| {
@@ -47,9 +52,14 @@ impl Recommender {
             !gone.load(Ordering::Relaxed)
         };
         let now = Utc::now().timestamp();
-        let run = tokio::task::spawn_blocking(move || People::learn(version, past, &items, now, seed, &told));
-        let people = run.await.map_err(|cause| chassis::error::internal(&cause))?;
-        let people = people.map_err(|cause| {
+        let learn = move || {
+            let people = People::learn(version, &mut past, &items, now, seed, &told)?;
+            let compared = serving.map(|serving| people.compare(&serving, &past, now, seed));
+            Ok::<_, IntentError>((people, compared.unwrap_or_default()))
+        };
+        let run = tokio::task::spawn_blocking(learn);
+        let learnt = run.await.map_err(|cause| chassis::error::internal(&cause))?;
+        let (people, compared) = learnt.map_err(|cause| {
             chassis::error::status(Code::Cancelled, "CANCELLED", format!("learning of people: {cause}"))
         })?;
         for missing in &people.missing {
@@ -61,14 +71,7 @@ impl Recommender {
             };
             let _ = steps.try_send(Ok(step));
         }
-        let card = PeopleCard {
-            version: people.version.clone(),
-            created_at: Utc::now().timestamp(),
-            metrics: people.metrics.clone(),
-        };
-        self.artefacts.put_people(&people).await.map_err(|cause| chassis::error::internal(&cause))?;
-        self.store.add_people(&card).await.map_err(failed)?;
-        self.live.refresh_people().await.map_err(|cause| chassis::error::internal(&cause))
+        Ok((people, compared))
     }
 
     /// What was learnt of people.
@@ -77,7 +80,7 @@ impl Recommender {
             chassis::error::status(
                 Code::FailedPrecondition,
                 "NOT_TRAINED",
-                "nothing is learnt of people yet: call Train",
+                "nothing that serves was learnt of people yet: call Train with promote",
             )
         })
     }

@@ -108,6 +108,7 @@ impl Recommender {
             return Ok(());
         }
         let order = order(&request).map_err(not_trained)?;
+        self.wait_for_position(request.after_position, steps).await?;
         let mut deeds = Numbered::new(self.signals.as_ref().clone());
         self.store.deeds(&mut deeds).await.map_err(failed)?;
         if deeds.deeds() == 0 {
@@ -134,17 +135,23 @@ impl Recommender {
         });
         let trained = run.await.map_err(|cause| chassis::error::internal(&cause))?;
         let trained = trained.map_err(not_trained)?;
-        let (deserves, mut metrics) = (trained.deserves_promotion(), trained.metrics());
-        let artefact = self.learn_texts(trained.artefact, steps).await?;
-        self.learn_people(request.seed, steps).await?;
+        let (mut worse, mut metrics) = (Vec::from_iter(trained.worse()), trained.metrics());
+        let algorithm = trained.artefact.model.algorithm();
+        let model_id = format!("{algorithm}-{}", uuid::Uuid::now_v7().simple());
+        let mut artefact = self.learn_texts(trained.artefact, steps).await?;
+        let (people, compared) = self.learn_people(&model_id, request.seed, steps).await?;
         drop(cancel);
+        worse.extend(compared.worse);
+        metrics.extend(compared.metrics);
+        metrics.extend(people.metrics.clone());
+        artefact.people = Some(Arc::new(people));
         metrics.extend(artefact.texts.as_ref().map(|map| ("texts R2".to_owned(), map.explained)));
         let settings = artefact.model.settings();
         let mut parameters = settings.parameters();
         let learnt = artefact.signals.iter().flat_map(Signals::weights);
         parameters.extend(learnt.map(|(name, weight)| (name.to_owned(), f64::from(weight))));
         let mut card = Card {
-            model_id: format!("{}-{}", settings.algorithm(), uuid::Uuid::now_v7().simple()),
+            model_id,
             request_id: request.request_id,
             algorithm: told(settings.algorithm()),
             parameters,
@@ -154,18 +161,16 @@ impl Recommender {
         };
         self.artefacts.put(&card, artefact).await.map_err(|cause| chassis::error::internal(&cause))?;
         self.store.add_model(&card).await.map_err(failed)?;
-        // Training is when the shop looks at its own state: what is popular is counted again, whoever serves.
-        self.live.refresh_popular().await.map_err(|cause| chassis::error::internal(&cause))?;
         let message = if !request.promote {
-            "stored"
-        } else if deserves {
+            "stored".to_owned()
+        } else if worse.is_empty() {
             self.serve(&card.model_id).await?;
             card.promoted = true;
-            "serves now"
+            "serves now".to_owned()
         } else {
-            "stored, but not promoted: it found less of what was held out than what it would replace, or than popularity"
+            format!("stored, but not promoted: {}; PromoteModel promotes it all the same", worse.join("; "))
         };
-        let _ = steps.send(Ok(last(message, card))).await;
+        let _ = steps.send(Ok(last(&message, card))).await;
         Ok(())
     }
 

@@ -80,7 +80,8 @@ impl Recommender {
         let mut held_by_models = Vec::new();
         if removed > 0 {
             held_by_models.extend(self.store.promoted().await.map_err(failed)?.map(|card| card.model_id));
-            held_by_models.extend(self.live.people().map(|people| people.version.clone()));
+            let apart = self.live.people().map(|people| people.version.clone());
+            held_by_models.extend(apart.filter(|version| !held_by_models.contains(version)).into_iter().collect::<Vec<_>>());
         }
         let remainder = if held_by_models.is_empty() {
             String::new()

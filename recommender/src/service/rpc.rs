@@ -120,6 +120,8 @@ impl RecommenderService for Recommender {
                 let _ = steps.send(Err(status)).await;
             }
         };
+        // The call's deadline does not reach a task of its own by itself.
+        let work = chassis::deadline::scope(chassis::deadline::current(), work);
         tokio::spawn(work.in_current_span());
         Ok(Response::new(Box::pin(ReceiverStream::new(told))))
     }

@@ -1,28 +1,17 @@
-use std::collections::{BTreeMap, HashMap};
+use std::collections::HashMap;
 
 use futures::TryStreamExt as _;
 use prost::Message as _;
 use proto::common::v1::{Event, EventKind};
 use sea_orm::{
-    ActiveValue::Set, ColumnTrait as _, EntityTrait as _, QueryFilter as _, QueryOrder as _, QuerySelect as _,
+    ColumnTrait as _, EntityTrait as _, QueryFilter as _, QueryOrder as _, QuerySelect as _,
 };
 
 use super::entity::{event, people};
 use super::{Error, Store};
 use crate::intent::person::Act;
-use crate::people::Person;
+use crate::people::{Person, is_held_out};
 use crate::signals::Signals;
-
-/// What is known of a version of what was learnt of people.
-#[derive(Debug, Clone, PartialEq)]
-pub struct PeopleCard {
-    /// Its id.
-    pub version: String,
-    /// Seconds since 1970.
-    pub created_at: i64,
-    /// How good it is, by metric.
-    pub metrics: BTreeMap<String, f64>,
-}
 
 type Row = (String, i32, String, i64, Vec<u8>);
 
@@ -75,6 +64,7 @@ impl Store {
             names[place as usize] = name;
         }
         // In order of pseudonym, so that the same events are learnt from in the same order.
+        people.iter_mut().for_each(|(pseudonym, past)| past.held_out = is_held_out(pseudonym));
         let mut people: Vec<(String, Person)> = people.into_iter().collect();
         people.sort_unstable_by(|a, b| a.0.cmp(&b.0));
         Ok((people.into_iter().map(|(_, past)| past).collect(), names))
@@ -90,20 +80,7 @@ impl Store {
         Ok(all)
     }
 
-    /// Notes what was learnt of people; the newest serves.
-    pub async fn add_people(&self, card: &PeopleCard) -> Result<(), Error> {
-        let metrics =
-            serde_json::to_string(&card.metrics).map_err(|cause| Error::Corrupt(cause.to_string()))?;
-        let row = people::ActiveModel {
-            version: Set(card.version.clone()),
-            created_at: Set(card.created_at),
-            card: Set(metrics),
-        };
-        people::Entity::insert(row).exec_without_returning(&self.db).await?;
-        Ok(())
-    }
-
-    /// The newest version of what was learnt of people.
+    /// The newest version of what was learnt of people by a release that kept it apart from the models.
     pub async fn newest_people(&self) -> Result<Option<String>, Error> {
         let newest = people::Entity::find()
             .order_by_desc(people::Column::CreatedAt)
