@@ -15,6 +15,7 @@ pub mod lifetime;
 pub mod live;
 pub mod matrix;
 pub mod people;
+pub mod popularity;
 pub mod profile;
 pub mod program;
 pub mod rank;
@@ -29,6 +30,7 @@ pub mod texts;
 pub mod tools;
 pub mod train;
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Context as _;
@@ -42,13 +44,13 @@ use tokio_util::sync::CancellationToken;
 pub use config::Config;
 
 async fn open(config: &Config) -> anyhow::Result<(service::Recommender, live::Live)> {
-    let store =
-        store::Store::open(&config.store.url).await.context("the recommender's database cannot be opened")?;
+    let signals = Arc::new(config.events.clone());
+    let store = store::Store::open(&config.store.url, signals.clone()).await;
+    let store = store.context("the recommender's database cannot be opened")?;
     let artefacts = artefact::Artefacts::open(&config.models.folder).context("models.folder")?;
     let texts = texts::Texts::of(&config.generator).context("generator.address")?;
     let live = live::Live::new(store.clone(), artefacts.clone(), texts.clone());
     let names = Pseudonymiser::new(&config.privacy);
-    let signals = config.events.clone();
     Ok((service::Recommender::new(store, artefacts, live.clone(), texts, names, signals), live))
 }
 

@@ -64,6 +64,9 @@ impl Live {
     pub async fn load(&self) -> anyhow::Result<()> {
         let began = Instant::now();
         self.read_catalogue().await?;
+        if self.store.settle_popularity().await? {
+            tracing::info!("the popularity of all items was computed from all events");
+        }
         self.refresh_popular().await?;
         if let Err(cause) = self.refresh_model().await {
             // Without it the shop still gets what is popular, and can train anew.
@@ -145,11 +148,11 @@ impl Live {
         self.shelf.store(Arc::new(shelf));
     }
 
-    /// Counts again what is popular.
+    /// Reads the popularity of items, which is computed as events are stored: a row an item.
     pub async fn refresh_popular(&self) -> anyhow::Result<()> {
         let counts = self.store.popularity().await?;
-        let most = counts.first().map_or(1.0, |(_, people)| (*people).max(1) as f64);
-        let shares = counts.into_iter().map(|(id, people)| (id, people as f64 / most));
+        let highest = counts.first().map_or(1.0, |(_, score)| *score);
+        let shares = counts.into_iter().map(|(id, score)| (id, score / highest));
         let popularity: Arc<Popularity> = Arc::new(shares.collect());
         let mut parts = self.parts.lock().await;
         parts.popularity = popularity.clone();

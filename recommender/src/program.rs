@@ -48,7 +48,8 @@ pub async fn main() -> anyhow::Result<()> {
         }
         Command::Migrate(flags) => {
             let config: Config = load("recommender", &flags)?;
-            crate::store::Store::open(&config.store.url).await.map(drop).map_err(Into::into)
+            let signals = std::sync::Arc::new(config.events);
+            crate::store::Store::open(&config.store.url, signals).await.map(drop).map_err(Into::into)
         }
         Command::Train(flags) => crate::train_once(&load("recommender", &flags)?).await.map(drop),
         Command::Evaluate(tool) => tokio::task::block_in_place(|| tool.run()),

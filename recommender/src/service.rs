@@ -52,9 +52,9 @@ impl Recommender {
         live: Live,
         texts: Texts,
         names: Pseudonymiser,
-        signals: Signals,
+        signals: Arc<Signals>,
     ) -> Self {
-        let (names, signals) = (Arc::new(names), Arc::new(signals));
+        let names = Arc::new(names);
         let cores = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
         let (cores, training) = (Arc::new(Semaphore::new(cores)), Arc::new(Semaphore::new(1)));
         Self { store, artefacts, live, texts, names, signals, cores, training }

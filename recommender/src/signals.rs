@@ -1,10 +1,11 @@
-//! How much events tell of a taste: by kind and by age; and what no person does.
+//! Weights of events: by kind, strength (rating, share returned) and age; and bursts that no person produces.
 
 use chassis::config::Problems;
 use proto::common::v1::EventKind;
 use serde::{Deserialize, Serialize};
 
 use crate::history::{Dated, PAUSE};
+use crate::store::Deed;
 
 const DAY: f64 = 86_400.0;
 const MINUTE: i64 = 60;
@@ -22,14 +23,25 @@ pub struct Signals {
     pub favourite: f32,
     /// Shared.
     pub share: f32,
-    /// Rated.
+    /// A rating at the upper end of the scale. The middle of the scale weighs 0, the lower end as much as the upper
+    /// end, but against the item.
     pub rating: f32,
+    /// Lower end of the shop's scale of ratings; a RATING event below it is refused.
+    pub rating_min: f64,
+    /// Upper end of the shop's scale of ratings; a RATING event above it is refused.
+    pub rating_max: f64,
     /// Clicked on.
     pub click: f32,
     /// Looked at.
     pub view: f32,
     /// Disliked.
     pub dislike: f32,
+    /// Days for which a disliked item is left out of the person's lists; 0: it is not left out.
+    pub dislike_days: f64,
+    /// Share of a purchase's weight by which a wholly returned purchase tells against the item.
+    pub returned: f32,
+    /// Days after which an event counts half as much for the popularity of its item; 0: it does not fade.
+    pub popularity_half_life_days: f64,
     /// Days after which an event tells half as much; 0: events do not fade.
     pub half_life_days: f64,
     /// Seconds within which a person's same deed with the same item is one: a double click, a page loaded again.
@@ -46,9 +58,14 @@ impl Default for Signals {
             favourite: 0.6,
             share: 0.6,
             rating: 0.5,
+            rating_min: 1.0,
+            rating_max: 5.0,
             click: 0.4,
             view: 0.2,
             dislike: -1.0,
+            dislike_days: 180.0,
+            returned: 0.2,
+            popularity_half_life_days: 30.0,
             half_life_days: 0.0,
             repeat_seconds: 2,
             burst_per_minute: 120,
@@ -78,6 +95,44 @@ impl Signals {
             | EventKind::Return
             | EventKind::Link => 0.0,
         }
+    }
+
+    /// Strength of an event in units of its kind's weight: of a rating, its place on the scale from -1 to 1; of a
+    /// purchase, the share that was kept, and below 0 where it was returned. 1 for every other kind.
+    pub fn strength(&self, deed: &Deed) -> f32 {
+        match deed.kind {
+            EventKind::Rating => deed.rating.map_or(0.0, |rating| {
+                let half = (self.rating_max - self.rating_min) / 2.0;
+                ((rating - self.rating_min - half) / half).clamp(-1.0, 1.0) as f32
+            }),
+            EventKind::Purchase => deed.kept - (1.0 - deed.kept) * self.returned,
+            _ => 1.0,
+        }
+    }
+
+    /// Weight of an event before it fades: that of its kind times its strength.
+    pub fn weight_of(&self, deed: &Deed) -> f32 {
+        self.weight(deed.kind) * self.strength(deed)
+    }
+
+    /// Whether `rating` lies on the shop's scale.
+    pub fn is_on_scale(&self, rating: f64) -> bool {
+        (self.rating_min..=self.rating_max).contains(&rating)
+    }
+
+    /// Kinds of events whose weight is not 0.
+    pub fn weighted_kinds(&self) -> Vec<EventKind> {
+        const KINDS: [EventKind; 8] = [
+            EventKind::Purchase,
+            EventKind::Cart,
+            EventKind::Favourite,
+            EventKind::Share,
+            EventKind::Rating,
+            EventKind::Click,
+            EventKind::View,
+            EventKind::Dislike,
+        ];
+        KINDS.into_iter().filter(|kind| self.weight(*kind) != 0.0).collect()
     }
 
     /// The weight of a kind that can tell of a taste.
@@ -111,11 +166,13 @@ impl Signals {
 
     /// What is left of a weight after `seconds`, as a share.
     pub fn faded(&self, seconds: i64) -> f32 {
-        if self.half_life_days > 0.0 {
-            (-(seconds.max(0) as f64) / (self.half_life_days * DAY)).exp2() as f32
-        } else {
-            1.0
-        }
+        halved(self.half_life_days, seconds.max(0)) as f32
+    }
+
+    /// Share of an event's weight in the popularity of its item that is left after `seconds`; above 1 for seconds
+    /// below 0.
+    pub fn popularity_left(&self, seconds: i64) -> f64 {
+        halved(self.popularity_half_life_days, seconds)
     }
 
     /// Whether `deed` says once more what the last of a person's `deeds` said.
@@ -144,6 +201,15 @@ impl Signals {
         for (name, weight) in self.weights() {
             problems.require((-100.0..=100.0).contains(&weight), name, "must be -100 to 100");
         }
+        let scale = self.rating_min.is_finite()
+            && self.rating_max.is_finite()
+            && self.rating_max - self.rating_min > f64::EPSILON;
+        problems.require(scale, "events.rating_max", "must be above events.rating_min, and both finite");
+        let days = 0.0..=36_500.0;
+        problems.require(days.contains(&self.dislike_days), "events.dislike_days", "must be 0 to 36500");
+        problems.require((0.0..=1.0).contains(&self.returned), "events.returned", "must be 0 to 1");
+        let popularity = days.contains(&self.popularity_half_life_days);
+        problems.require(popularity, "events.popularity_half_life_days", "must be 0 to 36500");
         let fades = (0.0..=36_500.0).contains(&self.half_life_days);
         problems.require(fades, "events.half_life_days", "must be 0 to 36500");
         let near = (0..=3_600).contains(&self.repeat_seconds);
@@ -153,13 +219,39 @@ impl Signals {
     }
 }
 
+/// Share that is left after `seconds` of what halves in `half_life_days`; all of it where that is 0.
+fn halved(half_life_days: f64, seconds: i64) -> f64 {
+    if half_life_days > 0.0 { (-(seconds as f64) / (half_life_days * DAY)).exp2() } else { 1.0 }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
 
+    #[test]
+    fn a_rating_weighs_by_its_place_on_the_scale() {
+        let rated = |rating| Deed { rating: Some(rating), ..Deed::new("p", EventKind::Rating, "i", 0) };
+        let signals = Signals::default();
+        for (rating, weight) in [(1.0, -0.5), (2.0, -0.25), (3.0, 0.0), (4.0, 0.25), (5.0, 0.5)] {
+            assert!((signals.weight_of(&rated(rating)) - weight).abs() < 1e-6, "{rating} stars");
+        }
+        let percent = Signals { rating_min: 0.0, rating_max: 100.0, ..Signals::default() };
+        assert!((percent.weight_of(&rated(75.0)) - 0.25).abs() < 1e-6);
+        assert!(percent.is_on_scale(0.0) && percent.is_on_scale(100.0) && !signals.is_on_scale(0.5));
+    }
+
+    #[test]
+    fn a_returned_purchase_tells_against_its_item() {
+        let bought = |kept| Deed { kept, ..Deed::new("p", EventKind::Purchase, "i", 0) };
+        let signals = Signals::default();
+        for (kept, weight) in [(1.0, 1.0), (0.5, 0.4), (0.0, -0.2)] {
+            assert!((signals.weight_of(&bought(kept)) - weight).abs() < 1e-6, "{kept} kept");
+        }
+    }
+
     fn deed(item: u32, at: i64, bought: bool) -> Dated {
         let kind = if bought { EventKind::Purchase } else { EventKind::View };
-        Dated { item, weight: Signals::default().weight(kind), at, kind }
+        Dated { item, weight: Signals::default().weight(kind), strength: 1.0, at, kind }
     }
 
     #[test]

@@ -7,16 +7,21 @@ mod links;
 mod migration;
 mod models;
 mod people;
+mod popularity;
 mod requests;
+mod returns;
+
+use std::sync::Arc;
 
 use chassis::config::Secret;
 use sea_orm::DatabaseConnection;
 use sea_orm_migration::MigratorTrait as _;
 
+use crate::signals::Signals;
+
 pub use events::{Deed, EventKey, EventRow, Ingested};
 pub use items::{Changes, Updated};
 pub use models::Card;
-pub(crate) use people::act;
 
 /// Rows of one statement; databases bound the number of parameters.
 const STATEMENT: usize = 500;
@@ -36,13 +41,15 @@ pub enum Error {
 #[derive(Clone)]
 pub struct Store {
     db: DatabaseConnection,
+    /// Weights of events.
+    signals: Arc<Signals>,
 }
 
 impl Store {
-    /// Opens the database at `url`, making and migrating it where needed.
-    pub async fn open(url: &Secret) -> Result<Self, Error> {
+    /// Opens the database at `url`, making and migrating it where needed. Events weigh what `signals` say.
+    pub async fn open(url: &Secret, signals: Arc<Signals>) -> Result<Self, Error> {
         let db = chassis::database::open(url).await?;
         migration::Migrator::up(&db, None).await?;
-        Ok(Self { db })
+        Ok(Self { db, signals })
     }
 }

@@ -250,9 +250,9 @@ mod tests {
             let offset = person * 13 % every;
             let mut acts: Vec<Act> = (0..240)
                 .filter(|day| (day + offset) % every == 0)
-                .map(|day| Act { at: day * DAY + person, kind: EventKind::Purchase, value: 900 })
+                .map(|day| Act::new(day * DAY + person, EventKind::Purchase, 900))
                 .collect();
-            acts.extend((0..60).map(|n| Act { at: n * 4 * DAY + 7, kind: EventKind::View, value: 0 }));
+            acts.extend((0..60).map(|n| Act::new(n * 4 * DAY + 7, EventKind::View, 0)));
             acts.sort_by_key(|act| act.at);
             acts
         };
@@ -282,10 +282,10 @@ mod tests {
 
     #[test]
     fn too_little_is_said_to_be_too_little() {
-        let once = vec![vec![Act { at: 0, kind: EventKind::Purchase, value: 1 }]];
+        let once = vec![vec![Act::new(0, EventKind::Purchase, 1)]];
         assert!(matches!(Buying::learn(&once, 1, &|_| true), Err(IntentError::TooShort { .. })));
         let looks: Vec<Act> =
-            (0..90).map(|day| Act { at: day * DAY, kind: EventKind::View, value: 0 }).collect();
+            (0..90).map(|day| Act::new(day * DAY, EventKind::View, 0)).collect();
         assert!(matches!(Buying::learn(&[looks], 1, &|_| true), Err(IntentError::TooFew { .. })));
     }
 }

@@ -9,8 +9,20 @@ pub struct Act {
     pub at: i64,
     /// What was done.
     pub kind: EventKind,
-    /// What a purchase brought, in minor units; else 0.
+    /// Revenue of a purchase in minor units, below 0 the amount of a return; else 0.
     pub value: i64,
+    /// When the last piece of a purchase was returned, in seconds since 1970; [`KEPT`] while a piece is kept.
+    pub undone_at: i64,
+}
+
+/// [`Act::undone_at`] of an act that was not undone.
+pub const KEPT: i64 = i64::MAX;
+
+impl Act {
+    /// An act that was not undone.
+    pub fn new(at: i64, kind: EventKind, value: i64) -> Self {
+        Self { at, kind, value, undone_at: KEPT }
+    }
 }
 
 const DAY: f64 = 86_400.0;
@@ -38,7 +50,8 @@ pub const NAMES: [&str; 17] = [
 
 /// The features of a person with these `acts`, the oldest first, at `now`; later acts must be left out.
 ///
-/// Purchases of one day are one; "interest" is clicks, carts, favourites and shares.
+/// Purchases of one day are one; one that was wholly returned by `now` is none, and what was paid back counts against
+/// what was spent. "interest" is clicks, carts, favourites and shares.
 pub fn features(acts: &[Act], now: i64) -> [f64; NAMES.len()] {
     let ago = |at: i64| ((now - at) as f64 / DAY).max(0.0);
     let first = acts.first().map_or(0.0, |act| ago(act.at));
@@ -46,7 +59,7 @@ pub fn features(acts: &[Act], now: i64) -> [f64; NAMES.len()] {
     let within = |days: f64| acts.iter().rev().take_while(move |act| ago(act.at) <= days);
     let count =
         |days: f64, kinds: &[EventKind]| within(days).filter(|act| kinds.contains(&act.kind)).count() as f64;
-    let purchases = || acts.iter().filter(|act| act.kind == EventKind::Purchase);
+    let purchases = || acts.iter().filter(|act| act.kind == EventKind::Purchase && act.undone_at > now);
     let mut days: Vec<i64> = purchases().map(|act| act.at.div_euclid(86_400)).collect();
     days.dedup();
     let recent = |span: f64| days.iter().rev().take_while(|day| ago(**day * 86_400) <= span).count() as f64;
@@ -70,7 +83,7 @@ pub fn features(acts: &[Act], now: i64) -> [f64; NAMES.len()] {
         recent(90.0),
         gap,
         silence.unwrap_or(first) / gap.max(1.0),
-        purchases().map(|act| act.value).sum::<i64>() as f64,
+        acts.iter().map(|act| act.value).sum::<i64>() as f64,
         within(90.0).map(|act| act.value).sum::<i64>() as f64,
         count(7.0, &[EventKind::View]),
         count(30.0, &[EventKind::View]),
@@ -87,7 +100,7 @@ mod tests {
 
     #[test]
     fn a_small_history_by_hand() {
-        let act = |day: i64, kind, value| Act { at: day * 86_400, kind, value };
+        let act = |day: i64, kind, value| Act::new(day * 86_400, kind, value);
         let acts = [
             act(0, EventKind::View, 0),
             act(0, EventKind::Purchase, 500),
@@ -117,6 +130,16 @@ mod tests {
         ] {
             assert!((of(name) - value).abs() < 1e-9, "{name}: {} but {value}", of(name));
         }
+        let returned = Act { undone_at: 98 * 86_400, ..acts[3] };
+        let paid_back = act(98, EventKind::Return, -200);
+        let acts = [acts[0], acts[1], acts[2], returned, acts[4], paid_back, acts[5]];
+        let found = features(&acts, 100 * 86_400);
+        let of = |name: &str| found[NAMES.iter().position(|one| *one == name).expect("a feature")];
+        for (name, value) in [("purchase_days", 1.0), ("spent", 800.0), ("spent_90", 0.0)] {
+            assert!((of(name) - value).abs() < 1e-9, "after a return, {name}: {} but {value}", of(name));
+        }
+        let before = features(&acts[..5], 97 * 86_400);
+        assert!((before[4] - 2.0).abs() < 1e-9, "a later return is not known before it");
         assert!(features(&[], 5).iter().all(|value| value.is_finite()), "nobody's features are numbers too");
     }
 }

@@ -7,11 +7,7 @@ const DAY: i64 = 86_400;
 fn buyer(first: i64, last: i64, every: i64, jitter: i64) -> Vec<Act> {
     (first..=last)
         .step_by(every as usize)
-        .map(|day| Act {
-            at: day * DAY + jitter * 600,
-            kind: EventKind::Purchase,
-            value: 1_000 + 10 * jitter,
-        })
+        .map(|day| Act::new(day * DAY + jitter * 600, EventKind::Purchase, 1_000 + 10 * jitter))
         .collect()
 }
 

@@ -127,6 +127,49 @@ pub(super) mod event {
         pub(crate) item_id: String,
         pub(crate) occurred_at: i64,
         pub(crate) payload: Vec<u8>,
+        /// Value of a RATING.
+        pub(crate) rating: Option<f64>,
+        /// Order of a PURCHASE or RETURN.
+        pub(crate) order_id: String,
+        /// Pieces of a PURCHASE or RETURN.
+        pub(crate) quantity: i64,
+    }
+
+    #[derive(Copy, Clone, Debug, EnumIter, DeriveRelation)]
+    pub(crate) enum Relation {}
+    impl ActiveModelBehavior for ActiveModel {}
+}
+
+pub(super) mod popularity {
+    use sea_orm::entity::prelude::*;
+
+    /// Popularity of an item.
+    #[derive(Clone, Debug, DeriveEntityModel)]
+    #[sea_orm(table_name = "recommender_popularity")]
+    pub(crate) struct Model {
+        #[sea_orm(primary_key, auto_increment = false)]
+        pub(crate) item_id: String,
+        /// Sum of the interest of all people, faded to `at`.
+        pub(crate) score: f64,
+        /// Seconds since 1970.
+        pub(crate) at: i64,
+    }
+
+    #[derive(Copy, Clone, Debug, EnumIter, DeriveRelation)]
+    pub(crate) enum Relation {}
+    impl ActiveModelBehavior for ActiveModel {}
+}
+
+pub(super) mod popularity_basis {
+    use sea_orm::entity::prelude::*;
+
+    /// One row: the settings the popularity was computed with.
+    #[derive(Clone, Debug, DeriveEntityModel)]
+    #[sea_orm(table_name = "recommender_popularity_basis")]
+    pub(crate) struct Model {
+        #[sea_orm(primary_key, auto_increment = false)]
+        pub(crate) id: i32,
+        pub(crate) basis: String,
     }
 
     #[derive(Copy, Clone, Debug, EnumIter, DeriveRelation)]

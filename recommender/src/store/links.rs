@@ -61,6 +61,11 @@ impl Links {
         Ok(links)
     }
 
+    /// Links that the batch makes: visitor and user.
+    pub(super) fn new(&self) -> impl Iterator<Item = (&str, &str)> {
+        self.new.iter().map(|(visitor, user)| (visitor.as_str(), user.as_str()))
+    }
+
     /// The person to whom an event belongs: its user, the user its visitor is linked to, or the visitor.
     pub(super) fn owner(&self, event: &Event) -> String {
         if event.user_id.is_empty() {

@@ -1,17 +1,19 @@
 mod catalogue_feed;
 mod identity;
+mod signals;
 
 use sea_orm_migration::prelude::*;
 
 use catalogue_feed::CatalogueFeed;
 use identity::Identity;
+use signals::Signals;
 
 pub(super) struct Migrator;
 
 #[async_trait::async_trait]
 impl MigratorTrait for Migrator {
     fn migrations() -> Vec<Box<dyn MigrationTrait>> {
-        vec![Box::new(First), Box::new(Second), Box::new(CatalogueFeed), Box::new(Identity)]
+        vec![Box::new(First), Box::new(Second), Box::new(CatalogueFeed), Box::new(Identity), Box::new(Signals)]
     }
 
     // Services may share one PostgreSQL database while they are small; their migrations are told apart.

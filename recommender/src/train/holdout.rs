@@ -54,7 +54,7 @@ mod tests {
     use proto::common::v1::EventKind;
 
     fn deed(item: u32, day: i64) -> Dated {
-        Dated { item, weight: 1.0, at: day * DAY, kind: EventKind::Purchase }
+        Dated { item, weight: 1.0, strength: 1.0, at: day * DAY, kind: EventKind::Purchase }
     }
 
     #[test]

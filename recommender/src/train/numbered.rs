@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 
 use crate::algorithm::{Histories, Past};
-use crate::history::{Dated, visits};
+use crate::history::{Dated, keep_last_ratings, visits};
 use crate::signals::Signals;
 use crate::store::Deed;
 
@@ -28,7 +28,8 @@ impl Numbered {
     /// Takes one deed more; it must not be older than the last. A deed that tells nothing is left out, and one that
     /// says the same once more.
     pub fn add(&mut self, deed: Deed) {
-        let weight = self.signals.weight(deed.kind);
+        let (kind, strength) = (deed.kind, self.signals.strength(&deed));
+        let weight = self.signals.weight(kind) * strength;
         if weight == 0.0 {
             return;
         }
@@ -43,7 +44,7 @@ impl Numbered {
             self.columns.insert(deed.item_id, next);
             next
         });
-        let deed = Dated { item, weight, at: deed.at, kind: deed.kind };
+        let deed = Dated { item, weight, strength, at: deed.at, kind };
         let past = &mut self.people[person as usize];
         if !self.signals.repeats(past, &deed) {
             past.push(deed);
@@ -54,6 +55,7 @@ impl Numbered {
     pub fn settle(&mut self) {
         for deeds in &mut self.people {
             *deeds = self.signals.by_people(deeds);
+            keep_last_ratings(deeds);
         }
         self.reweigh(self.signals.clone());
     }
@@ -62,7 +64,8 @@ impl Numbered {
     pub fn reweigh(&mut self, signals: Signals) {
         let newest = self.people.iter().filter_map(|deeds| deeds.last()).map(|deed| deed.at).max();
         for deed in self.people.iter_mut().flatten() {
-            deed.weight = signals.weight(deed.kind) * signals.faded(newest.unwrap_or(deed.at) - deed.at);
+            let faded = signals.faded(newest.unwrap_or(deed.at) - deed.at);
+            deed.weight = signals.weight(deed.kind) * deed.strength * faded;
         }
         self.signals = signals;
     }

@@ -112,7 +112,7 @@ mod tests {
         for person in 0..300_u32 {
             let mut deed = |kind, item: u32, at| {
                 let (person, item_id) = (format!("p{person}"), format!("i{item}"));
-                deeds.push(Deed { person, kind, item_id, at });
+                deeds.push(Deed::new(person, kind, item_id, at));
             };
             for day in 0..6 {
                 let own = person % 2 * 40 + random.random_range(0..40);
