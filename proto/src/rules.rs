@@ -1,13 +1,22 @@
 //! Availability of items and the rules of a recommendation: the one place that decides whether an item may be listed.
 
 use crate::common::v1::{Item, Money};
-use crate::recommender::v1::{Boost, Rules};
+use crate::recommender::v1::Rules;
 
 impl Item {
     /// Whether the item is on sale at `now`, in seconds since 1970, whatever its stock.
     pub fn is_on_sale(&self, now: i64) -> bool {
         self.available_from.as_ref().is_none_or(|from| from.seconds <= now)
             && self.available_until.as_ref().is_none_or(|until| until.seconds > now)
+    }
+
+    /// Whether the item has `value` under `attribute`: "category", "brand", or a name of its attributes.
+    pub fn has(&self, attribute: &str, value: &str) -> bool {
+        match attribute {
+            "category" => self.categories.iter().any(|category| category == value),
+            "brand" => self.brand == value,
+            name => self.attributes.get(name).is_some_and(|own| own == value),
+        }
     }
 
     /// Whether the stock is tracked and empty.
@@ -42,25 +51,16 @@ impl Rules {
 
     /// `score` of `item` with the boosts it meets.
     pub fn boosted(&self, item: &Item, score: f64) -> f64 {
-        let met = self.boosts.iter().filter(|boost| boost.meets(item));
+        let met = self.boosts.iter().filter(|boost| item.has(&boost.attribute, &boost.value));
         let factor: f64 = met.map(|boost| boost.factor).product();
         if score < 0.0 { score / factor } else { score * factor }
-    }
-}
-
-impl Boost {
-    fn meets(&self, item: &Item) -> bool {
-        match self.attribute.as_str() {
-            "category" => item.categories.contains(&self.value),
-            "brand" => item.brand == self.value,
-            name => item.attributes.get(name) == Some(&self.value),
-        }
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::recommender::v1::Boost;
 
     fn item() -> Item {
         Item {

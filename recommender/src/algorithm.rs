@@ -170,15 +170,16 @@ pub trait Model: fmt::Debug + Send + Sync {
     fn shares(&self, past: &[Past], items: &[u32]) -> Vec<Vec<Share>>;
 
     /// The items most like `item`, the most alike first, itself left out: by the cosine of their factors where the
-    /// model has factors, else by their scores for somebody who took `item` alone. Empty where the model does not
-    /// know it.
-    fn similar(&self, item: u32, limit: usize) -> Vec<(u32, f32)> {
+    /// model has factors, else by their scores for somebody who took `item` alone. At most `limit` of those that
+    /// `listed` lets through. Empty where the model does not know `item`.
+    fn similar(&self, item: u32, limit: usize, listed: &dyn Fn(u32) -> bool) -> Vec<(u32, f32)> {
         if item as usize >= self.items() {
             return Vec::new();
         }
         let mut scores = vec![0.0; self.items()];
         self.score_into(&[Past { item, weight: 1.0, step: 0 }], &mut scores);
-        let alike = (0_u32..).zip(scores).filter(|&(other, score)| other != item && score > 0.0);
+        let alike =
+            (0_u32..).zip(scores).filter(|&(other, score)| other != item && score > 0.0 && listed(other));
         leading(alike.collect(), limit)
     }
 

@@ -3,10 +3,12 @@
 use std::path::PathBuf;
 
 use chassis::auth::PrivacyConfig;
+use chassis::calendar::ShopConfig;
 use chassis::client::ClientConfig;
 use chassis::config::{Problems, Secret, Validate};
 use chassis::server::ServerConfig;
 use chassis::telemetry::TelemetryConfig;
+use proto::common::v1::Item;
 use serde::{Deserialize, Serialize};
 
 use crate::signals::Signals;
@@ -25,7 +27,9 @@ pub struct Config {
     pub store: StoreConfig,
     /// The object store of models.
     pub models: ModelsConfig,
-    /// How changes of items are followed.
+    /// The shop's time zone.
+    pub shop: ShopConfig,
+    /// How changes of items are followed, and which are never recommended.
     pub catalogue: CatalogueConfig,
     /// The generator, which embeds the texts of items nobody has taken yet; without an address none are.
     pub generator: ClientConfig,
@@ -41,6 +45,7 @@ impl Default for Config {
             privacy: PrivacyConfig::default(),
             store: StoreConfig::default(),
             models: ModelsConfig::default(),
+            shop: ShopConfig::default(),
             catalogue: CatalogueConfig::default(),
             generator: ClientConfig::default(),
             events: Signals::default(),
@@ -78,17 +83,37 @@ impl Default for ModelsConfig {
     }
 }
 
-/// How changes of items are followed.
+/// How changes of items are followed, and which are never recommended.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct CatalogueConfig {
     /// Milliseconds between two looks for items that other replicas have changed.
     pub watch_ms: u64,
+    /// Items that are never recommended although they are sold, such as postage: those that meet any of these rules.
+    pub not_recommendable: Vec<ItemRule>,
+}
+
+/// Names items by a value they have.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ItemRule {
+    /// "category", "brand", or a name of an item's attributes.
+    pub attribute: String,
+    /// The value, letter for letter.
+    pub value: String,
+}
+
+impl CatalogueConfig {
+    /// Marks `item` as not recommendable where a rule says so.
+    pub fn mark(&self, item: &mut Item) {
+        let meets = |rule: &ItemRule| item.has(&rule.attribute, &rule.value);
+        item.not_recommendable |= self.not_recommendable.iter().any(meets);
+    }
 }
 
 impl Default for CatalogueConfig {
     fn default() -> Self {
-        Self { watch_ms: 50 }
+        Self { watch_ms: 50, not_recommendable: Vec::new() }
     }
 }
 
@@ -107,6 +132,13 @@ impl Validate for Config {
             self.generator.validate("generator", problems);
         }
         self.events.validate(problems);
+        for (index, rule) in self.catalogue.not_recommendable.iter().enumerate() {
+            for (name, text) in [("attribute", &rule.attribute), ("value", &rule.value)] {
+                let field = format!("catalogue.not_recommendable[{index}].{name}");
+                problems.require(!text.is_empty(), &field, "must not be empty");
+            }
+        }
+        self.shop.validate(problems);
         problems.require(self.catalogue.watch_ms >= 10, "catalogue.watch_ms", "must be at least 10");
         problems.require(self.models.watch_ms >= 50, "models.watch_ms", "must be at least 50");
     }

@@ -9,7 +9,7 @@ use ndarray::ArrayView1;
 use proto::common::v1::EventKind;
 
 use crate::algorithm::{Model, Past, Share, merged};
-use crate::history::{Dated, PAUSE, visits};
+use crate::history::{Dated, PAUSE, keep_last_ratings, visits};
 use crate::signals::Signals;
 use crate::store::Deed;
 
@@ -23,12 +23,44 @@ pub struct FoldIn<'a> {
     session: Vec<Past>,
     /// What the session's scores are multiplied by.
     lift: f32,
+    /// Share that is left of a score above 0 of items whose events speak against them on the whole. Most models tell
+    /// nothing of an item from events with the item itself.
+    rejected: HashMap<u32, f32>,
     scores: Vec<f32>,
+}
+
+/// The deeds that weigh something, without double clicks, with the columns of their items.
+fn dated(columns: &HashMap<String, u32>, deeds: &[Deed], signals: &Signals, now: i64) -> Vec<Dated> {
+    let mut dated: Vec<Dated> = Vec::with_capacity(deeds.len());
+    for deed in deeds {
+        let Some(&item) = columns.get(&deed.item_id) else { continue };
+        let (kind, at, strength) = (deed.kind, deed.at, signals.strength(deed));
+        let weight = signals.weight(kind) * strength * signals.faded(now - at);
+        let one = Dated { item, weight, strength, at, kind };
+        if weight != 0.0 && !signals.repeats(&dated, &one) {
+            dated.push(one);
+        }
+    }
+    dated
+}
+
+/// Items whose weights sum to less than 0, with the share that is left of their scores.
+fn rejected(deeds: &[Dated]) -> HashMap<u32, f32> {
+    let mut sums: HashMap<u32, f32> = HashMap::new();
+    for deed in deeds.iter().filter(|deed| deed.weight < 0.0) {
+        sums.insert(deed.item, 0.0);
+    }
+    for deed in deeds {
+        sums.entry(deed.item).and_modify(|sum| *sum += deed.weight);
+    }
+    sums.retain(|_, sum| *sum < 0.0);
+    sums.into_iter().map(|(item, sum)| (item, (1.0 + sum).max(0.0))).collect()
 }
 
 impl<'a> FoldIn<'a> {
     /// Folds `deeds`, the oldest first, into `model`, whose column of each item is in `columns`, at `now` in seconds.
-    /// What the model does not know is left out; `None` where nothing is left, or what is left tells nothing.
+    /// What the model does not know is left out; `None` where nothing that speaks for an item is left, or what is left
+    /// tells the model nothing.
     ///
     /// A purchase ends a need instead of showing one, so it is past at once.
     pub fn of(
@@ -38,20 +70,17 @@ impl<'a> FoldIn<'a> {
         signals: &Signals,
         now: i64,
     ) -> Option<Self> {
-        let (mut past, mut session) = (Vec::new(), Vec::new());
-        for deed in deeds {
-            let Some(&item) = columns.get(&deed.item_id) else { continue };
-            let (kind, at) = (deed.kind, deed.at);
-            let weight = signals.weight(kind) * signals.faded(now - at);
-            let present = at > now - PAUSE && kind != EventKind::Purchase && weight > 0.0;
-            let part = if present { &mut session } else { &mut past };
-            let dated = Dated { item, weight, at, kind };
-            if weight != 0.0 && !signals.repeats(part, &dated) {
-                part.push(dated);
-            }
+        let mut dated = dated(columns, deeds, signals, now);
+        keep_last_ratings(&mut dated);
+        let is_present =
+            |deed: &Dated| deed.at > now - PAUSE && deed.kind != EventKind::Purchase && deed.weight > 0.0;
+        let (mut session, mut past): (Vec<Dated>, Vec<Dated>) = dated.iter().copied().partition(is_present);
+        // Dislikes alone are no past that a session could be measured by.
+        if past.iter().all(|deed| deed.weight <= 0.0) {
+            (past, session) = (dated.clone(), Vec::new());
         }
-        if past.is_empty() {
-            past = std::mem::take(&mut session);
+        if past.iter().all(|deed| deed.weight <= 0.0) {
+            return None;
         }
         let (past, session) = (visits(&past), visits(&session));
         let mut scores = vec![0.0; model.items()];
@@ -65,8 +94,19 @@ impl<'a> FoldIn<'a> {
             lift = if long > 0.0 && short > 0.0 { LIFT * long / short } else { 1.0 };
             scores.iter_mut().zip(&felt).for_each(|(score, felt)| *score += lift * felt);
         }
-        let told = !past.is_empty() && scores.iter().any(|&score| score != 0.0);
-        told.then_some(Self { model, past, session, lift, scores })
+        let rejected = rejected(&dated);
+        for (item, left) in &rejected {
+            let score = &mut scores[*item as usize];
+            *score *= if *score > 0.0 { *left } else { 1.0 };
+        }
+        scores.iter().any(|&score| score != 0.0).then_some(Self {
+            model,
+            past,
+            session,
+            lift,
+            rejected,
+            scores,
+        })
     }
 
     /// The score of every item.
@@ -103,16 +143,23 @@ impl<'a> FoldIn<'a> {
     /// What carried the scores of `items`, the largest share first; the shares of an item sum to its score.
     pub fn shares(&self, items: &[u32]) -> Vec<Vec<Share>> {
         let past = self.model.shares(&self.past, items);
-        if self.session.is_empty() {
-            return past;
-        }
-        let session = self.model.shares(&self.session, items);
-        past.into_iter()
-            .zip(session)
-            .map(|(past, session)| {
+        let mut all = if self.session.is_empty() {
+            past
+        } else {
+            let session = self.model.shares(&self.session, items);
+            let both = |(past, session): (Vec<Share>, Vec<Share>)| {
                 merged(past.into_iter().chain(session.into_iter().map(|share| self.lifted(share))))
-            })
-            .collect()
+            };
+            past.into_iter().zip(session).map(both).collect()
+        };
+        for (item, shares) in items.iter().zip(&mut all) {
+            // As with the score, which they sum to.
+            let sum: f32 = shares.iter().map(|share| share.value).sum();
+            if let Some(left) = self.rejected.get(item).filter(|_| sum > 0.0) {
+                shares.iter_mut().for_each(|share| share.value *= left);
+            }
+        }
+        all
     }
 }
 

@@ -44,7 +44,8 @@ pub fn keep_last_ratings(deeds: &mut Vec<Dated>) {
         return;
     }
     let mut rated = HashSet::new();
-    let last: Vec<bool> = deeds.iter().rev().map(|deed| !is_rating(deed) || rated.insert(deed.item)).collect();
+    let last: Vec<bool> =
+        deeds.iter().rev().map(|deed| !is_rating(deed) || rated.insert(deed.item)).collect();
     let mut last = last.into_iter().rev();
     deeds.retain(|_| last.next().unwrap_or(true));
 }

@@ -49,9 +49,10 @@ async fn open(config: &Config) -> anyhow::Result<(service::Recommender, live::Li
     let store = store.context("the recommender's database cannot be opened")?;
     let artefacts = artefact::Artefacts::open(&config.models.folder).context("models.folder")?;
     let texts = texts::Texts::of(&config.generator).context("generator.address")?;
-    let live = live::Live::new(store.clone(), artefacts.clone(), texts.clone());
+    let live = live::Live::new(store.clone(), artefacts.clone(), texts.clone(), config.catalogue.clone());
+    let calendar = config.shop.calendar().context("shop.time_zone")?;
     let names = Pseudonymiser::new(&config.privacy);
-    Ok((service::Recommender::new(store, artefacts, live.clone(), texts, names, signals), live))
+    Ok((service::Recommender::new(store, artefacts, live.clone(), texts, names, signals, calendar), live))
 }
 
 /// Serves on `listener` until `shutdown`.

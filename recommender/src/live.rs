@@ -12,6 +12,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::artefact::Artefacts;
 use crate::cold::text;
+use crate::config::CatalogueConfig;
 use crate::people::People;
 use crate::shelf::{Popularity, Serving, Shelf, Vectors};
 use crate::store::{Changes, Store};
@@ -39,6 +40,8 @@ pub struct Live {
     store: Store,
     artefacts: Artefacts,
     texts: Texts,
+    /// Which items are never recommended.
+    rules: Arc<CatalogueConfig>,
     parts: Arc<Mutex<Parts>>,
     /// Held while a model or the whole catalogue is loaded, which takes seconds; `parts` is free meanwhile.
     loading: Arc<Mutex<()>>,
@@ -48,11 +51,12 @@ pub struct Live {
 
 impl Live {
     /// An empty state; [`Live::load`] fills it.
-    pub fn new(store: Store, artefacts: Artefacts, texts: Texts) -> Self {
+    pub fn new(store: Store, artefacts: Artefacts, texts: Texts, rules: CatalogueConfig) -> Self {
         Self {
             store,
             artefacts,
             texts,
+            rules: Arc::new(rules),
             parts: Arc::default(),
             loading: Arc::default(),
             shelf: Arc::default(),
@@ -106,6 +110,7 @@ impl Live {
         let _one = self.loading.lock().await;
         let mut items = Vec::new();
         let revision = self.store.items(&mut items).await?;
+        items.iter_mut().for_each(|item| self.rules.mark(item));
         let mut parts = self.parts.lock().await;
         let (serving, popularity) = (self.shelf().serving.clone(), parts.popularity.clone());
         let vectors = parts.vectors.clone();
@@ -144,7 +149,10 @@ impl Live {
     fn change(&self, parts: &Parts, stored: Vec<Item>, removed: &[String]) {
         let mut shelf = Shelf::clone(&self.shelf());
         removed.iter().for_each(|id| shelf.remove(id));
-        stored.into_iter().for_each(|item| shelf.insert(item, &parts.vectors));
+        for mut item in stored {
+            self.rules.mark(&mut item);
+            shelf.insert(item, &parts.vectors);
+        }
         self.shelf.store(Arc::new(shelf));
     }
 

@@ -38,7 +38,7 @@ pub struct ProfileBuilder<'a> {
     channels: BTreeMap<i32, u32>,
     hours: BTreeMap<u32, u32>,
     /// Weight by item, of all events but purchases, which may be returned later.
-    weights: HashMap<String, f64>,
+    weights: BTreeMap<String, f64>,
     /// Items by their last event, the newest last; holds no more than are reported.
     recent: Vec<String>,
 }
@@ -54,7 +54,7 @@ impl<'a> ProfileBuilder<'a> {
             monetary: BTreeMap::new(),
             channels: BTreeMap::new(),
             hours: BTreeMap::new(),
-            weights: HashMap::new(),
+            weights: BTreeMap::new(),
             recent: Vec::new(),
         }
     }
@@ -123,10 +123,12 @@ impl<'a> ProfileBuilder<'a> {
         }
         let recency = orders.values().max().map(|last| (now - last).max(0) as f64 / DAY);
         let frequency = orders.len() as u64;
-        let bands = self.weigh(|item| self.price_band(&item.price).into_iter().map(str::to_owned).collect());
+        let bands =
+            self.weigh(|item| self.price_band(item.price.as_ref()).into_iter().map(str::to_owned).collect());
         let price_band = bands.iter().max_by(|a, b| a.1.total_cmp(b.1)).map(|(band, _)| band.clone());
         let mut affinities = shares("category", self.weigh(|item| item.categories.clone()));
-        let brands = self.weigh(|item| Some(item.brand.clone()).filter(|brand| !brand.is_empty()).into_iter().collect());
+        let brands = self
+            .weigh(|item| Some(item.brand.clone()).filter(|brand| !brand.is_empty()).into_iter().collect());
         affinities.extend(shares("brand", brands));
         affinities.extend(shares("price_band", bands));
         let channel = self.channels.iter().max_by_key(|(channel, count)| (**count, -**channel));
@@ -159,8 +161,8 @@ impl<'a> ProfileBuilder<'a> {
         weights
     }
 
-    fn price_band(&self, price: &Option<Money>) -> Option<&'static str> {
-        let Money { currency_code, minor_units } = price.as_ref()?;
+    fn price_band(&self, price: Option<&Money>) -> Option<&'static str> {
+        let Money { currency_code, minor_units } = price?;
         let (low, middle) = self.thirds.get(currency_code.as_str())?;
         Some(if minor_units < low {
             "low"
@@ -190,8 +192,11 @@ fn price_thirds(catalogue: &Catalogue) -> HashMap<&str, (i64, i64)> {
         prices.entry(currency_code).or_default().push(*minor_units);
     }
     let thirds = |mut prices: Vec<i64>| {
-        prices.sort_unstable();
-        (prices[prices.len() / 3], prices[prices.len() * 2 / 3])
+        let (third, two_thirds) = (prices.len() / 3, prices.len() * 2 / 3);
+        let (below, middle, _) = prices.select_nth_unstable(two_thirds);
+        let middle = *middle;
+        let low = if third < two_thirds { *below.select_nth_unstable(third).1 } else { middle };
+        (low, middle)
     };
     prices.into_iter().map(|(currency, prices)| (currency, thirds(prices))).collect()
 }

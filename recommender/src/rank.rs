@@ -37,9 +37,10 @@ pub struct Filter<'a> {
 }
 
 impl<'a> Filter<'a> {
-    /// `purchased` is what the person has bought, where that is to be left out.
-    pub fn new(rules: &'a Rules, purchased: &'a [String], now: i64) -> Self {
-        let excluded = rules.exclude_item_ids.iter().chain(purchased).map(String::as_str).collect();
+    /// `left_out` are items that the person does not want to see: disliked ones, and where the rules say so, those
+    /// bought.
+    pub fn new(rules: &'a Rules, left_out: &'a [String], now: i64) -> Self {
+        let excluded = rules.exclude_item_ids.iter().chain(left_out).map(String::as_str).collect();
         Self { rules, excluded, only: rules.only_item_ids.iter().map(String::as_str).collect(), now }
     }
 

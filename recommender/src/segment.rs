@@ -2,6 +2,7 @@
 
 mod cluster;
 mod name;
+mod principal;
 
 use ndarray::{Array2, ArrayView1};
 use serde::{Deserialize, Serialize};

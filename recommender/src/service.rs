@@ -16,6 +16,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use chassis::auth::Pseudonymiser;
+use chassis::calendar::Calendar;
 use chassis::error::{self, FieldViolation};
 use proto::validate::{Violation, Violations};
 use tokio::sync::Semaphore;
@@ -38,6 +39,8 @@ pub struct Recommender {
     names: Arc<Pseudonymiser>,
     /// How much events tell.
     signals: Arc<Signals>,
+    /// Days and hours of the shop.
+    calendar: Calendar,
     /// As many answers are ranked at a time as there are cores.
     cores: Arc<Semaphore>,
     /// One training run at a time.
@@ -53,11 +56,12 @@ impl Recommender {
         texts: Texts,
         names: Pseudonymiser,
         signals: Arc<Signals>,
+        calendar: Calendar,
     ) -> Self {
         let names = Arc::new(names);
         let cores = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
         let (cores, training) = (Arc::new(Semaphore::new(cores)), Arc::new(Semaphore::new(1)));
-        Self { store, artefacts, live, texts, names, signals, cores, training }
+        Self { store, artefacts, live, texts, names, signals, calendar, cores, training }
     }
 }
 

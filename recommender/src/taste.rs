@@ -122,8 +122,10 @@ impl Model for Taste {
         items.iter().map(|item| if known(item) { share(*item) } else { Vec::new() }).collect()
     }
 
-    fn similar(&self, item: u32, limit: usize) -> Vec<(u32, f32)> {
-        leading(crate::matrix::cosines(self.item_factors.view(), item), limit)
+    fn similar(&self, item: u32, limit: usize, listed: &dyn Fn(u32) -> bool) -> Vec<(u32, f32)> {
+        let mut alike = crate::matrix::cosines(self.item_factors.view(), item);
+        alike.retain(|(other, _)| listed(*other));
+        leading(alike, limit)
     }
 
     fn factors(&self) -> Option<ArrayView2<'_, f32>> {

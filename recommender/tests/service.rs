@@ -1,5 +1,8 @@
 //! The service over a socket, on SQLite and on PostgreSQL at 127.0.0.1:5432; fails where there is no PostgreSQL.
 
+#[path = "service/signals.rs"]
+mod signals;
+
 use std::time::Duration;
 
 use chassis::client::{Channel, ClientConfig, connect};

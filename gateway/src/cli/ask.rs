@@ -159,6 +159,7 @@ fn reason(reason: &Reason) -> String {
     let cause = match reason.kind() {
         ReasonKind::Item => item().clone(),
         ReasonKind::RepeatPurchase => "bought before".to_owned(),
+        ReasonKind::SameItem => "seen before".to_owned(),
         ReasonKind::Popularity => "popular".to_owned(),
         ReasonKind::Text => "similar text".to_owned(),
         ReasonKind::Boost => "boosts".to_owned(),

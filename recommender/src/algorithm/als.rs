@@ -195,8 +195,10 @@ impl Model for Als {
         self.shares_of(past, &[row.mapv(f64::from)]).pop().unwrap_or_default()
     }
 
-    fn similar(&self, item: u32, limit: usize) -> Vec<(u32, f32)> {
-        leading(cosines(self.factors.view(), item), limit)
+    fn similar(&self, item: u32, limit: usize, listed: &dyn Fn(u32) -> bool) -> Vec<(u32, f32)> {
+        let mut alike = cosines(self.factors.view(), item);
+        alike.retain(|(other, _)| listed(*other));
+        leading(alike, limit)
     }
 
     fn factors(&self) -> Option<ArrayView2<'_, f32>> {

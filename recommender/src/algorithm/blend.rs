@@ -91,8 +91,20 @@ impl Blend {
         let mut scores = vec![0.0; model.items()];
         model.score_into(past, &mut scores);
         let all: f64 = self.parts.iter().map(|(weight, _)| weight).sum();
-        Some(((all * inverse_spread(&scores)) as f32, model.as_ref()))
+        Some(((all * unit(model.as_ref(), past, &scores)) as f32, model.as_ref()))
     }
+}
+
+/// What a part's scores of a past are multiplied by: 1 over their spread. Where the past holds dislikes, the spread is
+/// that of the scores without them, so that a dislike lowers scores and does not stretch those that are left.
+fn unit(model: &dyn Model, past: &[Past], scores: &[f32]) -> f64 {
+    if past.iter().all(|one| one.weight > 0.0) {
+        return inverse_spread(scores);
+    }
+    let liked: Vec<Past> = past.iter().filter(|one| one.weight > 0.0).copied().collect();
+    let mut scores = vec![0.0; scores.len()];
+    model.score_into(&liked, &mut scores);
+    inverse_spread(&scores)
 }
 
 /// 1 over the standard deviation of the scores, 0 where they are all the same.
@@ -120,7 +132,7 @@ impl Model for Blend {
         out.fill(0.0);
         for (weight, model) in &self.parts {
             model.score_into(past, &mut one);
-            let scale = (weight * inverse_spread(&one)) as f32;
+            let scale = (weight * unit(model.as_ref(), past, &one)) as f32;
             out.iter_mut().zip(&one).for_each(|(sum, score)| *sum += scale * score);
         }
     }
@@ -130,7 +142,7 @@ impl Model for Blend {
         let mut all: Vec<Vec<Share>> = vec![Vec::new(); items.len()];
         for (weight, model) in &self.parts {
             model.score_into(past, &mut scores);
-            let scale = (weight * inverse_spread(&scores)) as f32;
+            let scale = (weight * unit(model.as_ref(), past, &scores)) as f32;
             for (sums, shares) in all.iter_mut().zip(model.shares(past, items)) {
                 let scaled = |Share { cause, value }| Share { cause, value: scale * value };
                 sums.extend(shares.into_iter().map(scaled));

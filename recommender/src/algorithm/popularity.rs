@@ -58,7 +58,7 @@ impl Model for Popularity {
     }
 
     /// Nothing: popularity tells no likeness.
-    fn similar(&self, _: u32, _: usize) -> Vec<(u32, f32)> {
+    fn similar(&self, _: u32, _: usize, _: &dyn Fn(u32) -> bool) -> Vec<(u32, f32)> {
         Vec::new()
     }
 

@@ -6,7 +6,7 @@ use crate::algorithm::{Algorithm, Settings, fit};
 use crate::factorise::Watch;
 
 fn deed(kind: EventKind, item: u32, at: i64) -> Deed {
-    Deed { person: "p".into(), kind, item_id: item.to_string(), at }
+    Deed::new("p", kind, item.to_string(), at)
 }
 
 fn columns() -> HashMap<String, u32> {
@@ -42,6 +42,50 @@ fn what_tells_nothing_is_nobody() {
     assert!(of(&[deed(EventKind::Impression, 0, 1), deed(EventKind::Purchase, 77, 1)]));
     assert!(of(&[deed(EventKind::Purchase, 5, 1)]), "nobody took item 5: the model says nothing of it");
     assert!(!of(&[deed(EventKind::Click, 0, 90)]), "a session alone");
+}
+
+/// Scores of six items, two chains of three, after clicks on items 0 and 1 and what follows.
+fn scores_after(model: &dyn Model, more: &[Deed]) -> Vec<f32> {
+    let clicks = [deed(EventKind::Click, 0, 1_000), deed(EventKind::Click, 1, 1_010)];
+    let deeds = [&clicks, more].concat();
+    let felt = FoldIn::of(model, &columns(), &deeds, &Signals::default(), 1_100).expect("known");
+    felt.scores().to_vec()
+}
+
+#[test]
+fn a_dislike_lowers_the_item_and_what_is_like_it() {
+    for settings in all() {
+        let model = fit(&settings, &chains(), Watch::idle()).expect("fits");
+        let before = scores_after(model.as_ref(), &[]);
+        let after = scores_after(model.as_ref(), &[deed(EventKind::Dislike, 1, 1_050)]);
+        assert!(after[1] < before[1] || before[1] <= 0.0, "{settings:?}: {before:?}, then {after:?}");
+        let personal = settings.algorithm() != Algorithm::Popularity;
+        assert!(!personal || after[2] < before[2], "{settings:?}: {before:?}, then {after:?}");
+    }
+}
+
+#[test]
+fn one_star_lowers_an_item_and_five_stars_do_not() {
+    for settings in all() {
+        let model = fit(&settings, &chains(), Watch::idle()).expect("fits");
+        let rated = |stars| Deed { rating: Some(stars), ..deed(EventKind::Rating, 2, 1_050) };
+        let before = scores_after(model.as_ref(), &[]);
+        let (one, five) =
+            (scores_after(model.as_ref(), &[rated(1.0)]), scores_after(model.as_ref(), &[rated(5.0)]));
+        assert!(one[2] < before[2] && one[2] < five[2], "{settings:?}: {before:?}, {one:?}, {five:?}");
+        let changed_mind = scores_after(model.as_ref(), &[rated(1.0), rated(5.0)]);
+        assert!(
+            (changed_mind[2] - five[2]).abs() <= 1e-4 * five[2].abs(),
+            "{settings:?}: the last rating counts"
+        );
+    }
+}
+
+#[test]
+fn somebody_who_only_dislikes_is_nobody_the_model_knows() {
+    let model = fit(&Settings::of(Algorithm::Svd, 1), &chains(), Watch::idle()).expect("fits");
+    let deeds = [deed(EventKind::Dislike, 0, 1_000)];
+    assert!(FoldIn::of(model.as_ref(), &columns(), &deeds, &Signals::default(), 1_100).is_none());
 }
 
 proptest! {

@@ -284,8 +284,7 @@ mod tests {
     fn too_little_is_said_to_be_too_little() {
         let once = vec![vec![Act::new(0, EventKind::Purchase, 1)]];
         assert!(matches!(Buying::learn(&once, 1, &|_| true), Err(IntentError::TooShort { .. })));
-        let looks: Vec<Act> =
-            (0..90).map(|day| Act::new(day * DAY, EventKind::View, 0)).collect();
+        let looks: Vec<Act> = (0..90).map(|day| Act::new(day * DAY, EventKind::View, 0)).collect();
         assert!(matches!(Buying::learn(&[looks], 1, &|_| true), Err(IntentError::TooFew { .. })));
     }
 }

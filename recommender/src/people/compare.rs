@@ -30,14 +30,7 @@ impl People {
         found
     }
 
-    fn compare_segments(
-        &self,
-        serving: &Self,
-        past: &[Person],
-        now: i64,
-        seed: u64,
-        found: &mut Comparison,
-    ) {
+    fn compare_segments(&self, serving: &Self, past: &[Person], now: i64, seed: u64, found: &mut Comparison) {
         let Some(old) = &serving.segments else { return };
         if self.segments.is_none() {
             found.worse.push(self.absent("segments"));

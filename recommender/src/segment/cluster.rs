@@ -3,12 +3,11 @@
 use linfa::DatasetBase;
 use linfa::traits::{Fit as _, Predict as _};
 use linfa_clustering::KMeans;
-use linfa_reduction::Pca;
 use ndarray::{Array2, ArrayView1, Axis};
 use rand_xoshiro::Xoshiro256Plus;
 use rand_xoshiro::rand_core::SeedableRng as _;
 
-use super::SegmentError;
+use super::{SegmentError, principal};
 
 /// Numbers of groups tried.
 const GROUPS: std::ops::RangeInclusive<usize> = 2..=8;
@@ -38,10 +37,8 @@ pub(super) fn cluster(rows: &Array2<f64>, seed: u64) -> Result<Found, SegmentErr
     }
     let mut spaces = vec![(0, rows.clone())];
     for components in COMPONENTS {
-        // Measures that hang together leave fewer directions than asked for: that space is left out.
-        let Ok(pca) = Pca::params(components).fit(&DatasetBase::from(rows.clone())) else { continue };
-        let reduced: Array2<f64> = pca.predict(rows);
-        if reduced.iter().all(|value| value.is_finite()) {
+        // Measures that depend on each other leave fewer directions than asked for: that space is left out.
+        if let Some(reduced) = principal::components(rows, components) {
             spaces.push((components, reduced));
         }
     }

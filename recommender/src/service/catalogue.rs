@@ -90,7 +90,8 @@ impl Recommender {
         let ids: Vec<String> = ids.collect();
         let now = Utc::now().timestamp_micros();
         let change = |items: &mut BTreeMap<String, Item>| apply(&request.updates, items);
-        let updated = self.store.update_items(&request.request_id, &ids, now, change).await.map_err(failed)?;
+        let updated =
+            self.store.update_items(&request.request_id, &ids, now, change).await.map_err(failed)?;
         let answer = match updated {
             Updated::All(items) => UpdateItemsResponse { updated: items, unknown_item_ids: Vec::new() },
             Updated::Unknown(ids) => UpdateItemsResponse { updated: 0, unknown_item_ids: ids },

@@ -1,11 +1,13 @@
 //! What requests must be.
 
 use chrono::Utc;
+use proto::common::v1::{Event, EventKind};
 use proto::recommender::v1::{DeleteItemsRequest, PredictIntentRequest, RecommendRequest};
-use proto::validate::{self, Violations};
+use proto::validate::{self, Violation, Violations};
 use tonic::Status;
 
 use super::refuse;
+use crate::signals::Signals;
 
 /// Events and ids a request may carry.
 pub(super) const MOST_ROWS: usize = 1000;
@@ -51,7 +53,17 @@ pub(super) fn item(item_id: &str, limit: u32) -> Result<(), Status> {
     refuse(found)
 }
 
-pub(super) fn recommend(request: &RecommendRequest) -> Result<(), Status> {
+/// Refuses a rating that is not on the shop's scale: what it says of the item is not known.
+pub(super) fn rating(event: &Event, signals: &Signals) -> Option<Violation> {
+    let rating = event.rating.filter(|_| event.kind() == EventKind::Rating)?;
+    let Signals { rating_min, rating_max, .. } = signals;
+    let described = format!(
+        "must be {rating_min} to {rating_max}, the scale set by events.rating_min and events.rating_max; is {rating}"
+    );
+    (!signals.is_on_scale(rating)).then(|| Violation::new("rating", "OUT_OF_RANGE", described))
+}
+
+pub(super) fn recommend(request: &RecommendRequest, signals: &Signals) -> Result<(), Status> {
     let mut found = Violations::new();
     // Neither may be given: that person is unknown, and gets what is popular.
     found.optional_id("user_id", &request.user_id);
@@ -60,7 +72,9 @@ pub(super) fn recommend(request: &RecommendRequest) -> Result<(), Status> {
     found.at_most("recent_events", request.recent_events.len(), MOST_ROWS);
     let now = Utc::now().timestamp();
     for (index, event) in request.recent_events.iter().enumerate() {
-        found.add_within(&format!("recent_events[{index}]"), validate::event(event, now));
+        let path = format!("recent_events[{index}]");
+        found.add_within(&path, validate::event(event, now));
+        found.add_within(&path, rating(event, signals).into_iter().collect());
     }
     if let Some(given) = &request.rules {
         found.add_within("rules", validate::rules(given));

@@ -8,7 +8,7 @@ use proto::recommender::v1::{
 use proto::validate::{self, Violation};
 use tonic::{Status, Streaming};
 
-use super::{Recommender, failed};
+use super::{Recommender, check, failed};
 use crate::store::{EventRow, Ingested};
 
 /// Rows of one transaction.
@@ -78,7 +78,8 @@ impl Recommender {
     }
 
     fn checked(&self, mut event: Event) -> Result<EventRow, (String, Violation)> {
-        if let Some(found) = validate::event(&event, Utc::now().timestamp()).into_iter().next() {
+        let found = validate::event(&event, Utc::now().timestamp());
+        if let Some(found) = found.into_iter().chain(check::rating(&event, &self.signals)).next() {
             return Err((event.event_id, found));
         }
         event.user_id = self.names.pseudonym(&event.user_id);
@@ -95,8 +96,7 @@ impl Recommender {
         if batch.is_empty() && position == 0 {
             return Ok(());
         }
-        let Ingested { stored, refused } =
-            self.store.ingest_events(batch, position).await.map_err(failed)?;
+        let Ingested { stored, refused } = self.store.ingest_events(batch, position).await.map_err(failed)?;
         answer.accepted += stored;
         answer.duplicates += batch.len() as u64 - refused.len() as u64 - stored;
         answer.rejected.extend(refused.into_iter().map(|id| {

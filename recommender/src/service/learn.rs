@@ -14,8 +14,8 @@ use tonic::{Code, Status};
 
 use super::models::Steps;
 use super::{Recommender, check, failed, refuse};
-use crate::intent::{Compared, IntentError};
 use crate::intent::person::Act;
+use crate::intent::{Compared, IntentError};
 use crate::people::{Comparison, People};
 use crate::segment::MEASURES;
 
@@ -36,7 +36,7 @@ impl Recommender {
         seed: u64,
         steps: &Steps,
     ) -> Result<(People, Comparison), Status> {
-        let (mut past, items) = self.store.everyone(&self.signals).await.map_err(failed)?;
+        let (mut past, items) = self.store.everyone().await.map_err(failed)?;
         let (version, serving) = (model_id.to_owned(), self.live.people());
         let (tell, done) = (steps.clone(), Arc::new(std::sync::atomic::AtomicU32::new(0)));
         let gone = Arc::new(AtomicBool::new(false));

@@ -1,8 +1,8 @@
 //! What is held of one person.
 
 use chrono::Utc;
-use proto::common::v1::EventKind;
 use pbjson_types::Timestamp;
+use proto::common::v1::Event;
 use proto::recommender::v1::{EraseUserResponse, ExportUserResponse, GetProfileResponse};
 use tokio::sync::mpsc;
 use tokio_stream::wrappers::ReceiverStream;
@@ -10,9 +10,8 @@ use tonic::Status;
 use tracing::Instrument as _;
 
 use super::{Recommender, check, failed};
-use crate::intent::person::Act;
-use crate::profile;
-use crate::store::{EventKey, act};
+use crate::profile::ProfileBuilder;
+use crate::store::EventKey;
 
 /// Events of one message of an export.
 const EXPORTED: u64 = 500;
@@ -22,18 +21,24 @@ const PAGES_AHEAD: usize = 2;
 /// A message of an export, or what ended it.
 pub(super) type Exported = Result<ExportUserResponse, Status>;
 
+/// Time of an event in microseconds since 1970.
+fn micros(event: &Event) -> i64 {
+    event.occurred_at.as_ref().map_or(0, |at| at.seconds.saturating_mul(1_000_000))
+}
+
 impl Recommender {
     pub(super) async fn profile(&self, user_id: &str) -> Result<GetProfileResponse, Status> {
         check::person(user_id)?;
         self.ready().await?;
         let person = self.person(user_id, "").await?.unwrap_or_default();
-        let events = self.store.events_of(&person).await.map_err(failed)?;
-        let now = Utc::now().timestamp();
-        let mut profile = profile::of(&events, &self.live.shelf().catalogue, &self.signals, now);
+        let (now, shelf) = (Utc::now().timestamp(), self.live.shelf());
+        let mut builder = ProfileBuilder::new(&shelf.catalogue, &self.signals);
+        let add = |event: Event| builder.add(&event, self.calendar.hour(micros(&event)));
+        self.store.each_act(&person, add).await.map_err(failed)?;
+        let mut profile = builder.build(now);
         let people = self.live.people();
         if let Some(people) = &people {
-            let acts = events.iter().filter(|event| event.kind() != EventKind::Link);
-            let acts: Vec<Act> = acts.map(act).collect();
+            let acts = self.store.acts_of(&person).await.map_err(failed)?;
             let segments = people.segments.as_ref().map(|all| all.segments.as_slice()).unwrap_or_default();
             let place = people.segment_of(&acts, now);
             profile.segment =
@@ -81,7 +86,9 @@ impl Recommender {
         if removed > 0 {
             held_by_models.extend(self.store.promoted().await.map_err(failed)?.map(|card| card.model_id));
             let apart = self.live.people().map(|people| people.version.clone());
-            held_by_models.extend(apart.filter(|version| !held_by_models.contains(version)).into_iter().collect::<Vec<_>>());
+            held_by_models.extend(
+                apart.filter(|version| !held_by_models.contains(version)).into_iter().collect::<Vec<_>>(),
+            );
         }
         let remainder = if held_by_models.is_empty() {
             String::new()

@@ -4,6 +4,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use chrono::Utc;
+use proto::common::v1::{Event, EventKind};
 use proto::recommender::v1::{
     PredictPreferenceRequest, PredictPreferenceResponse, RecommendRequest, RecommendResponse, Recommendation,
     SimilarItemsRequest, SimilarItemsResponse,
@@ -19,45 +20,47 @@ use crate::rank::{Candidates, Choice, Filter, select};
 use crate::shelf::{Serving, Shelf};
 use crate::store::Deed;
 
+/// Seconds of a day.
+const DAY: f64 = 86_400.0;
+
 impl Recommender {
-    /// What the person did, with what the request adds, the oldest first.
-    async fn deeds(
+    /// Items to leave out of an answer: those the person dislikes, and where the rules say so, those bought. Events of
+    /// the request count like stored ones.
+    async fn left_out(
         &self,
-        user: &str,
-        visitor: &str,
-        request: &RecommendRequest,
-    ) -> Result<Vec<Deed>, Status> {
-        let mut deeds = match self.person(user, visitor).await? {
-            Some(person) => self.store.history(&[person], FOLDED).await.map_err(failed)?,
+        person: Option<&str>,
+        recent: &[Event],
+        purchased: bool,
+    ) -> Result<Vec<String>, Status> {
+        let disliked_after = Utc::now().timestamp() - (self.signals.dislike_days * DAY) as i64;
+        let mut left_out = match person {
+            Some(person) => self.store.left_out(person, disliked_after, purchased).await.map_err(failed)?,
             None => Vec::new(),
         };
-        deeds.extend(request.recent_events.iter().map(|event| Deed {
-            person: String::new(),
-            kind: event.kind(),
-            item_id: event.item_id.clone(),
-            at: event.occurred_at.as_ref().map_or(0, |at| at.seconds),
-        }));
-        deeds.sort_by_key(|deed| deed.at);
-        Ok(deeds)
+        let is_left_out = |event: &&Event| match event.kind() {
+            EventKind::Dislike => event.occurred_at.as_ref().is_some_and(|at| at.seconds > disliked_after),
+            EventKind::Purchase | EventKind::Return => purchased,
+            _ => false,
+        };
+        left_out.extend(recent.iter().filter(is_left_out).map(|event| event.item_id.clone()));
+        Ok(left_out)
     }
 
     pub(super) async fn pick(&self, request: RecommendRequest) -> Result<RecommendResponse, Status> {
-        check::recommend(&request)?;
+        check::recommend(&request, &self.signals)?;
         self.ready().await?;
-        let deeds = self.deeds(&request.user_id, &request.visitor_id, &request).await?;
         let rules = request.rules.clone().unwrap_or_default();
-        let mut purchased = Vec::new();
-        if rules.exclude_purchased {
-            let person = self.person(&request.user_id, &request.visitor_id).await?;
-            let person = person.as_slice();
-            purchased = self.store.purchased(person).await.map_err(failed)?;
-        }
+        let person = self.person(&request.user_id, &request.visitor_id).await?;
+        let (person, recent) = (person.as_deref(), &request.recent_events);
+        let history = async { self.store.history(person, recent, FOLDED).await.map_err(failed) };
+        let left_out = self.left_out(person, recent, rules.exclude_purchased);
+        let (deeds, left_out) = tokio::try_join!(history, left_out)?;
         let shelf = self.live.shelf();
-        let segment = self.segment(&shelf, &request, &deeds).await?;
+        let segment = self.segment(&shelf, person, &deeds).await?;
         let signals = self.signals.clone();
         let rank = move || {
             let now = Utc::now().timestamp();
-            let filter = Filter::new(&rules, &purchased, now);
+            let filter = Filter::new(&rules, &left_out, now);
             let serving = shelf.serving.as_deref();
             let fold_in = serving.and_then(|serving| serving.fold_in(&deeds, &signals, now));
             let known = serving.zip(fold_in.as_ref());
@@ -99,21 +102,19 @@ impl Recommender {
     async fn segment(
         &self,
         shelf: &Shelf,
-        request: &RecommendRequest,
+        person: Option<&str>,
         deeds: &[Deed],
     ) -> Result<Option<Taken>, Status> {
         let known = |deed: &Deed| {
             shelf.serving.as_ref().is_some_and(|serving| serving.columns.contains_key(&deed.item_id))
         };
-        let id = if request.user_id.is_empty() { &request.visitor_id } else { &request.user_id };
-        let Some(people) = self.live.people().filter(|_| !id.is_empty() && !deeds.is_empty()) else {
-            return Ok(None);
-        };
-        if deeds.iter().any(known) {
+        let people = self.live.people().filter(|_| !deeds.is_empty());
+        let (Some(person), Some(people)) = (person, people) else { return Ok(None) };
+        if deeds.iter().any(|deed| self.signals.weight_of(deed) > 0.0 && known(deed)) {
             return Ok(None);
         }
-        let acts = self.store.acts(&[self.names.pseudonym(id)]).await.map_err(failed)?;
-        let segment = people.segment_of(acts.first().map_or(&[], Vec::as_slice), Utc::now().timestamp());
+        let acts = self.store.acts_of(person).await.map_err(failed)?;
+        let segment = people.segment_of(&acts, Utc::now().timestamp());
         Ok(segment.map(|segment| Taken { people, segment }))
     }
 
@@ -136,28 +137,39 @@ impl Recommender {
         check::item(&request.item_id, request.limit)?;
         self.ready().await?;
         let serving = self.trained()?;
-        let Some(column) = serving.columns.get(&request.item_id) else {
+        let column = serving.columns.get(&request.item_id).copied();
+        let shelf = self.live.shelf();
+        let Some(column) = column.filter(|_| shelf.catalogue.get(&request.item_id).is_some()) else {
             return Err(chassis::error::status(
                 Code::NotFound,
                 "UNKNOWN_ITEM",
-                "the model that serves does not know this item_id",
+                "the catalogue or the model that serves does not know this item_id",
             ));
         };
-        let catalogue = &self.live.shelf().catalogue;
-        let sources = sources(&serving);
-        let alike = serving.artefact.model.similar(*column, request.limit as usize);
-        let picks = alike.into_iter().map(|(item, score)| {
-            let item_id = serving.artefact.item_ids[item as usize].clone();
-            Recommendation {
-                item: catalogue.get(&item_id).map(|item| item.as_ref().clone()),
-                item_id,
-                score: f64::from(score),
-                propensity: 1.0,
-                sources: sources.clone(),
-                reasons: Vec::new(),
+        let limit = request.limit as usize;
+        let work = move || {
+            let now = Utc::now().timestamp();
+            let item = |column: u32| shelf.catalogue.get(serving.artefact.item_ids.get(column as usize)?);
+            let listed = |column: u32| item(column).is_some_and(|item| item.may_be_listed(now, false));
+            let sources = sources(&serving);
+            let alike = serving.artefact.model.similar(column, limit, &listed);
+            let pick = |(column, score): (u32, f32)| {
+                let item = item(column)?;
+                Some(Recommendation {
+                    item_id: item.item_id.clone(),
+                    item: Some(item.as_ref().clone()),
+                    score: f64::from(score),
+                    propensity: 1.0,
+                    sources: sources.clone(),
+                    reasons: Vec::new(),
+                })
+            };
+            SimilarItemsResponse {
+                recommendations: alike.into_iter().filter_map(pick).collect(),
+                model_version: serving.model_id.clone(),
             }
-        });
-        Ok(SimilarItemsResponse { recommendations: picks.collect(), model_version: serving.model_id.clone() })
+        };
+        self.on_a_core(work).await
     }
 
     pub(super) async fn preference(
@@ -168,21 +180,30 @@ impl Recommender {
         self.ready().await?;
         let mut found = Violations::new();
         found.at_most("item_ids", request.item_ids.len(), check::MOST_ROWS);
-        let serving = self.trained()?;
+        refuse(found)?;
+        let (serving, shelf, now) = (self.trained()?, self.live.shelf(), Utc::now().timestamp());
+        let mut found = Violations::new();
         for (index, id) in request.item_ids.iter().enumerate() {
-            if !serving.columns.contains_key(id) {
-                found.add(
-                    format!("item_ids[{index}]"),
-                    "UNKNOWN_ITEM",
-                    "the model that serves does not know this item",
-                );
-            }
+            let (reason, fault) = match shelf.catalogue.get(id) {
+                None => ("UNKNOWN_ITEM", "is not in the catalogue"),
+                Some(item) if item.not_recommendable => ("NOT_RECOMMENDABLE", "is never recommended"),
+                Some(item) if item.is_sold_out() => ("SOLD_OUT", "is sold out"),
+                Some(item) if !item.is_on_sale(now) => {
+                    ("NOT_ON_SALE", "is not on sale now: see its available_from and available_until")
+                }
+                Some(_) if !serving.columns.contains_key(id) => {
+                    ("UNKNOWN_ITEM", "is not known to the model that serves: it was trained before")
+                }
+                Some(_) => continue,
+            };
+            found.add(format!("item_ids[{index}]"), reason, fault);
         }
         refuse(found)?;
-        let deeds = self.deeds(&request.user_id, "", &RecommendRequest::default()).await?;
+        let person = self.person(&request.user_id, "").await?;
+        let deeds = self.store.history(person.as_deref(), &[], FOLDED).await.map_err(failed)?;
         let signals = self.signals.clone();
         let score = move || {
-            let fold_in = serving.fold_in(&deeds, &signals, Utc::now().timestamp());
+            let fold_in = serving.fold_in(&deeds, &signals, now);
             let score = |column: u32| fold_in.as_ref().map_or(0.0, |known| known.scores()[column as usize]);
             let wanted = request.item_ids.iter().filter_map(|id| serving.columns.get(id));
             PredictPreferenceResponse {

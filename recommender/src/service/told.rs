@@ -103,7 +103,7 @@ impl Teller<'_> {
                             .map_or_else(Vec::new, |row| fold_in.shares_of_row(row.into())),
                     };
                     let positive = shares.into_iter().filter(|share| share.value > 0.0).take(REASONS);
-                    positive.map(|share| because(serving, shelf, deeds, share)).collect()
+                    positive.map(|share| because(serving, shelf, deeds, share, place)).collect()
                 };
                 places.iter().map(of).collect()
             }
@@ -123,15 +123,25 @@ fn plain(kind: ReasonKind, weight: f64) -> Reason {
 }
 
 /// A share of a score as a reason, not yet divided by the score.
-fn because(serving: &Serving, shelf: &Shelf, deeds: &[Deed], share: Share) -> Reason {
+fn because(serving: &Serving, shelf: &Shelf, deeds: &[Deed], share: Share, place: &Place) -> Reason {
     let weight = f64::from(share.value);
     let Cause::Item(past) = share.cause else { return plain(ReasonKind::Popularity, weight) };
     let id = &serving.artefact.item_ids[past as usize];
+    let kept = |deed: &Deed| deed.kind == EventKind::Purchase && deed.item_id == *id && deed.kept > 0.0;
+    let kind = if place.candidate.column.is_none() {
+        ReasonKind::Text
+    } else if *id != place.candidate.item.item_id {
+        ReasonKind::Item
+    } else if deeds.iter().any(kept) {
+        ReasonKind::RepeatPurchase
+    } else {
+        ReasonKind::SameItem
+    };
     Reason {
         because_item_id: id.clone(),
         because_title: shelf.catalogue.title(id).to_owned(),
         because_kind: telling(deeds, id).into(),
-        kind: ReasonKind::Item.into(),
+        kind: kind.into(),
         weight,
     }
 }

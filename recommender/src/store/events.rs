@@ -1,7 +1,9 @@
+use std::collections::HashSet;
+
 use futures::TryStreamExt as _;
 use prost::Message as _;
 use proto::common::v1::{Event, EventKind, ProductReturn, Purchase};
-use sea_orm::sea_query::{Expr, ExprTrait as _, OnConflict, SimpleExpr};
+use sea_orm::sea_query::{Expr, OnConflict, SimpleExpr};
 use sea_orm::{
     ActiveValue::Set, ColumnTrait as _, Condition, EntityTrait as _, QueryFilter as _, QueryOrder as _,
     QuerySelect as _,
@@ -197,8 +199,42 @@ impl Store {
         Ok(Ingested { stored, refused: links.refused })
     }
 
-    /// The last `most` deeds of `person` that weigh something, and purchases net of returns; the oldest first.
-    pub async fn history(&self, person: &str, most: u64) -> Result<Vec<Deed>, Error> {
+    /// The last `most` deeds of `person` that weigh something, with those of `recent` events that are not stored yet;
+    /// purchases net of returns, the oldest first.
+    pub async fn history(
+        &self,
+        person: Option<&str>,
+        recent: &[Event],
+        most: u64,
+    ) -> Result<Vec<Deed>, Error> {
+        let mut rows = match person {
+            Some(person) => self.deed_rows(person, most).await?,
+            None => Vec::new(),
+        };
+        let stored = self.stored_among(recent).await?;
+        rows.extend(recent.iter().filter(|event| !stored.contains(&event.event_id)).map(|event| {
+            let Line { rating, order_id, quantity } = Line::of(event);
+            let at = event.occurred_at.as_ref().map_or(0, |at| at.seconds);
+            let person = person.unwrap_or_default().to_owned();
+            (person, event.kind, event.item_id.clone(), at, rating, order_id, quantity)
+        }));
+        rows.sort_by_key(|row| row.3);
+        Ok(Net::of(rows))
+    }
+
+    /// Ids of those of `events` that are stored.
+    async fn stored_among(&self, events: &[Event]) -> Result<HashSet<String>, Error> {
+        if events.is_empty() {
+            return Ok(HashSet::new());
+        }
+        let ids = events.iter().map(|event| event.event_id.as_str());
+        let stored = Entity::find().select_only().column(Column::EventId).filter(Column::EventId.is_in(ids));
+        let stored: Vec<String> = stored.into_tuple().all(&self.db).await?;
+        Ok(stored.into_iter().collect())
+    }
+
+    /// Rows of the last `most` deeds and returns of `person`, the oldest first.
+    async fn deed_rows(&self, person: &str, most: u64) -> Result<Vec<DeedRow>, Error> {
         let kinds = self.signals.weighted_kinds().into_iter().chain([EventKind::Return]);
         let mut rows: Vec<DeedRow> = Entity::find()
             .select_only()
@@ -213,7 +249,7 @@ impl Store {
             .all(&self.db)
             .await?;
         rows.reverse();
-        Ok(Net::of(rows))
+        Ok(rows)
     }
 
     /// Gives all deeds that weigh something to `all`, purchases net of returns, streamed in order of time: the rows are
@@ -320,3 +356,6 @@ impl Store {
         Ok(links + events)
     }
 }
+
+#[cfg(test)]
+mod tests;

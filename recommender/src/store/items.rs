@@ -60,7 +60,8 @@ const DELETE: &str = "DeleteItems";
 
 /// The number in a kept answer.
 fn number(answer: &[u8]) -> Result<u64, Error> {
-    let bytes = answer.try_into().map_err(|_| Error::Corrupt("the answer to a request is no number".into()))?;
+    let bytes =
+        answer.try_into().map_err(|_| Error::Corrupt("the answer to a request is no number".into()))?;
     Ok(u64::from_be_bytes(bytes))
 }
 
@@ -71,10 +72,7 @@ fn decode(payload: &[u8]) -> Result<Item, Error> {
 /// Raises the revision of the catalogue and returns it; holds other writers off until the transaction ends.
 async fn next_revision(transaction: &DatabaseTransaction) -> Result<i64, Error> {
     let raised = Expr::col(catalogue::Column::Revision).add(1);
-    catalogue::Entity::update_many()
-        .col_expr(catalogue::Column::Revision, raised)
-        .exec(transaction)
-        .await?;
+    catalogue::Entity::update_many().col_expr(catalogue::Column::Revision, raised).exec(transaction).await?;
     Ok(state(transaction).await?.revision)
 }
 
@@ -88,8 +86,7 @@ async fn store_items(
     items: impl IntoIterator<Item = &Item>,
     now: i64,
 ) -> Result<(), Error> {
-    let last: BTreeMap<&str, &Item> =
-        items.into_iter().map(|item| (item.item_id.as_str(), item)).collect();
+    let last: BTreeMap<&str, &Item> = items.into_iter().map(|item| (item.item_id.as_str(), item)).collect();
     if last.is_empty() {
         return Ok(());
     }
@@ -108,10 +105,7 @@ async fn store_items(
         let insert = Entity::insert_many(items.iter().map(|item| row(item))).on_conflict(replace.clone());
         insert.exec_without_returning(transaction).await?;
         let ids = items.iter().map(|item| item.item_id.as_str());
-        removal::Entity::delete_many()
-            .filter(removal::Column::ItemId.is_in(ids))
-            .exec(transaction)
-            .await?;
+        removal::Entity::delete_many().filter(removal::Column::ItemId.is_in(ids)).exec(transaction).await?;
     }
     Ok(())
 }
@@ -226,9 +220,11 @@ impl Store {
         if revision < state.pruned {
             return Ok(Changes::Forgotten);
         }
-        let end = state.revision.min(revision.saturating_add(REVISIONS_PER_STEP));
-        let rows: Vec<Model> =
-            Entity::find().filter(Column::Revision.gt(revision).and(Column::Revision.lte(end))).all(&self.db).await?;
+        let end = Ord::min(state.revision, revision.saturating_add(REVISIONS_PER_STEP));
+        let rows: Vec<Model> = Entity::find()
+            .filter(Column::Revision.gt(revision).and(Column::Revision.lte(end)))
+            .all(&self.db)
+            .await?;
         let stored = rows.iter().map(|row| decode(&row.payload)).collect::<Result<_, _>>()?;
         let since = removal::Column::Revision.gt(revision).and(removal::Column::Revision.lte(end));
         let removed = removal::Entity::find()

@@ -11,7 +11,7 @@ use sea_orm::{
 
 use super::entity::link::{ActiveModel, Column, Entity};
 use super::entity::{event, log};
-use super::{EventRow, Error, STATEMENT, Store};
+use super::{Error, EventRow, STATEMENT, Store};
 
 /// Key of the PostgreSQL advisory lock that new links hold alone and other events share: an event of a visitor must not
 /// be stored between the moment its link is stored and the moment the visitor's earlier events are given to the user.
@@ -129,8 +129,12 @@ impl Store {
 
     /// The largest position of the sender's log whose event is stored here.
     pub async fn log_position(&self) -> Result<u64, Error> {
-        let position: Option<i64> =
-            log::Entity::find().select_only().column(log::Column::Position).into_tuple().one(&self.db).await?;
+        let position: Option<i64> = log::Entity::find()
+            .select_only()
+            .column(log::Column::Position)
+            .into_tuple()
+            .one(&self.db)
+            .await?;
         Ok(position.and_then(|position| u64::try_from(position).ok()).unwrap_or(0))
     }
 }

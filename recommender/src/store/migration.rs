@@ -13,7 +13,13 @@ pub(super) struct Migrator;
 #[async_trait::async_trait]
 impl MigratorTrait for Migrator {
     fn migrations() -> Vec<Box<dyn MigrationTrait>> {
-        vec![Box::new(First), Box::new(Second), Box::new(CatalogueFeed), Box::new(Identity), Box::new(Signals)]
+        vec![
+            Box::new(First),
+            Box::new(Second),
+            Box::new(CatalogueFeed),
+            Box::new(Identity),
+            Box::new(Signals),
+        ]
     }
 
     // Services may share one PostgreSQL database while they are small; their migrations are told apart.

@@ -8,7 +8,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use futures::TryStreamExt as _;
 use proto::common::v1::{Event, EventKind};
-use sea_orm::sea_query::{Expr, ExprTrait as _, OnConflict};
+use sea_orm::sea_query::{Alias, Condition, Expr, ExprTrait as _, OnConflict, Order, Query, SelectStatement};
 use sea_orm::{
     ActiveValue::Set, ColumnTrait as _, ConnectionTrait as _, DatabaseTransaction, DbBackend,
     EntityTrait as _, QueryFilter as _, QueryOrder as _, QuerySelect as _,
@@ -35,10 +35,7 @@ fn counts(kind: EventKind, signals: &Signals) -> bool {
 
 impl Pairs {
     /// The pairs of events with their owners, of those that count.
-    pub(super) fn of<'a>(
-        events: impl Iterator<Item = (String, &'a Event)>,
-        signals: &Signals,
-    ) -> Self {
+    pub(super) fn of<'a>(events: impl Iterator<Item = (String, &'a Event)>, signals: &Signals) -> Self {
         let counted = events.filter(|(_, event)| counts(event.kind(), signals) && !event.item_id.is_empty());
         Self(counted.map(|(owner, event)| (owner, event.item_id.clone())).collect())
     }
@@ -83,6 +80,24 @@ async fn items_of(transaction: &DatabaseTransaction, person: &str) -> Result<Vec
         .filter(are_acts())
         .filter(event::Column::ItemId.ne(""));
     Ok(items.into_tuple().all(transaction).await?)
+}
+
+/// Reads the acts of pairs. A join, as SQLite looks pairs up by index in no other form.
+fn of_pairs(pairs: &[&(String, String)]) -> SelectStatement {
+    let pair = Alias::new("pair");
+    let column = |name: &'static str| Expr::col((pair.clone(), Alias::new(name)));
+    let own = |column: event::Column| Expr::col((event::Entity, column));
+    let same = Condition::all()
+        .add(own(event::Column::Person).eq(column("column1")))
+        .add(own(event::Column::ItemId).eq(column("column2")));
+    Query::select()
+        .columns(DEED.map(|column| (event::Entity, column)))
+        .from_values(pairs.iter().map(|(person, item)| (person.clone(), item.clone())), pair.clone())
+        .inner_join(event::Entity, same)
+        .and_where(are_acts())
+        .order_by((event::Entity, event::Column::OccurredAt), Order::Asc)
+        .order_by((event::Entity, event::Column::EventId), Order::Asc)
+        .to_owned()
 }
 
 /// Interest in items, summed over some pairs.
@@ -132,21 +147,10 @@ impl Interest {
         let pairs: Vec<&(String, String)> = pairs.0.iter().collect();
         let mut deeds: BTreeMap<(String, String), Vec<DeedRow>> = BTreeMap::new();
         for pairs in pairs.chunks(STATEMENT) {
-            let of_pairs = Expr::tuple([
-                Expr::col(event::Column::Person),
-                Expr::col(event::Column::ItemId),
-            ])
-            .in_tuples(pairs.iter().map(|(person, item)| (person.as_str(), item.as_str())));
-            let rows: Vec<DeedRow> = event::Entity::find()
-                .select_only()
-                .columns(DEED)
-                .filter(of_pairs)
-                .filter(are_acts())
-                .order_by_asc(event::Column::OccurredAt)
-                .order_by_asc(event::Column::EventId)
-                .into_tuple()
-                .all(transaction)
-                .await?;
+            let rows =
+                transaction.query_all_raw(transaction.get_database_backend().build(&of_pairs(pairs))).await?;
+            let rows = rows.iter().map(|row| row.try_get_many_by_index::<DeedRow>());
+            let rows = rows.collect::<Result<Vec<_>, _>>()?;
             for row in rows {
                 deeds.entry((row.0.clone(), row.2.clone())).or_default().push(row);
             }
@@ -167,7 +171,7 @@ impl Interest {
         signals: &Signals,
     ) -> Result<(), Error> {
         let after = Self::read(transaction, pairs, signals).await?;
-        let at = self.at.max(after.at);
+        let at = Ord::max(self.at, after.at);
         let now = |part: &Self, item: &str| {
             part.by_item.get(item).map_or(0.0, |sum| sum * signals.popularity_left(at - part.at))
         };
@@ -195,8 +199,9 @@ fn moved(stored: Option<&Model>, change: f64, at: i64, signals: &Signals) -> Opt
         return None;
     }
     let (score, before) = stored.map_or((0.0, at), |row| (row.score, row.at));
-    let newest = at.max(before);
-    let sum = score * signals.popularity_left(newest - before) + change * signals.popularity_left(newest - at);
+    let newest = Ord::max(at, before);
+    let sum =
+        score * signals.popularity_left(newest - before) + change * signals.popularity_left(newest - at);
     // What rounding leaves of an interest that is gone is no interest.
     Some((if sum > 1e-12 { sum } else { 0.0 }, newest))
 }
@@ -206,8 +211,7 @@ fn row(item: String, (score, at): Score) -> ActiveModel {
 }
 
 async fn put(transaction: &DatabaseTransaction, rows: Vec<ActiveModel>) -> Result<(), Error> {
-    let replace =
-        OnConflict::column(Column::ItemId).update_columns([Column::Score, Column::At]).to_owned();
+    let replace = OnConflict::column(Column::ItemId).update_columns([Column::Score, Column::At]).to_owned();
     for rows in rows.chunks(STATEMENT) {
         let insert = Entity::insert_many(rows.to_vec()).on_conflict(replace.clone());
         insert.exec_without_returning(transaction).await?;
@@ -306,3 +310,6 @@ async fn totals(
     add(&mut pair);
     Ok(totals)
 }
+
+#[cfg(test)]
+mod tests;

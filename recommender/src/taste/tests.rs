@@ -50,12 +50,12 @@ fn tastes_stay_within_their_group() {
     assert!(out[4] > 0.05 && out[5] > 0.05, "{out:?}");
     assert!(out[..3].iter().all(|score| score.abs() < 1e-4), "{out:?}");
     assert!(out[6].abs() < f32::EPSILON, "nobody took it");
-    let alike = taste.similar(0, 2);
+    let alike = taste.similar(0, 2, &|_| true);
     let mut names: Vec<u32> = alike.iter().map(|x| x.0).collect();
     names.sort_unstable();
     assert_eq!(names, [1, 2], "{alike:?}");
-    assert!(taste.similar(6, 3).is_empty() && taste.similar(7, 3).is_empty());
-    assert!(taste.similar(0, 0).is_empty());
+    assert!(taste.similar(6, 3, &|_| true).is_empty() && taste.similar(7, 3, &|_| true).is_empty());
+    assert!(taste.similar(0, 0, &|_| true).is_empty());
 }
 
 #[test]

@@ -2,7 +2,7 @@
 
 use prost::Message as _;
 use proto::common::v1::{Event as EventMessage, EventKind};
-use sea_orm::{ConnectionTrait as _, ExprTrait as _, FromQueryResult, Statement, TransactionTrait as _};
+use sea_orm::{ConnectionTrait, ExprTrait as _, FromQueryResult, Statement};
 use sea_orm_migration::prelude::*;
 
 use super::Event;
@@ -51,6 +51,11 @@ struct Stored {
 
 #[async_trait::async_trait]
 impl MigrationTrait for Signals {
+    // The updates of a backfill are written to the disk once.
+    fn use_transaction(&self) -> Option<bool> {
+        Some(true)
+    }
+
     async fn up(&self, manager: &SchemaManager) -> Result<(), DbErr> {
         for mut column in [
             ColumnDef::new(Added::Rating).double().null().to_owned(),
@@ -89,10 +94,9 @@ impl MigrationTrait for Signals {
 }
 
 /// Fills the new columns of events stored before, from their payloads.
-async fn backfill(db: &SchemaManagerConnection<'_>) -> Result<(), DbErr> {
+async fn backfill(db: &impl ConnectionTrait) -> Result<(), DbErr> {
     let mut after = String::new();
     loop {
-        let step = db.begin().await?;
         let kinds = [EventKind::Purchase, EventKind::Rating, EventKind::Return].map(|kind| kind as i32);
         let mut select = Query::select();
         select
@@ -103,8 +107,9 @@ async fn backfill(db: &SchemaManagerConnection<'_>) -> Result<(), DbErr> {
             .order_by(Event::EventId, Order::Asc)
             .limit(BACKFILLED);
         let statement: Statement = db.get_database_backend().build(&select);
-        let rows = step.query_all_raw(statement).await?;
-        let rows = rows.iter().map(|row| Stored::from_query_result(row, "")).collect::<Result<Vec<_>, _>>()?;
+        let rows = db.query_all_raw(statement).await?;
+        let rows =
+            rows.iter().map(|row| Stored::from_query_result(row, "")).collect::<Result<Vec<_>, _>>()?;
         let Some(last) = rows.last() else { return Ok(()) };
         after.clone_from(&last.event_id);
         for Stored { event_id, payload } in &rows {
@@ -118,8 +123,7 @@ async fn backfill(db: &SchemaManagerConnection<'_>) -> Result<(), DbErr> {
                 .value(Added::OrderId, order_id)
                 .value(Added::Quantity, quantity)
                 .and_where(Expr::col(Event::EventId).eq(event_id.as_str()));
-            step.execute(&update).await?;
+            db.execute(&update).await?;
         }
-        step.commit().await?;
     }
 }
