@@ -141,7 +141,7 @@ async fn kept_up_to_date_equals_computed_anew(store: Store) {
     assert_eq!(kept.len(), anew.len(), "{kept:?} {anew:?}");
     for ((item, score), (other, right)) in kept.iter().zip(&anew) {
         assert_eq!(item, other);
-        assert!((score - right).abs() < 1e-9 * right.max(1.0), "{item}: {score}, not {right}");
+        assert!((score - right).abs() < 1e-9 * f64::max(*right, 1.0), "{item}: {score}, not {right}");
     }
 }
 
