@@ -179,7 +179,8 @@ impl Signals {
     pub fn repeats(&self, deeds: &[Dated], deed: &Dated) -> bool {
         let near = deeds.iter().rev().take_while(|one| deed.at - one.at < self.repeat_seconds);
         let mut same = near.filter(|one| (one.item, one.kind) == (deed.item, deed.kind));
-        deed.kind != EventKind::Purchase && same.next().is_some()
+        // A rating replaces the one before it, however soon it follows.
+        !matches!(deed.kind, EventKind::Purchase | EventKind::Rating) && same.next().is_some()
     }
 
     /// One person's `deeds`, the oldest first, without those of visits in which more was done in a minute than a

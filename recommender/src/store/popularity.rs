@@ -289,6 +289,7 @@ async fn totals(
         .order_by_asc(Column::Person)
         .order_by_asc(Column::ItemId)
         .order_by_asc(Column::OccurredAt)
+        .order_by_asc(Column::EventId)
         .into_tuple::<DeedRow>()
         .stream(transaction)
         .await?;

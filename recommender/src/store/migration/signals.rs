@@ -71,7 +71,7 @@ impl MigrationTrait for Signals {
         let acts = "kind NOT IN (1, 12, 13, 16)";
         for (name, columns, rows) in [
             ("recommender_event_act", "person, occurred_at, event_id", acts),
-            ("recommender_event_pair", "person, item_id, occurred_at", acts),
+            ("recommender_event_pair", "person, item_id, occurred_at, event_id", acts),
             ("recommender_event_verdict", "person, kind, item_id, occurred_at", "kind IN (6, 8, 15)"),
         ] {
             let index = format!("CREATE INDEX {name} ON recommender_event ({columns}) WHERE {rows}");
