@@ -97,6 +97,33 @@ pub(crate) async fn people_in_two_variants(served: &mut Served) {
     }
 }
 
+/// 30 visitors: `one` is told their decisions and purchases one by one, `other` their links at the same time.
+pub(crate) async fn visitors_on_two_replicas(one: &mut Served, other: &mut Served) {
+    const VISITORS: usize = 30;
+    started(one).await;
+    let acts = async {
+        for person in 0..VISITORS {
+            let visitor = format!("v{person}");
+            record(one, vec![decided(&format!("d{person}"), ("", &visitor), "control", 0)]).await;
+            ingest(one, vec![by_visitor(&visitor, purchase(&format!("o{person}"), "", 100))]).await;
+        }
+    };
+    let links = async {
+        for person in 0..VISITORS {
+            ingest(other, vec![link(&format!("l{person}"), &format!("v{person}"), &format!("u{person}"))])
+                .await;
+        }
+    };
+    tokio::join!(acts, links);
+    for person in 0..VISITORS {
+        let held = exported(one, &format!("u{person}")).await;
+        assert_eq!((held.decisions.len(), held.events.len()), (1, 2), "u{person}");
+        assert!(held.events.iter().all(|event| event.user_id == held.decisions[0].user_id));
+    }
+    let found = analysed(other, "e", &["REVENUE"]).await;
+    assert_eq!((found.results[0].control_value, found.results[0].variant_value), (100.0, 0.0));
+}
+
 #[tokio::test]
 async fn people_exposed_to_two_variants_through_a_link_are_in_no_arm() {
     let (url, folder) = database();

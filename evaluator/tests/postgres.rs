@@ -27,6 +27,23 @@ async fn postgres_excludes_people_linked_across_variants() {
     .await;
 }
 
+/// Two replicas: one is told what visitors do while the other is told who they are. Whatever comes first, all of it is
+/// the user's afterwards, and the sums beside the log are exact.
+#[tokio::test(flavor = "multi_thread")]
+async fn postgres_links_visitors_while_another_replica_stores_their_events() {
+    with_database(|url| async move {
+        let mut one = support::served_on(&url, tempfile::tempdir().expect("a folder")).await;
+        // An answer: the database is migrated before the second replica opens it.
+        support::exported(&mut one, "nobody").await;
+        let mut other = support::served_on(&url, tempfile::tempdir().expect("a folder")).await;
+        crate::links::visitors_on_two_replicas(&mut one, &mut other).await;
+        let store = evaluator::store::Store::open(&chassis::config::Secret::new(&*url)).await.expect("opens");
+        let (kept, rebuilt) = store.rebuild_cells().await.expect("rebuilt");
+        assert_eq!(kept, rebuilt);
+    })
+    .await;
+}
+
 /// Runs `test` on a database of its own, which is dropped afterwards also where the test fails.
 async fn with_database<F>(test: impl FnOnce(String) -> F)
 where
