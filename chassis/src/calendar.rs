@@ -104,6 +104,15 @@ impl Calendar {
         }
     }
 
+    /// Returns the day that contains the moment `at` as days since 1 January 1970.
+    pub fn day_number(&self, at: i64) -> i32 {
+        const MICROS_PER_DAY: i64 = 86_400 * MICROS_PER_SECOND;
+        if *self == Self::UTC {
+            return clamped(at).div_euclid(MICROS_PER_DAY) as i32;
+        }
+        self.date(at).signed_duration_since(NaiveDate::default()).num_days() as i32
+    }
+
     /// Returns the local hour, 0 to 23, of the moment `at`.
     pub fn hour(&self, at: i64) -> u32 {
         self.local(at).hour()

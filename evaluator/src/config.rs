@@ -1,6 +1,7 @@
 //! The evaluator's settings.
 
 use chassis::auth::PrivacyConfig;
+use chassis::calendar::ShopConfig;
 use chassis::config::{Problems, Secret, Validate};
 use chassis::server::ServerConfig;
 use chassis::telemetry::TelemetryConfig;
@@ -22,6 +23,8 @@ pub struct Config {
     pub analysis: AnalysisConfig,
     /// How offers are decided.
     pub strategy: StrategyConfig,
+    /// The shop: its time zone.
+    pub shop: ShopConfig,
 }
 
 impl Default for Config {
@@ -33,6 +36,7 @@ impl Default for Config {
             store: StoreConfig::default(),
             analysis: AnalysisConfig::default(),
             strategy: StrategyConfig::default(),
+            shop: ShopConfig::default(),
         }
     }
 }
@@ -91,6 +95,7 @@ impl Validate for Config {
         self.server.validate(problems);
         self.telemetry.validate(problems);
         self.privacy.validate(problems);
+        self.shop.validate(problems);
         let url = self.store.url.expose();
         problems.require(
             url.starts_with("sqlite:") || url.starts_with("postgres:") || url.starts_with("postgresql:"),

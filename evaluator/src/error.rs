@@ -51,6 +51,12 @@ pub enum Error {
     /// Too much is being computed already.
     #[error("the analysis pool is full; try again shortly")]
     Overloaded,
+    /// Nobody waits for the answer any more.
+    #[error("the caller has gone")]
+    Cancelled,
+    /// A position of the event log was not reached in time.
+    #[error("{0}")]
+    TooLate(String),
     /// The contract has it, this build does not.
     #[error("{0}")]
     Unimplemented(&'static str),

@@ -12,6 +12,7 @@ pub mod pool;
 pub mod program;
 pub mod service;
 pub mod stats;
+pub mod stop;
 pub mod store;
 pub mod strategy;
 
@@ -41,8 +42,10 @@ pub fn run(config: Config, listener: TcpListener, shutdown: CancellationToken) -
 }
 
 async fn serve(config: Config, listener: TcpListener, shutdown: CancellationToken) -> anyhow::Result<()> {
+    let calendar = config.shop.calendar()?;
     let base = Arc::new(service::Shared {
-        store: store::Store::open(&config.store.url)
+        calendar,
+        store: store::Store::open_in(&config.store.url, calendar)
             .await
             .context("the evaluator's database cannot be opened")?,
         names: Pseudonymiser::new(&config.privacy),

@@ -15,6 +15,7 @@ pub mod report;
 pub mod statistic;
 pub mod sums;
 pub mod tally;
+pub mod variants;
 
 pub use known::{Known, Metric};
 pub use moments::Moments;

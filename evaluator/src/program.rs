@@ -53,11 +53,11 @@ pub async fn main() -> anyhow::Result<ExitCode> {
         }
         Command::Migrate(flags) => {
             let config: Config = chassis::config::load("evaluator", &flags)?;
-            crate::store::Store::open(&config.store.url).await?;
+            crate::store::Store::open_in(&config.store.url, config.shop.calendar()?).await?;
         }
         Command::Rebuild { flags, json } => {
             let config: Config = chassis::config::load("evaluator", &flags)?;
-            let store = crate::store::Store::open(&config.store.url).await?;
+            let store = crate::store::Store::open_in(&config.store.url, config.shop.calendar()?).await?;
             writeln!(std::io::stdout(), "{}", cli::print_rebuild(&store, json).await?)?;
         }
         Command::Tool(tool) => return Ok(cli::run(tool)),

@@ -17,14 +17,19 @@ mod offers;
 mod optimising;
 mod page;
 mod plans;
+mod reports;
+mod requests;
+mod size;
 mod snapshot;
 mod status;
 mod strategies;
 mod training;
+mod waiting;
 
 use std::sync::Arc;
 
 use chassis::auth::Pseudonymiser;
+use chassis::calendar::Calendar;
 use chrono::Utc;
 
 use crate::config::StrategyConfig;
@@ -50,6 +55,8 @@ pub(crate) struct Shared {
     pub(crate) snapshots: Snapshots,
     pub(crate) deciding: Deciding,
     pub(crate) strategy: StrategyConfig,
+    /// The shop's calendar.
+    pub(crate) calendar: Calendar,
 }
 
 impl Shared {

@@ -13,9 +13,11 @@ mod models;
 mod moments;
 mod offers;
 mod plans;
+mod requests;
 
 use std::sync::Arc;
 
+use chassis::calendar::Calendar;
 use chassis::config::Secret;
 use sea_orm::{DatabaseConnection, DbBackend, DbErr};
 use sea_orm_migration::MigratorTrait as _;
@@ -39,16 +41,23 @@ pub struct Store {
     db: DatabaseConnection,
     /// SQLite takes one writer at a time; waiting here is fair and knows no time-out.
     writer: Option<Arc<Mutex<()>>>,
+    /// The shop's calendar: days of facts are counted by it.
+    calendar: Calendar,
 }
 
 impl Store {
-    /// Opens the database at `url`, making and migrating it where needed.
+    /// Opens the database at `url` of a shop whose days are UTC's, making and migrating it where needed.
     pub async fn open(url: &Secret) -> Result<Self> {
+        Self::open_in(url, Calendar::UTC).await
+    }
+
+    /// Opens the database at `url` of a shop with `calendar`, making and migrating it where needed.
+    pub async fn open_in(url: &Secret, calendar: Calendar) -> Result<Self> {
         let db = chassis::database::open(url).await?;
         let sqlite = db.get_database_backend() == DbBackend::Sqlite;
         let writer = sqlite.then(|| Arc::new(Mutex::new(())));
         migration::Migrator::up(&db, None).await?;
-        let store = Self { db, writer };
+        let store = Self { db, writer, calendar };
         store.build_missing_cells().await?;
         Ok(store)
     }

@@ -290,6 +290,8 @@ async fn an_event_stored_by_an_earlier_version_is_exported_in_the_new_form() {
         campaign_id: String::new(),
         decision_id: "d1".into(),
         offer_id: "ten".into(),
+        item_id: String::new(),
+        quantity: 0,
         order_id: String::new(),
         currency: String::new(),
         revenue: None,
@@ -298,7 +300,7 @@ async fn an_event_stored_by_an_earlier_version_is_exported_in_the_new_form() {
         rating: None,
         payload: payload.encode_to_vec(),
     };
-    Store::open(&Secret::new(&*url)).await.expect("opens").ingest_events(vec![row]).await.expect("stored");
+    Store::open(&Secret::new(&*url)).await.expect("opens").ingest_events(vec![row], 0).await.expect("stored");
     let held = exported(&mut served, "ann").await.events.into_iter().next().expect("held");
     assert_eq!(
         (held.decision_id.as_str(), held.decision_token.as_str(), held.offer_id.as_str()),

@@ -12,6 +12,8 @@ mod moments;
 mod own_metrics;
 mod planning;
 mod postgres;
+mod reports;
+mod returns;
 mod service;
 mod strategy;
 mod support;

@@ -1,14 +1,10 @@
 //! The same journey on PostgreSQL at 127.0.0.1:5432, in a database of its own. Fails where there is none.
 
-use sea_orm::{ConnectionTrait as _, Database};
-
 use crate::support;
-
-const SERVER: &str = "postgres://postgres@127.0.0.1:5432";
 
 #[tokio::test(flavor = "multi_thread")]
 async fn postgres_bears_the_same_journey() {
-    with_database(|url| async move {
+    support::with_postgres(async |url| {
         let mut served = support::served_on(&url, tempfile::tempdir().expect("a folder")).await;
         support::experiment_journey(&mut served).await;
     })
@@ -17,7 +13,7 @@ async fn postgres_bears_the_same_journey() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn postgres_excludes_people_linked_across_variants() {
-    with_database(|url| async move {
+    support::with_postgres(async |url| {
         let mut served = support::served_on(&url, tempfile::tempdir().expect("a folder")).await;
         crate::links::people_in_two_variants(&mut served).await;
         let store = evaluator::store::Store::open(&chassis::config::Secret::new(&*url)).await.expect("opens");
@@ -31,7 +27,7 @@ async fn postgres_excludes_people_linked_across_variants() {
 /// the user's afterwards, and the sums beside the log are exact.
 #[tokio::test(flavor = "multi_thread")]
 async fn postgres_links_visitors_while_another_replica_stores_their_events() {
-    with_database(|url| async move {
+    support::with_postgres(async |url| {
         let mut one = support::served_on(&url, tempfile::tempdir().expect("a folder")).await;
         // An answer: the database is migrated before the second replica opens it.
         support::exported(&mut one, "nobody").await;
@@ -42,18 +38,4 @@ async fn postgres_links_visitors_while_another_replica_stores_their_events() {
         assert_eq!(kept, rebuilt);
     })
     .await;
-}
-
-/// Runs `test` on a database of its own, which is dropped afterwards also where the test fails.
-async fn with_database<F>(test: impl FnOnce(String) -> F)
-where
-    F: Future<Output = ()> + Send + 'static,
-{
-    let name = format!("evaluator_test_{}", uuid::Uuid::new_v4().simple());
-    let admin = Database::connect(format!("{SERVER}/postgres")).await.expect("PostgreSQL at 127.0.0.1:5432");
-    admin.execute_unprepared(&format!("CREATE DATABASE {name}")).await.expect("a database");
-    let url = format!("{SERVER}/{name}");
-    let outcome = tokio::spawn(test(url)).await;
-    admin.execute_unprepared(&format!("DROP DATABASE {name} WITH (FORCE)")).await.expect("dropped");
-    outcome.expect("the test");
 }

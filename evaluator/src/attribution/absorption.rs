@@ -6,6 +6,7 @@
 use super::chain::{Chain, START, State};
 use super::journeys::Channel;
 use crate::error::{Error, Result};
+use crate::stop::Stop;
 
 /// Up to so many states the chain is reduced state by state; above, its sparsity pays for sweeps.
 const DENSE: usize = 256;
@@ -24,6 +25,7 @@ pub struct Absorption {
 impl Chain {
     /// The absorption from the start; every step onto `removed` ends unconverted.
     pub fn absorption(&self, removed: Option<Channel>) -> Result<Absorption> {
+        Stop::current().check()?;
         let cut = |state: &State| removed.is_some_and(|channel| state.memory.contains(&channel));
         let left: Vec<bool> = self.states.iter().map(|state| !cut(state)).collect();
         if self.states.len() <= DENSE { Ok(self.reduced(&left)) } else { self.swept(&left) }
@@ -95,7 +97,9 @@ impl Chain {
             }
         }
         let mut visits = vec![0.0_f64; self.states.len()];
+        let stop = Stop::current();
         for _ in 0..MOST_SWEEPS {
+            stop.check()?;
             let mut moved = 0.0_f64;
             for state in 0..visits.len() {
                 let arrivals: f64 = inflow[state].iter().map(|&(from, p)| visits[from] * p).sum();

@@ -88,8 +88,8 @@ fn check_whole(journeys: &Journeys) -> Result<()> {
         return Err(Error::Invalid(faults));
     }
     let (_, total) = journeys.totals();
-    if total > MOST_UNITS {
-        let text = format!("must sum to at most {MOST_UNITS}, sums to {total}");
+    if total.abs() > MOST_UNITS {
+        let text = format!("must sum to at most {MOST_UNITS} either way, sums to {total}");
         return Err(Error::invalid("journeys.value", "OUT_OF_RANGE", text));
     }
     Ok(())

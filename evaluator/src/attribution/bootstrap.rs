@@ -11,6 +11,7 @@ use super::credit::{Attribution, Credit};
 use super::journeys::Counts;
 use crate::error::Result;
 use crate::stats::Interval;
+use crate::stop::Stop;
 
 /// Nominal coverage of the intervals.
 pub const LEVEL: f64 = 0.95;
@@ -42,12 +43,14 @@ pub(super) fn intervals<F>(
 where
     F: Fn(&[Counts], &mut StdRng) -> Result<Attribution> + Sync,
 {
+    let stop = Stop::current();
     let draws: Vec<HashMap<String, Credit>> = (0..u64::from(samples))
         .into_par_iter()
         .map(|sample| {
+            stop.check()?;
             let mut random = StdRng::seed_from_u64(seed ^ sample.wrapping_mul(0x9e37_79b9_7f4a_7c15));
             let drawn = draw(counts, &mut random);
-            let credits = share(&drawn, &mut random)?.credits;
+            let credits = stop.scope(|| share(&drawn, &mut random))?.credits;
             Ok(credits.into_iter().map(|credit| (credit.channel.clone(), credit)).collect())
         })
         .collect::<Result<_>>()?;

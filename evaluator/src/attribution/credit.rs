@@ -76,9 +76,12 @@ pub(super) fn attribute_as(journeys: &Journeys, counts: &[Counts], model: Model)
     match model {
         Model::Markov { order } => {
             let removal = markov::removal(journeys, counts, order)?;
+            // Where all value together is none or less, no share of it can be lost: conversions then tell the shares.
+            let by_value = removal.value.iter().any(|lost| *lost > 0.0);
+            let value_effects = if by_value { &removal.value } else { &removal.conversions };
             let parts = [
                 proportionally(&removal.conversions, matched.conversions),
-                proportionally(&removal.value, matched.value),
+                proportionally(value_effects, matched.value),
             ];
             for (channel, credit) in shared.iter_mut().enumerate() {
                 (credit.conversions, credit.value) = (parts[0][channel], parts[1][channel]);

@@ -16,7 +16,7 @@ pub type Channel = u16;
 pub struct Counts {
     /// How many took it and converted.
     pub conversions: f64,
-    /// What those conversions were worth.
+    /// What those conversions were worth, net of refunds: may be below 0.
     pub value: f64,
     /// How many took it and did not convert.
     pub nulls: f64,
@@ -219,15 +219,18 @@ impl Journeys {
 impl Counts {
     fn faults(&self) -> Vec<Violation> {
         let mut faults = Vec::new();
-        for (field, number) in
-            [("conversions", self.conversions), ("value", self.value), ("nulls", self.nulls)]
-        {
+        for (field, number) in [("conversions", self.conversions), ("nulls", self.nulls)] {
             if !number.is_finite() || number < 0.0 {
                 let text = format!("must be a finite number of at least 0, is {number}");
                 faults.push(Violation::new(field, "OUT_OF_RANGE", text));
             }
         }
-        if self.conversions == 0.0 && self.value > 0.0 {
+        // Refunds may exceed what was paid.
+        if !self.value.is_finite() {
+            let text = format!("must be a finite number, is {}", self.value);
+            faults.push(Violation::new("value", "OUT_OF_RANGE", text));
+        }
+        if self.conversions == 0.0 && self.value.is_finite() && self.value != 0.0 {
             let text = format!("no conversion can be worth {}", self.value);
             faults.push(Violation::new("value", "VALUE_WITHOUT_CONVERSION", text));
         }

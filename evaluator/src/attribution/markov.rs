@@ -5,6 +5,7 @@ use rayon::prelude::*;
 use super::chain::Chain;
 use super::journeys::{Channel, Counts, Journeys};
 use crate::error::Result;
+use crate::stop::Stop;
 
 /// What the chain says of each channel.
 #[derive(Debug, Clone, PartialEq)]
@@ -19,6 +20,7 @@ pub struct Removal {
 
 /// Removal effects by a chain with a memory of `order` touches, solved exactly (Anderl et al. 2016): 1 − P₋c / P.
 pub fn removal(journeys: &Journeys, counts: &[Counts], order: usize) -> Result<Removal> {
+    let stop = Stop::current();
     let chain = Chain::of(journeys, counts, order);
     let with = chain.absorption(None)?;
     let lost =
@@ -26,7 +28,7 @@ pub fn removal(journeys: &Journeys, counts: &[Counts], order: usize) -> Result<R
     let effects: Vec<(f64, f64)> = (0..journeys.channels().len())
         .into_par_iter()
         .map(|channel| {
-            let without = chain.absorption(Some(channel as Channel))?;
+            let without = stop.scope(|| chain.absorption(Some(channel as Channel)))?;
             Ok((lost(with.conversion, without.conversion), lost(with.value, without.value)))
         })
         .collect::<Result<_>>()?;

@@ -1,92 +1,170 @@
 //! Journeys as they are found in events.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
 use proto::common::v1::{Channel, EventKind};
 
 use super::journeys::{Counts, Journeys};
 use super::window::Window;
 use crate::error::{Error, Result};
-use crate::metric::fact::{DAY, Fact};
+use crate::metric::fact::{DAY, Fact, Sale};
 
-/// The kinds journeys are made of.
-pub const KINDS: [EventKind; 4] =
-    [EventKind::Impression, EventKind::Click, EventKind::OfferShown, EventKind::Purchase];
+/// Which events make journeys, and which of them are asked about.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Span {
+    /// Conversions from this moment on, microseconds since 1970; `None`: from the start.
+    pub from: Option<i64>,
+    /// Moment up to which events are known.
+    pub until: i64,
+    /// Days after a touch in which a conversion counts.
+    pub conversion_days: u32,
+    /// Whether impressions are touches.
+    pub impressions: bool,
+}
 
-/// The journeys in `facts`, which are in order of time, seen through `window`, and the currency of their value.
+/// The journeys of a span.
+#[derive(Debug)]
+pub struct Observed {
+    /// The journeys.
+    pub journeys: Journeys,
+    /// Currency of their value; empty: nothing was bought.
+    pub currency: String,
+    /// Unconverted journeys left out because they had no time to convert.
+    pub censored: u64,
+}
+
+impl Span {
+    /// The kinds of event to read.
+    pub fn kinds(&self) -> &'static [EventKind] {
+        use EventKind::{Click, Impression, OfferShown, Purchase, Return};
+        if self.impressions {
+            &[Click, Purchase, Return, Impression, OfferShown]
+        } else {
+            &[Click, Purchase, Return]
+        }
+    }
+
+    /// The first moment whose events are read: touches up to `lookback` days before the span count.
+    pub fn read_from(&self, lookback: Option<f64>) -> Option<i64> {
+        self.from.map(|from| from.saturating_sub((lookback.unwrap_or(0.0) * DAY as f64) as i64))
+    }
+}
+
+/// Finds the journeys in `facts`, which are in order of time and begin at [`Span::read_from`].
 ///
-/// A conversion is an order. Its journey is the person's clicks on any channel since the order before, inside the
-/// window; where there is no click, what was shown in that time. Touches that no order followed inside the window are
-/// journeys that did not convert, each at most as long as the window: converted and unconverted are cut alike.
-pub fn journeys(facts: &[Fact], window: &Window) -> Result<(Journeys, String)> {
+/// A conversion is an order whose first line was bought in the span; its value is net of returns. Its journey is the
+/// unit's touches since the order before, inside the window; it counts where the last of them is at most the conversion
+/// window old, and otherwise nothing led to it. Touches that no order followed are journeys that did not convert, each at
+/// most as long as the window: converted and unconverted are cut alike. Of those, journeys that end before the span
+/// belong to another, and those whose conversion window is not over are censored. Which kinds of event are touches does
+/// not depend on what followed them.
+pub fn journeys(facts: &[Fact], window: &Window, span: &Span) -> Result<Observed> {
     let mut people: BTreeMap<&str, Vec<&Fact>> = BTreeMap::new();
     for fact in facts {
         people.entry(&fact.unit).or_default().push(fact);
     }
-    let currencies: BTreeSet<&str> =
-        facts.iter().filter_map(|fact| fact.sale.as_ref()).map(|sale| sale.currency.as_str()).collect();
-    if currencies.len() > 1 {
-        let text = format!("conversions were paid in {currencies:?}; choose a span with one currency");
-        return Err(Error::precondition("MIXED_CURRENCIES", text));
-    }
-    let mut found = Collector { journeys: Journeys::new(), window: *window };
+    let mut currencies: BTreeSet<&str> = BTreeSet::new();
+    let mut found = Collector { journeys: Journeys::new(), window: *window, span: *span, censored: 0 };
     for facts in people.values() {
-        let mut touches: Vec<&Fact> = Vec::new();
-        let mut index = 0;
-        while let Some(fact) = facts.get(index) {
-            index += 1;
+        let sales = || facts.iter().filter_map(|fact| fact.sale.as_ref());
+        let mut worth: HashMap<(&str, &str), i64> = HashMap::new();
+        for sale in sales().filter(|sale| !sale.order.is_empty()) {
+            let value = worth.entry((&sale.order, &sale.currency)).or_default();
+            *value = value.saturating_add(sale.revenue);
+        }
+        let (mut seen, mut touches): (HashSet<&str>, Vec<&Fact>) = (HashSet::new(), Vec::new());
+        for fact in facts {
             let Some(sale) = &fact.sale else {
-                if fact.channel != Channel::Unspecified && fact.kind != EventKind::Purchase {
+                if fact.channel != Channel::Unspecified && found.is_touch(fact.kind) {
                     touches.push(fact);
                 }
                 continue;
             };
-            let mut value = sale.revenue as f64;
-            while let Some(next) = facts.get(index).and_then(|fact| fact.sale.as_ref()) {
-                if sale.order.is_empty() || next.order != sale.order {
-                    break;
-                }
-                value += next.revenue as f64;
-                index += 1;
+            let first = sale.order.is_empty() || seen.insert(&sale.order);
+            if sale.is_return() || !first {
+                continue;
             }
-            let (stale, recent) =
-                touches.split_at(touches.partition_point(|touch| !found.sees(touch, fact.at)));
-            found.unconverted(stale)?;
-            found.add(recent, fact.at, Counts { conversions: 1.0, value, nulls: 0.0 })?;
+            if span.from.is_none_or(|from| fact.at >= from) {
+                currencies.insert(&sale.currency);
+                let value = worth.get(&key(sale)).copied().unwrap_or(sale.revenue);
+                found.converted(&touches, fact.at, value)?;
+            } else {
+                let stale = touches.partition_point(|touch| !found.sees(touch, fact.at));
+                found.unconverted(&touches[..stale])?;
+            }
             touches.clear();
         }
         found.unconverted(&touches)?;
     }
-    Ok((found.journeys, currencies.first().copied().unwrap_or_default().to_owned()))
+    if currencies.len() > 1 {
+        let text = format!("conversions were paid in {currencies:?}; choose a span with one currency");
+        return Err(Error::precondition("MIXED_CURRENCIES", text));
+    }
+    let currency = currencies.first().copied().unwrap_or_default().to_owned();
+    Ok(Observed { journeys: found.journeys, currency, censored: found.censored })
+}
+
+fn key(sale: &Sale) -> (&str, &str) {
+    (&sale.order, &sale.currency)
 }
 
 struct Collector {
     journeys: Journeys,
     window: Window,
+    span: Span,
+    censored: u64,
 }
 
 impl Collector {
+    fn is_touch(&self, kind: EventKind) -> bool {
+        let shown = matches!(kind, EventKind::Impression | EventKind::OfferShown);
+        kind == EventKind::Click || (shown && self.span.impressions)
+    }
+
     /// Whether `touch` lies inside the window that ends at `end`.
     fn sees(&self, touch: &Fact, end: i64) -> bool {
         self.window.days.is_none_or(|days| (end - touch.at) as f64 <= days * DAY as f64)
     }
 
-    /// Touches in order of time that no order followed: a journey for each window they fill.
+    fn conversion_window(&self) -> i64 {
+        i64::from(self.span.conversion_days) * DAY
+    }
+
+    /// An order at `at` after `touches`, in order of time.
+    fn converted(&mut self, touches: &[&Fact], at: i64, value: i64) -> Result<()> {
+        let counts = Counts { conversions: 1.0, value: value as f64, nulls: 0.0 };
+        let led = touches.last().is_some_and(|last| at - last.at <= self.conversion_window());
+        let (stale, recent) = if led {
+            touches.split_at(touches.partition_point(|touch| !self.sees(touch, at)))
+        } else {
+            (touches, &[][..])
+        };
+        self.unconverted(stale)?;
+        self.add(recent, at, counts)
+    }
+
+    /// Touches in order of time that no order followed in time: a journey for each window they fill.
     fn unconverted(&mut self, mut touches: &[&Fact]) -> Result<()> {
         while let Some(first) = touches.first() {
             let (journey, later) =
                 touches.split_at(touches.partition_point(|touch| self.sees(first, touch.at)));
-            let end = journey.last().map_or(0, |touch| touch.at);
-            self.add(journey, end, Counts { nulls: 1.0, ..Counts::default() })?;
             touches = later;
+            let end = journey.last().map_or(0, |touch| touch.at);
+            if self.span.from.is_some_and(|from| end < from) {
+                continue;
+            }
+            if self.span.until - end < self.conversion_window() {
+                self.censored += 1;
+                continue;
+            }
+            self.add(journey, end, Counts { nulls: 1.0, ..Counts::default() })?;
         }
         Ok(())
     }
 
     fn add(&mut self, touches: &[&Fact], end: i64, counts: Counts) -> Result<()> {
-        let clicked = touches.iter().any(|touch| touch.kind == EventKind::Click);
         let (mut path, mut ages) = (Vec::new(), Vec::new());
-        for touch in touches.iter().filter(|touch| !clicked || touch.kind == EventKind::Click) {
+        for touch in touches {
             path.push(self.journeys.channel(touch.channel.as_str_name())?);
             ages.push((end - touch.at) as f64 / DAY as f64);
         }
@@ -102,15 +180,16 @@ impl Collector {
 mod tests {
     use super::*;
     use crate::attribution::{attribute, credit::Model};
-    use crate::metric::fact::Sale;
 
-    fn fact(unit: &str, kind: EventKind, day: i64, channel: Channel, revenue: Option<i64>) -> Fact {
-        let sale = revenue.map(|revenue| Sale {
-            order: "o".into(),
+    fn fact(unit: &str, kind: EventKind, day: i64, channel: Channel, sale: Option<(&str, i64)>) -> Fact {
+        let returned = kind == EventKind::Return;
+        let sale = sale.map(|(order, revenue)| Sale {
+            order: order.into(),
+            item: "i".into(),
+            quantity: if returned { -1 } else { 1 },
             currency: "USD".into(),
-            revenue,
-            cost: None,
-            tax: None,
+            revenue: if returned { -revenue } else { revenue },
+            ..Sale::default()
         });
         let (unit, at) = (unit.to_owned(), day * DAY);
         let none = String::new;
@@ -118,6 +197,7 @@ mod tests {
             unit,
             kind,
             at,
+            day: day as i32,
             channel,
             campaign: none(),
             decision: none(),
@@ -127,28 +207,95 @@ mod tests {
         }
     }
 
+    const ALL: Span = Span { from: None, until: 1_000 * DAY, conversion_days: 7, impressions: false };
+
+    fn month() -> Window {
+        Window { days: Some(30.0), ..Window::default() }
+    }
+
+    fn credit(found: &Observed, channel: &str) -> Option<(f64, f64)> {
+        let credits = attribute(&found.journeys, Model::Linear).expect("shared").credits;
+        credits.iter().find(|c| c.channel == channel).map(|c| (c.conversions, c.value))
+    }
+
     #[test]
     fn lines_of_one_order_convert_once_and_old_touches_do_not_count() {
-        use EventKind::{Click, Impression, Purchase};
+        use EventKind::{Click, Impression, Purchase, Return};
         let facts = [
             fact("a", Click, 1, Channel::Email, None),
             fact("a", Click, 50, Channel::Push, None),
             fact("a", Impression, 51, Channel::Advert, None),
-            fact("a", Purchase, 52, Channel::Web, Some(300)),
-            fact("a", Purchase, 52, Channel::Web, Some(200)),
+            fact("a", Purchase, 52, Channel::Web, Some(("o", 300))),
+            fact("a", Purchase, 52, Channel::Web, Some(("o", 200))),
+            fact("a", Return, 60, Channel::Unspecified, Some(("o", 70))),
             fact("b", Impression, 3, Channel::Advert, None),
-            fact("c", Purchase, 9, Channel::Web, Some(70)),
+            fact("c", Purchase, 9, Channel::Web, Some(("p", 70))),
         ];
-        let month = Window { days: Some(30.0), ..Window::default() };
-        let (found, currency) = journeys(&facts, &month).expect("sound");
-        assert_eq!((found.totals(), currency.as_str()), ((2.0, 570.0), "USD"));
-        let credits = attribute(&found, Model::Linear).expect("shared").credits;
-        let of = |name: &str| credits.iter().find(|c| c.channel == name).map(|c| (c.conversions, c.value));
-        assert_eq!(of("CHANNEL_PUSH"), Some((1.0, 500.0)));
-        assert_eq!(of("unmatched"), Some((1.0, 70.0)));
-        assert_eq!(of("CHANNEL_EMAIL"), Some((0.0, 0.0)), "it is a journey of its own that did not convert");
-        let nulls: Vec<f64> = found.rows().map(|row| row.counts.nulls).collect();
-        assert_eq!(nulls, [1.0, 0.0, 1.0, 0.0]);
+        let found = journeys(&facts, &month(), &ALL).expect("sound");
+        assert_eq!((found.journeys.totals(), found.currency.as_str()), ((2.0, 500.0), "USD"));
+        assert_eq!(credit(&found, "CHANNEL_PUSH"), Some((1.0, 430.0)), "net of the return");
+        assert_eq!(credit(&found, "unmatched"), Some((1.0, 70.0)));
+        assert_eq!(
+            credit(&found, "CHANNEL_EMAIL"),
+            Some((0.0, 0.0)),
+            "a journey of its own without conversion"
+        );
+        assert_eq!(credit(&found, "CHANNEL_ADVERT"), None, "impressions are no touches unless asked for");
+        let nulls: Vec<f64> = found.journeys.rows().map(|row| row.counts.nulls).collect();
+        assert_eq!(nulls, [1.0, 0.0, 0.0]);
+    }
+
+    #[test]
+    fn impressions_are_touches_of_converted_and_unconverted_journeys_alike() {
+        use EventKind::{Click, Impression, Purchase};
+        let facts = [
+            fact("a", Click, 1, Channel::Email, None),
+            fact("a", Impression, 2, Channel::Advert, None),
+            fact("a", Purchase, 3, Channel::Web, Some(("o", 300))),
+            fact("b", Click, 1, Channel::Email, None),
+            fact("b", Impression, 2, Channel::Advert, None),
+        ];
+        for (impressions, length) in [(false, 1), (true, 2)] {
+            let found = journeys(&facts, &month(), &Span { impressions, ..ALL }).expect("sound");
+            assert!(found.journeys.rows().all(|row| row.touches.len() == length), "{impressions}");
+        }
+    }
+
+    #[test]
+    fn touches_before_the_span_count_and_conversions_before_it_do_not() {
+        use EventKind::{Click, Purchase};
+        let facts = [
+            fact("a", Click, 96, Channel::Email, None),
+            fact("a", Purchase, 101, Channel::Web, Some(("o", 300))),
+            fact("b", Click, 90, Channel::Push, None),
+            fact("b", Purchase, 95, Channel::Web, Some(("p", 500))),
+            fact("c", Click, 80, Channel::Push, None),
+        ];
+        let span = Span { from: Some(100 * DAY), until: 200 * DAY, ..ALL };
+        assert_eq!(span.read_from(month().days), Some(70 * DAY));
+        let found = journeys(&facts, &month(), &span).expect("sound");
+        assert_eq!(found.journeys.totals(), (1.0, 300.0));
+        assert_eq!(credit(&found, "CHANNEL_EMAIL"), Some((1.0, 300.0)));
+        assert_eq!((found.journeys.len(), found.censored), (1, 0), "b and c ended before the span");
+    }
+
+    #[test]
+    fn journeys_without_time_to_convert_are_censored() {
+        use EventKind::{Click, Purchase};
+        let facts = [
+            fact("old", Click, 92, Channel::Email, None),
+            fact("exact", Click, 93, Channel::Email, None),
+            fact("young", Click, 94, Channel::Email, None),
+            fact("bought", Click, 95, Channel::Email, None),
+            fact("bought", Purchase, 96, Channel::Web, Some(("o", 10))),
+            fact("late", Click, 50, Channel::Email, None),
+            fact("late", Purchase, 58, Channel::Web, Some(("p", 10))),
+        ];
+        let found = journeys(&facts, &month(), &Span { until: 100 * DAY, ..ALL }).expect("sound");
+        let nulls: f64 = found.journeys.counts().iter().map(|counts| counts.nulls).sum();
+        assert_eq!((found.censored, nulls), (1, 3.0), "old, exact, and late's touch did not convert in time");
+        assert_eq!(credit(&found, "CHANNEL_EMAIL"), Some((1.0, 10.0)));
+        assert_eq!(credit(&found, "unmatched"), Some((1.0, 10.0)));
     }
 
     #[test]
@@ -156,11 +303,15 @@ mod tests {
         let facts: Vec<Fact> =
             (0..12).map(|month| fact("a", EventKind::Click, 30 * month, Channel::Email, None)).collect();
         let quarter = Window { days: Some(89.0), ..Window::default() };
-        let (found, _) = journeys(&facts, &quarter).expect("sound");
-        let lengths: Vec<usize> = found.rows().map(|row| row.touches.len()).collect();
-        assert_eq!(lengths, [3, 3, 3, 3]);
-        let last = Window { steps: Some(2), ..quarter };
-        let (found, _) = journeys(&facts, &last).expect("sound");
-        assert!(found.rows().all(|row| row.touches.len() == 2));
+        let lengths = |window: &Window| -> Vec<usize> {
+            journeys(&facts, window, &ALL)
+                .expect("sound")
+                .journeys
+                .rows()
+                .map(|row| row.touches.len())
+                .collect()
+        };
+        assert_eq!(lengths(&quarter), [3, 3, 3, 3]);
+        assert!(lengths(&Window { steps: Some(2), ..quarter }).iter().all(|length| *length == 2));
     }
 }

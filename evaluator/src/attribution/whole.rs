@@ -3,12 +3,12 @@
 /// `shares` rounded to whole numbers that sum to exactly `total`: each is rounded down, and what is left goes one
 /// unit each to the largest remainders (Hamilton's method), earlier shares first where they tie.
 ///
-/// `shares` are at least 0 and sum to `total` to the rounding of `f64`; none moves by a whole unit.
+/// `shares` may be below 0 and sum to `total` to the rounding of `f64`; none moves by a whole unit.
 pub fn apportion(shares: &[f64], total: i64) -> Vec<i64> {
     let mut whole: Vec<i64> = shares.iter().map(|share| share.floor() as i64).collect();
     let mut order: Vec<usize> = (0..shares.len()).collect();
     // Remainders that differ by rounding alone are equal.
-    let remainder = |share: f64| (share.fract() * 1e6).round();
+    let remainder = |share: f64| ((share - share.floor()) * 1e6).round();
     order.sort_by(|&a, &b| remainder(shares[b]).total_cmp(&remainder(shares[a])));
     let missing = total - whole.iter().sum::<i64>();
     if missing >= 0 {
@@ -17,8 +17,11 @@ pub fn apportion(shares: &[f64], total: i64) -> Vec<i64> {
         }
     } else {
         // Rounding may have lifted a share to the next whole number: the smallest remainders give it back.
-        for &place in
-            order.iter().rev().filter(|&&place| shares[place] >= 1.0).take(missing.unsigned_abs() as usize)
+        for &place in order
+            .iter()
+            .rev()
+            .filter(|&&place| shares[place].abs() >= 1.0)
+            .take(missing.unsigned_abs() as usize)
         {
             whole[place] -= 1;
         }

@@ -101,7 +101,7 @@ pub(super) fn print_credits(arguments: Arguments) -> anyhow::Result<String> {
     let question = question(&arguments)?;
     let journeys = journeys::read(&arguments.journeys)?;
     let found = answer(journeys, &question)?;
-    let answer = respond(found, question.seed, arguments.currency.unwrap_or_default());
+    let answer = respond(found, question.seed, arguments.currency.unwrap_or_default(), 0);
     Ok(if arguments.json { object(&answer, question.samples > 0).to_string() } else { table(&answer) })
 }
 

@@ -37,11 +37,13 @@ pub struct Decided {
 pub struct Answer {
     /// The decision.
     pub decision_id: String,
+    /// Unit, order and item of an order line; empty where there is none.
+    pub line: (String, String, String),
     /// What happened.
     pub kind: EventKind,
     /// When, microseconds since 1970.
     pub at: i64,
-    /// Of a purchase: revenue, cost and tax, minor units.
+    /// Of a purchase: revenue, cost and tax, minor units; of a return the same below 0.
     pub sale: Option<(i64, Option<i64>, i64)>,
     /// Its currency.
     pub currency: String,
@@ -62,6 +64,36 @@ pub fn spend(offer: Option<&Offer>, answers: &[&Answer]) -> i64 {
         .filter_map(|answer| answer.sale.map(|(revenue, ..)| revenue))
         .sum();
     offer.filter(|_| paid > 0).map_or(0, |offer| terms::discount_within(offer, paid))
+}
+
+/// Gives returns without a decision the decision whose purchase they take back; others are dropped.
+pub fn join_returns(answers: &mut Vec<Answer>) {
+    let mut bought: HashMap<(String, String, String), String> = HashMap::new();
+    for answer in answers.iter().filter(|answer| answer.kind == EventKind::Purchase) {
+        if !answer.line.1.is_empty() && !answer.decision_id.is_empty() {
+            bought.insert(answer.line.clone(), answer.decision_id.clone());
+        }
+    }
+    answers.retain_mut(|answer| {
+        if let (EventKind::Return, Some(decision)) = (answer.kind, bought.get(&answer.line)) {
+            answer.decision_id.clone_from(decision);
+        }
+        !answer.decision_id.is_empty()
+    });
+}
+
+/// Profit of a decision's order lines. A return that does not state the cost recovered recovers none where the costs of
+/// what was bought are known, and is left out with it where they are not.
+fn profit(answers: &[&Answer]) -> f64 {
+    let costed = answers
+        .iter()
+        .any(|a| a.kind == EventKind::Purchase && a.sale.is_some_and(|(_, cost, _)| cost.is_some()));
+    let part = |answer: &&Answer| {
+        let (revenue, cost, tax) = answer.sale?;
+        let cost = cost.or((answer.kind == EventKind::Return && costed).then_some(0))?;
+        Some((revenue - tax - cost) as f64)
+    };
+    answers.iter().filter_map(part).sum()
 }
 
 /// The joined log in order of time, and the currencies of its sales. `target` is the kind of event that is a hit.
@@ -90,9 +122,7 @@ pub fn join(
             hit: flag(mine, target),
             bought: flag(mine, EventKind::Purchase),
             revenue: sales().map(|(revenue, ..)| revenue as f64).sum(),
-            profit: sales()
-                .filter_map(|(revenue, cost, tax)| cost.map(|cost| (revenue - tax - cost) as f64))
-                .sum(),
+            profit: profit(mine),
             spend: if decided.offer_id.is_empty() { 0.0 } else { spend as f64 },
             action: if decided.offer_id.is_empty() { NONE.to_owned() } else { decided.offer_id },
             propensity: decided.propensity,
@@ -110,6 +140,36 @@ pub fn join(
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_return_takes_back_what_the_decision_brought_whichever_comes_first() {
+        let line = |order: &str| ("u".to_owned(), order.to_owned(), "i".to_owned());
+        let decided = Decided { decision_id: "d".into(), propensity: 1.0, ..Decided::default() };
+        let bought = Answer {
+            decision_id: "d".into(),
+            line: line("o"),
+            kind: EventKind::Purchase,
+            sale: Some((1_000, Some(600), 100)),
+            ..Answer::default()
+        };
+        let back = |order: &str, sale| Answer {
+            kind: EventKind::Return,
+            line: line(order),
+            sale,
+            ..Answer::default()
+        };
+        let mut answers = vec![
+            back("o", Some((-300, Some(-200), -30))),
+            back("elsewhere", Some((-300, None, 0))),
+            bought,
+            back("o", Some((-100, None, -10))),
+        ];
+        join_returns(&mut answers);
+        assert_eq!(answers.len(), 3, "a return of another order is no answer");
+        let (log, _) = join(vec![decided], &answers, EventKind::Purchase, &BTreeMap::new());
+        // 1000 − 300 − 100; 300 − 70 − 90.
+        assert_eq!((log[0].revenue, log[0].profit, log[0].hit), (600.0, 140.0, 1.0));
+    }
 
     #[test]
     fn a_discount_costs_what_the_redemption_says_and_nothing_without_one() {

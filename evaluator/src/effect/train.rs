@@ -18,6 +18,7 @@ use super::spread::Spread;
 use super::study::{ArmStudy, Study, study};
 use super::support::Support;
 use crate::error::{Error, Result};
+use crate::stop::Stop;
 use crate::strategy::terms;
 
 /// One logged decision and what came of it.
@@ -125,7 +126,11 @@ pub fn train(order: &Order, outcomes: &[Outcome], offers: &[Offer]) -> Result<Tr
         }),
     };
     let folds: Vec<usize> = rows.iter().map(|(row, _)| fold(&row.unit, order.seed)).collect();
-    let of = |target, prior| study(&panel, target, &folds, FOLDS, order.seed, prior);
+    let stop = Stop::current();
+    let of = |target, prior| {
+        stop.check()?;
+        stop.scope(|| study(&panel, target, &folds, FOLDS, order.seed, prior))
+    };
     let (profit, revenue, spend) =
         (column(|row| row.profit), column(|row| row.revenue), column(|row| row.spend));
     let of_hits = Target { values: &hit, objective: Objective::Logistic, event: None, discount: None };

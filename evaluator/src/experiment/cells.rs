@@ -237,7 +237,10 @@ impl<'a> Unit<'a> {
         let during = fact.at >= self.first.at && until.is_none_or(|until| fact.at < until);
         let since = fact.at - self.first.at;
         self.returning |= since < -SAME_VISIT;
-        if answers || during {
+        // A return belongs to the order it takes back, also after the end.
+        let of_counted =
+            || fact.sale.as_ref().is_some_and(|sale| sale.is_return() && self.activity.has_bought(sale));
+        if answers || during || of_counted() {
             self.activity.add(fact, answers);
             for (definition, tally) in &mut self.own {
                 tally.add(definition, fact, answers, since);

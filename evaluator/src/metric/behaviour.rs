@@ -106,10 +106,12 @@ pub(super) mod tests {
     pub(in crate::metric) fn fact(unit: &str, kind: EventKind, day: i64) -> Fact {
         let none = String::new;
         let (unit, at, channel) = (unit.to_owned(), day * DAY, Channel::Web);
+        let day = day as i32;
         Fact {
             unit,
             kind,
             at,
+            day,
             channel,
             campaign: none(),
             decision: none(),

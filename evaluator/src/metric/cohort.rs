@@ -2,23 +2,14 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
-use chrono::{DateTime, Datelike as _, Days, NaiveDate};
+use chassis::calendar::{Calendar, Period};
+use chrono::{Datelike as _, Days, NaiveDate};
 use proto::common::v1::EventKind;
 
-use super::fact::{DAY, Fact};
+use super::activity::is_bookkeeping;
+use super::fact::Fact;
 use super::report::LEVEL;
 use crate::stats::{Interval, interval};
-
-/// Length of a cohort's periods, in UTC.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Period {
-    /// Days.
-    Day,
-    /// ISO weeks.
-    Week,
-    /// Months.
-    Month,
-}
 
 /// People who began in one period.
 #[derive(Debug, Clone, PartialEq)]
@@ -34,6 +25,8 @@ pub struct Cohort {
 /// Who begins and who comes back.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Question {
+    /// Calendar of the periods.
+    pub calendar: Calendar,
     /// Length of a period.
     pub period: Period,
     /// Periods followed after the first.
@@ -53,11 +46,11 @@ pub struct Question {
 /// `facts` go back to everybody's first event, so that nobody begins twice; they end before `until`. A period that is
 /// not over is left out rather than counted low. Intervals are Wilson's.
 pub fn cohorts(facts: &[Fact], question: &Question) -> (Vec<Cohort>, Vec<Interval>) {
-    let Question { period, .. } = *question;
+    let index = |at: i64| index(question.period, question.calendar.date(at));
     let mut people: HashMap<&str, (i64, BTreeSet<i64>)> = HashMap::new();
     for fact in facts {
-        let at = period.index(fact.at);
-        let is = |kind: Option<EventKind>| kind.is_none_or(|kind| fact.kind == kind);
+        let at = index(fact.at);
+        let is = |kind: Option<EventKind>| kind.map_or(!is_bookkeeping(fact.kind), |kind| fact.kind == kind);
         if is(question.begins) {
             people.entry(&fact.unit).or_insert_with(|| (at, BTreeSet::new()));
         }
@@ -65,7 +58,8 @@ pub fn cohorts(facts: &[Fact], question: &Question) -> (Vec<Cohort>, Vec<Interva
             seen.insert(at);
         }
     }
-    let earliest = question.from.map_or(i64::MIN, |from| period.first_whole(from));
+    let first_whole = |from: i64| if index(from) == index(from - 1) { index(from) + 1 } else { index(from) };
+    let earliest = question.from.map_or(i64::MIN, first_whole);
     let mut counts: BTreeMap<i64, (u64, BTreeMap<i64, u64>)> = BTreeMap::new();
     for (began, seen) in people.into_values().filter(|(began, _)| *began >= earliest) {
         let (units, back) = counts.entry(began).or_default();
@@ -74,7 +68,7 @@ pub fn cohorts(facts: &[Fact], question: &Question) -> (Vec<Cohort>, Vec<Interva
             *back.entry(at - began).or_default() += 1;
         }
     }
-    let over = period.index(question.until);
+    let over = index(question.until);
     let mut pooled: BTreeMap<i64, (u64, u64)> = BTreeMap::new();
     let mut found = Vec::new();
     for (began, (units, back)) in counts {
@@ -85,59 +79,50 @@ pub fn cohorts(facts: &[Fact], question: &Question) -> (Vec<Cohort>, Vec<Interva
             let sums = pooled.entry(after).or_default();
             *sums = (sums.0 + came, sums.1 + units);
         }
-        found.push(Cohort { from: period.starts(began), units, retention });
+        found.push(Cohort { from: starts(question.period, began), units, retention });
     }
     let pooled =
         pooled.into_values().filter_map(|(came, of)| interval::wilson(came as f64, of as f64, LEVEL));
     (found, pooled.collect())
 }
 
-impl Period {
-    /// Number of the period of a moment, microseconds since 1970.
-    fn index(self, at: i64) -> i64 {
-        let day = at.div_euclid(DAY);
-        match self {
-            Self::Day => day,
-            // 1970 began on a Thursday.
-            Self::Week => (day + 3).div_euclid(7),
-            Self::Month => {
-                let date = DateTime::from_timestamp_micros(at).unwrap_or_default().date_naive();
-                i64::from(date.year()) * 12 + i64::from(date.month0())
-            }
-        }
+/// Number of the period that contains `date`; neighbours differ by one.
+fn index(period: Period, date: NaiveDate) -> i64 {
+    let day = date.signed_duration_since(NaiveDate::default()).num_days();
+    match period {
+        Period::Day => day,
+        // 1970 began on a Thursday.
+        Period::Week => (day + 3).div_euclid(7),
+        Period::Month => i64::from(date.year()) * 12 + i64::from(date.month0()),
     }
+}
 
-    /// Number of the first period that does not begin before a moment.
-    fn first_whole(self, at: i64) -> i64 {
-        let index = self.index(at);
-        if index == self.index(at - 1) { index + 1 } else { index }
-    }
-
-    /// The first day of a period.
-    fn starts(self, index: i64) -> String {
-        let epoch = NaiveDate::default();
-        let day = |days: i64| {
-            let shift = Days::new(days.unsigned_abs());
-            if days < 0 { epoch.checked_sub_days(shift) } else { epoch.checked_add_days(shift) }
-        };
-        let date = match self {
-            Self::Day => day(index),
-            Self::Week => day(index * 7 - 3),
-            Self::Month => i32::try_from(index.div_euclid(12))
-                .ok()
-                .and_then(|year| NaiveDate::from_ymd_opt(year, index.rem_euclid(12) as u32 + 1, 1)),
-        };
-        date.unwrap_or(epoch).to_string()
-    }
+/// The first day of a period.
+fn starts(period: Period, index: i64) -> String {
+    let epoch = NaiveDate::default();
+    let day = |days: i64| {
+        let shift = Days::new(days.unsigned_abs());
+        if days < 0 { epoch.checked_sub_days(shift) } else { epoch.checked_add_days(shift) }
+    };
+    let date = match period {
+        Period::Day => day(index),
+        Period::Week => day(index * 7 - 3),
+        Period::Month => i32::try_from(index.div_euclid(12))
+            .ok()
+            .and_then(|year| NaiveDate::from_ymd_opt(year, index.rem_euclid(12) as u32 + 1, 1)),
+    };
+    date.unwrap_or(epoch).to_string()
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::metric::behaviour::tests::fact;
+    use crate::metric::fact::DAY;
 
     fn weekly(until: i64) -> Question {
         Question {
+            calendar: Calendar::UTC,
             period: Period::Week,
             periods: 4,
             begins: None,
@@ -182,8 +167,9 @@ mod tests {
 
     #[test]
     fn months_are_the_calendars() {
-        let leap = 59 * DAY + 365 * 2 * DAY;
-        assert_eq!(Period::Month.starts(Period::Month.index(leap)), "1972-02-01");
-        assert_eq!(Period::Week.starts(Period::Week.index(0)), "1969-12-29");
+        let date = |at: i64| Calendar::UTC.date(at);
+        let leap = date(59 * DAY + 365 * 2 * DAY);
+        assert_eq!(starts(Period::Month, index(Period::Month, leap)), "1972-02-01");
+        assert_eq!(starts(Period::Week, index(Period::Week, date(0))), "1969-12-29");
     }
 }

@@ -10,25 +10,64 @@ use super::statistic::value_with_interval;
 use super::{Metric, MetricKind, Moments, Named, Tally, quantile};
 use crate::stats::{Interval, interval, normal};
 
+/// What one unit did in one cell.
+pub(super) struct UnitPart<'a> {
+    /// Its events, in order of time.
+    pub(super) facts: &'a [&'a Fact],
+    /// All of them summed up.
+    pub(super) activity: &'a Activity,
+    /// Whether a decision exposed it in this cell.
+    pub(super) exposed: bool,
+    /// Whether it was seen on the day that retention looks at; `None` where that is not known yet.
+    pub(super) retained: Option<bool>,
+}
+
+/// The value of one metric in one cell and currency.
+pub(super) struct Found {
+    pub(super) metric: String,
+    pub(super) currency: String,
+    pub(super) value: Option<Interval>,
+    pub(super) units: u64,
+    pub(super) warnings: Vec<&'static str>,
+}
+
 /// A metric's sums, or where its distribution is told its values, by currency.
 pub(super) struct Column {
     metric: Metric,
     people: u64,
+    /// Units that bought but are not in the denominator of a conversion rate.
+    unseen_buyers: u64,
     sums: BTreeMap<String, Moments>,
     values: BTreeMap<String, Vec<f64>>,
 }
 
 impl Column {
     pub(super) fn new(metric: Metric) -> Self {
-        Self { metric, people: 0, sums: BTreeMap::new(), values: BTreeMap::new() }
+        Self { metric, people: 0, unseen_buyers: 0, sums: BTreeMap::new(), values: BTreeMap::new() }
     }
 
-    /// Adds a person's `facts` in order of time, `activity` all of them.
-    pub(super) fn add(&mut self, facts: &[&Fact], activity: &Activity) {
+    /// Adds what a unit did in the cell.
+    pub(super) fn add(&mut self, unit: &UnitPart<'_>) {
         self.people += 1;
         match self.metric.clone() {
-            Metric::Named(named) => self.add_named(named, activity),
-            Metric::Own(own) => self.add_own(&own, facts),
+            Metric::Named(Named::Cr) => self.add_conversion(unit),
+            Metric::Named(Named::Retention) => {
+                if let Some(retained) = unit.retained {
+                    self.sums.entry(String::new()).or_default().add_unit(f64::from(u8::from(retained)), 1.0);
+                }
+            }
+            Metric::Named(named) => self.add_named(named, unit.activity),
+            Metric::Own(own) => self.add_own(&own, unit.facts),
+        }
+    }
+
+    /// A conversion rate is a share of the units that saw anything: buyers alone would all have converted.
+    fn add_conversion(&mut self, unit: &UnitPart<'_>) {
+        let bought = unit.activity.purchases > 0;
+        if unit.exposed || unit.activity.has_visited() {
+            self.sums.entry(String::new()).or_default().add_unit(f64::from(u8::from(bought)), 1.0);
+        } else {
+            self.unseen_buyers += u64::from(bought);
         }
     }
 
@@ -63,9 +102,10 @@ impl Column {
         }
     }
 
-    /// Name, currency, value and people of each currency that has a value.
-    pub(super) fn values(self) -> Vec<(String, String, Interval, u64)> {
-        let Self { metric, people, mut sums, values } = self;
+    /// Returns the value in each currency that has one. A conversion rate or retention that cannot be computed is there
+    /// without a value, and a warning says why.
+    pub(super) fn values(self) -> Vec<Found> {
+        let Self { metric, people, unseen_buyers, mut sums, values } = self;
         let mut found = Vec::new();
         for (currency, values) in values {
             let mut values = values;
@@ -95,8 +135,24 @@ impl Column {
                 found.push((currency, value, moments.units));
             }
         }
-        let name = metric.name();
-        found.into_iter().map(|(currency, value, units)| (name.to_owned(), currency, value, units)).collect()
+        let warnings: &[&'static str] = match metric {
+            Metric::Named(Named::Cr) if found.is_empty() => &["NO_EXPOSURES"],
+            Metric::Named(Named::Cr) if unseen_buyers > 0 => &["BUYERS_WITHOUT_EXPOSURE"],
+            Metric::Named(Named::Retention) if found.is_empty() => &["NO_MATURE_UNITS"],
+            _ => &[],
+        };
+        let absent = found.is_empty() && !warnings.is_empty();
+        let found = found.into_iter().map(|(currency, value, units)| (currency, Some(value), units));
+        found
+            .chain(absent.then(|| (String::new(), None, 0)))
+            .map(|(currency, value, units)| Found {
+                metric: metric.name().to_owned(),
+                currency,
+                value,
+                units,
+                warnings: warnings.to_vec(),
+            })
+            .collect()
     }
 }
 

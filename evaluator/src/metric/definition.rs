@@ -21,7 +21,7 @@ pub enum Aggregation {
     Profit,
     /// Sum of the ratings.
     Ratings,
-    /// Number of distinct days, UTC.
+    /// Number of distinct days of the shop.
     Days,
 }
 
@@ -94,9 +94,16 @@ impl Measure {
     /// Whether `fact` counts; `answers` tells whether it answers to a decision in question.
     pub fn takes(&self, fact: &Fact, answers: bool) -> bool {
         (answers || !self.answering)
-            && (self.kinds.is_empty() || self.kinds.contains(&fact.kind))
+            && (self.kinds.is_empty() || self.kinds.contains(&fact.kind) || self.takes_back(fact.kind))
             && (self.channels.is_empty() || self.channels.contains(&fact.channel))
             && (self.campaigns.is_empty() || self.campaigns.contains(&fact.campaign))
+    }
+
+    /// Whether events of `kind` take off what purchases add: orders, revenue and profit are net of returns.
+    fn takes_back(&self, kind: EventKind) -> bool {
+        let net =
+            matches!(self.aggregation, Aggregation::Orders | Aggregation::Revenue | Aggregation::Profit);
+        net && kind == EventKind::Return && self.kinds.contains(&EventKind::Purchase)
     }
 
     /// Its value after `activity`, in parts of its unit as [`Measure::scale`] counts them; money in `currency`.
@@ -105,9 +112,9 @@ impl Measure {
         let count = |count: usize| i64::try_from(count).unwrap_or(i64::MAX);
         match self.aggregation {
             Aggregation::Events => count(activity.events),
-            Aggregation::Orders => count(activity.money.values().map(super::activity::Money::orders).sum()),
+            Aggregation::Orders => count(activity.orders(None)),
             Aggregation::Revenue => money.map_or(0, |money| money.revenue),
-            Aggregation::Profit => money.map_or(0, |money| money.profit),
+            Aggregation::Profit => activity.profit(currency),
             Aggregation::Ratings => {
                 ((activity.surveys.sum + activity.product_ratings.sum) * self.scale()).round() as i64
             }

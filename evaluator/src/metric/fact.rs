@@ -14,6 +14,8 @@ pub struct Fact {
     pub kind: EventKind,
     /// When, microseconds since 1970.
     pub at: i64,
+    /// Day in the shop's time zone, days since 1 January 1970.
+    pub day: i32,
     /// Where.
     pub channel: Channel,
     /// The campaign; may be empty.
@@ -22,31 +24,45 @@ pub struct Fact {
     pub decision: String,
     /// The offer; may be empty.
     pub offer: String,
-    /// What was bought.
+    /// Order line bought or returned.
     pub sale: Option<Sale>,
     /// The rating given.
     pub rating: Option<f64>,
 }
 
-/// A line of an order, minor units.
-#[derive(Debug, Clone, PartialEq)]
+/// A line of an order that was bought or returned, minor units. Returns carry the same amounts with a minus sign.
+#[derive(Debug, Clone, PartialEq, Default)]
 pub struct Sale {
     /// The order; empty: an order of its own.
     pub order: String,
+    /// The item.
+    pub item: String,
+    /// Pieces: bought above 0, returned below 0.
+    pub quantity: i64,
     /// Currency of the amounts.
     pub currency: String,
-    /// What was paid.
+    /// Amount paid; of a return the amount paid back, at most 0.
     pub revenue: i64,
-    /// What it cost the shop, where known.
+    /// Cost to the shop where known; of a return the cost recovered, at most 0.
     pub cost: Option<i64>,
     /// Tax within the revenue, where known.
     pub tax: Option<i64>,
 }
 
 impl Sale {
-    /// Revenue less tax and cost; `None` where the cost is not known.
+    /// Returns revenue less tax and cost; `None` where the cost is not known.
     pub fn profit(&self) -> Option<i64> {
-        self.cost.map(|cost| self.revenue - self.tax.unwrap_or(0) - cost)
+        self.cost.map(|cost| self.net().saturating_sub(cost))
+    }
+
+    /// Returns revenue less tax.
+    pub fn net(&self) -> i64 {
+        self.revenue.saturating_sub(self.tax.unwrap_or(0))
+    }
+
+    /// Whether it was returned rather than bought.
+    pub fn is_return(&self) -> bool {
+        self.quantity < 0
     }
 }
 
@@ -67,17 +83,4 @@ pub struct Assigned {
     pub channel: i16,
     /// Segment of the unit when it was decided; empty: not known.
     pub segment: String,
-}
-
-/// A unit seen in a variant of an experiment.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Exposure {
-    /// The unit.
-    pub unit: String,
-    /// The variant.
-    pub variant_id: String,
-    /// When first, microseconds since 1970.
-    pub first_at: i64,
-    /// Decisions made for it in this variant.
-    pub decisions: u64,
 }

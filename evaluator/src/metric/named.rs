@@ -75,10 +75,11 @@ impl Named {
         let money = activity.money.get(currency);
         match self {
             Self::Ctr => (f64::from(activity.clicks), f64::from(activity.impressions)),
-            Self::Cr => (f64::from(u8::from(!activity.money.is_empty())), 1.0),
-            Self::Aov => money.map_or((0.0, 0.0), |money| (money.revenue as f64, money.orders() as f64)),
+            Self::Cr => (f64::from(u8::from(activity.purchases > 0)), 1.0),
+            Self::Aov => money
+                .map_or((0.0, 0.0), |money| (money.revenue as f64, activity.orders(Some(currency)) as f64)),
             Self::Revenue => (money.map_or(0.0, |money| money.revenue as f64), 1.0),
-            Self::Profit => (money.map_or(0.0, |money| money.profit as f64), 1.0),
+            Self::Profit => (activity.profit(currency) as f64, 1.0),
             Self::Retention => (f64::from(u8::from(activity.returned())), 1.0),
             Self::Satisfaction => (activity.surveys.sum, f64::from(activity.surveys.count)),
             Self::ProductRating => (activity.product_ratings.sum, f64::from(activity.product_ratings.count)),

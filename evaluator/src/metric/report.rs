@@ -1,13 +1,15 @@
 //! Metrics by dimension and time.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 
-use chrono::{DateTime, Datelike as _, Days, NaiveDate};
+use chassis::calendar::{Calendar, Period};
+use chrono::{Days, NaiveDate};
 
-use super::Metric;
-use super::activity::Activity;
-use super::column::Column;
-use super::fact::{Exposure, Fact};
+use super::activity::{Activity, is_bookkeeping};
+use super::column::{Column, UnitPart};
+use super::fact::{Fact, Sale};
+use super::variants::Variants;
+use super::{Metric, Named};
 use crate::stats::Interval;
 
 /// Nominal coverage of a report's intervals.
@@ -23,47 +25,26 @@ pub enum Dimension {
     Campaign,
     /// The offer of the event, else of the decision it answers to.
     Offer(HashMap<String, String>),
-    /// The day, UTC.
+    /// The day in the report's time zone.
     Day,
-    /// The variant of an experiment: of the decision the event answers to, else of the person's first exposure.
+    /// The variant of an experiment: of the decision the event answers to, else of the unit's exposure. Units seen in
+    /// several variants are in no row.
     Variant(Variants),
 }
 
-/// Who was in which variant of one experiment.
-pub struct Variants {
-    /// Unit and variant by decision.
-    pub decisions: HashMap<String, (String, String)>,
-    /// First exposure of each unit.
-    pub units: HashMap<String, (String, i64)>,
-}
-
-impl Variants {
-    /// From all exposures and decisions of an experiment.
-    pub fn new(exposures: Vec<Exposure>, decisions: HashMap<String, (String, String)>) -> Self {
-        let mut units: HashMap<String, (String, i64)> = HashMap::new();
-        for exposure in exposures {
-            let first = units
-                .entry(exposure.unit)
-                .or_insert_with(|| (exposure.variant_id.clone(), exposure.first_at));
-            if exposure.first_at < first.1 {
-                *first = (exposure.variant_id, exposure.first_at);
-            }
-        }
-        Self { decisions, units }
-    }
-}
-
-/// Length of a row's time.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Granularity {
-    /// The whole span.
-    Whole,
-    /// Days.
-    Day,
-    /// ISO weeks, named by their Monday.
-    Week,
-    /// Months, named by their first day.
-    Month,
+/// How a report is cut by time.
+#[derive(Debug, Clone, Copy)]
+pub struct Frame {
+    /// Calendar of days, weeks and months.
+    pub calendar: Calendar,
+    /// Length of a row's time; `None`: the whole span.
+    pub period: Option<Period>,
+    /// First moment of the span, microseconds since 1970; `None`: from the start.
+    pub from: Option<i64>,
+    /// Moment up to which events are known: the end of the span.
+    pub until: i64,
+    /// Days after a unit's first event of a row on which retention looks for another.
+    pub retention_days: u32,
 }
 
 /// One value of a report.
@@ -75,96 +56,170 @@ pub struct Row {
     pub values: Vec<String>,
     /// The metric's name.
     pub metric: String,
-    /// Its value.
-    pub value: Interval,
-    /// People behind it.
+    /// Its value; `None` where nothing can be divided by, which a warning names.
+    pub value: Option<Interval>,
+    /// Units behind it.
     pub units: u64,
     /// Currency of money; empty otherwise.
     pub currency: String,
+    /// Caveats by name.
+    pub warnings: Vec<&'static str>,
 }
 
 /// Start of a cell's time and its place in each dimension.
 type Cell = (Option<String>, Vec<String>);
 
-/// A report in the making: people are added one by one and forgotten, so it takes the memory of its cells.
+/// What a unit did in one cell.
+#[derive(Default)]
+struct Part<'a> {
+    facts: Vec<&'a Fact>,
+    exposed: bool,
+}
+
+/// A report in the making: units are added one by one and forgotten, so it takes the memory of its cells.
 pub struct Report {
     metrics: Vec<Metric>,
     dimensions: Vec<Dimension>,
-    granularity: Granularity,
+    frame: Frame,
+    exposures: HashMap<String, Vec<Fact>>,
     cells: BTreeMap<Cell, Vec<Column>>,
 }
 
 impl Report {
-    /// Of nobody yet.
-    pub fn new(metrics: Vec<Metric>, dimensions: Vec<Dimension>, granularity: Granularity) -> Self {
-        Self { metrics, dimensions, granularity, cells: BTreeMap::new() }
+    /// A report without units.
+    pub fn new(metrics: Vec<Metric>, mut dimensions: Vec<Dimension>, frame: Frame) -> Self {
+        let mut exposures: HashMap<String, Vec<Fact>> = HashMap::new();
+        for dimension in &mut dimensions {
+            if let Dimension::Variant(variants) = dimension {
+                for exposure in variants.take_exposures(frame.from, frame.until) {
+                    exposures.entry(exposure.unit.clone()).or_default().push(exposure);
+                }
+            }
+        }
+        Self { metrics, dimensions, frame, exposures, cells: BTreeMap::new() }
     }
 
-    /// Adds all of one person's facts, in order of time. The same people in the same order give the same bytes.
+    /// Adds all facts of one unit, in order of time. The same units in the same order give the same bytes.
     pub fn add(&mut self, facts: &[Fact]) {
-        let mut parts: BTreeMap<Cell, Vec<&Fact>> = BTreeMap::new();
+        let Some(first) = facts.first() else { return };
+        let exposures = self.exposures.remove(&first.unit).unwrap_or_default();
+        self.add_unit(facts, &exposures);
+    }
+
+    fn add_unit(&mut self, facts: &[Fact], exposures: &[Fact]) {
+        let purchases: HashMap<(&str, &str), &Fact> = facts
+            .iter()
+            .filter_map(|fact| Some((line(fact.sale.as_ref().filter(|s| !s.is_return())?)?, fact)))
+            .collect();
+        let mut parts: BTreeMap<Cell, Part<'_>> = BTreeMap::new();
         for fact in facts {
-            let places = self.dimensions.iter().map(|dimension| place(fact, dimension)).collect();
-            parts.entry((start(fact.at, self.granularity), places)).or_default().push(fact);
+            let returned = fact.sale.as_ref().filter(|sale| sale.is_return()).and_then(line);
+            let bought = returned.and_then(|line| purchases.get(&line).copied());
+            if let Some(cell) = self.cell(fact, bought) {
+                parts.entry(cell).or_default().facts.push(fact);
+            }
         }
-        for (cell, facts) in parts {
+        for exposure in exposures {
+            if let Some(cell) = self.cell(exposure, None) {
+                parts.entry(cell).or_default().exposed = true;
+            }
+        }
+        let retention = self.metrics.contains(&Metric::Named(Named::Retention));
+        let dates: BTreeSet<NaiveDate> = facts
+            .iter()
+            .filter(|fact| retention && !is_bookkeeping(fact.kind))
+            .map(|fact| self.frame.calendar.date(fact.at))
+            .collect();
+        for (cell, part) in parts {
             let fresh = || self.metrics.iter().map(|metric| Column::new(metric.clone())).collect();
             let columns = self.cells.entry(cell).or_insert_with(fresh);
             let mut activity = Activity::default();
-            for fact in &facts {
+            for fact in &part.facts {
                 activity.add(fact, true);
             }
+            let retained = if retention { self.frame.retained(&part.facts, &dates) } else { None };
+            let part = UnitPart { facts: &part.facts, activity: &activity, exposed: part.exposed, retained };
             for column in columns {
-                column.add(&facts, &activity);
+                column.add(&part);
             }
         }
     }
 
-    /// Rows for every cell in which a metric has something to divide by, in order of time and dimensions.
-    pub fn rows(self) -> Vec<Row> {
-        let row =
-            |((from, values), columns): (Cell, Vec<Column>)| {
-                columns.into_iter().flat_map(Column::values).map(move |(metric, currency, value, units)| {
-                    Row { from: from.clone(), values: values.clone(), metric, value, units, currency }
-                })
-            };
+    /// The cell of a fact; `None` where a unit seen in several variants is in no row. What a return does not state
+    /// itself is taken from the purchase it takes back.
+    fn cell(&self, fact: &Fact, bought: Option<&Fact>) -> Option<Cell> {
+        let places = self.dimensions.iter().map(|dimension| {
+            let own = self.place(fact, dimension)?;
+            match bought {
+                Some(bought) if dimension.is_missing(&own) => self.place(bought, dimension),
+                _ => Some(own),
+            }
+        });
+        Some((self.frame.start(fact.at), places.collect::<Option<_>>()?))
+    }
+
+    fn place(&self, fact: &Fact, dimension: &Dimension) -> Option<String> {
+        let given = |text: &str| if text.is_empty() { NONE.to_owned() } else { text.to_owned() };
+        Some(match dimension {
+            Dimension::Channel => fact.channel.as_str_name().to_owned(),
+            Dimension::Campaign => given(&fact.campaign),
+            Dimension::Offer(decided) if fact.offer.is_empty() => {
+                decided.get(&fact.decision).map_or_else(|| NONE.to_owned(), Clone::clone)
+            }
+            Dimension::Offer(_) => fact.offer.clone(),
+            Dimension::Day => self.frame.calendar.date(fact.at).to_string(),
+            Dimension::Variant(variants) => given(variants.variant(fact)?),
+        })
+    }
+
+    /// Returns rows for every cell, in order of time and dimensions.
+    pub fn rows(mut self) -> Vec<Row> {
+        let unseen: BTreeMap<String, Vec<Fact>> = std::mem::take(&mut self.exposures).into_iter().collect();
+        for exposures in unseen.into_values() {
+            self.add_unit(&[], &exposures);
+        }
+        let row = |((from, values), columns): (Cell, Vec<Column>)| {
+            columns.into_iter().flat_map(Column::values).map(move |found| Row {
+                from: from.clone(),
+                values: values.clone(),
+                metric: found.metric,
+                value: found.value,
+                units: found.units,
+                currency: found.currency,
+                warnings: found.warnings,
+            })
+        };
         self.cells.into_iter().flat_map(row).collect()
     }
 }
 
-fn place(fact: &Fact, dimension: &Dimension) -> String {
-    let given = |text: &str| if text.is_empty() { NONE.to_owned() } else { text.to_owned() };
-    match dimension {
-        Dimension::Channel => fact.channel.as_str_name().to_owned(),
-        Dimension::Campaign => given(&fact.campaign),
-        Dimension::Offer(decided) if fact.offer.is_empty() => {
-            decided.get(&fact.decision).map_or_else(|| NONE.to_owned(), Clone::clone)
-        }
-        Dimension::Offer(_) => fact.offer.clone(),
-        Dimension::Day => start(fact.at, Granularity::Day).unwrap_or_default(),
-        Dimension::Variant(variants) => {
-            let answered = variants.decisions.get(&fact.decision).map(|(_, variant)| variant);
-            let exposed = || {
-                variants
-                    .units
-                    .get(&fact.unit)
-                    .filter(|(_, first)| *first <= fact.at)
-                    .map(|(variant, _)| variant)
-            };
-            answered.or_else(exposed).map_or_else(|| NONE.to_owned(), Clone::clone)
+impl Dimension {
+    /// Whether `value` states that a fact has none of this dimension.
+    fn is_missing(&self, value: &str) -> bool {
+        match self {
+            Self::Channel => value == "CHANNEL_UNSPECIFIED",
+            Self::Campaign | Self::Offer(_) => value == NONE,
+            Self::Day | Self::Variant(_) => false,
         }
     }
 }
 
-fn start(at: i64, granularity: Granularity) -> Option<String> {
-    let date = DateTime::from_timestamp_micros(at)?.date_naive();
-    let first: NaiveDate = match granularity {
-        Granularity::Whole => return None,
-        Granularity::Day => date,
-        Granularity::Week => {
-            date.checked_sub_days(Days::new(date.weekday().num_days_from_monday().into()))?
-        }
-        Granularity::Month => date.with_day(1)?,
-    };
-    Some(first.to_string())
+impl Frame {
+    fn start(&self, at: i64) -> Option<String> {
+        self.period.map(|period| self.calendar.first_date(period, at).to_string())
+    }
+
+    /// Whether a unit whose events in a row are `facts` was seen on the day that retention looks at, of all `dates` it
+    /// was seen on; `None` where that day is not over yet.
+    fn retained(&self, facts: &[&Fact], dates: &BTreeSet<NaiveDate>) -> Option<bool> {
+        let first = facts.iter().find(|fact| !is_bookkeeping(fact.kind))?;
+        let target = self.calendar.date(first.at).checked_add_days(Days::new(self.retention_days.into()))?;
+        let over = self.calendar.start_of_date(target.succ_opt()?);
+        (over <= self.until).then(|| dates.contains(&target))
+    }
+}
+
+/// The order and item of a line that has an order.
+fn line(sale: &Sale) -> Option<(&str, &str)> {
+    (!sale.order.is_empty()).then_some((sale.order.as_str(), sale.item.as_str()))
 }

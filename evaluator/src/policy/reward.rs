@@ -9,6 +9,7 @@ use crate::effect::panel::with_arm;
 use crate::effect::response::{Base, Lesson, Response};
 use crate::effect::study::folds_of;
 use crate::error::{Error, Result};
+use crate::stop::Stop;
 
 /// A fitted model.
 enum Model {
@@ -51,6 +52,7 @@ pub(super) struct Ground<'a> {
     objective: Objective,
     folds: Vec<usize>,
     seed: u64,
+    stop: Stop,
 }
 
 impl<'a> Rewards<'a> {
@@ -64,7 +66,8 @@ impl<'a> Rewards<'a> {
         let rewards: Vec<f64> = log.rows.iter().map(|row| row.reward).collect();
         let objective = if is_proportion(&rewards) { Objective::Logistic } else { Objective::Squared };
         let folds = folds_of(log.rows.len(), FOLDS, seed);
-        let ground = Ground { log, action, actions, wanted, rewards, objective, folds, seed };
+        let ground =
+            Ground { log, action, actions, wanted, rewards, objective, folds, seed, stop: Stop::current() };
         let mut kinds = vec![(None, "mean of each action")];
         if log.context.columns() > 0 {
             kinds.extend([
@@ -118,6 +121,10 @@ impl Ground<'_> {
     }
 
     fn by_policy(&self, model: &Model, row: usize) -> f64 {
+        // Nobody waits for what comes out.
+        if self.stop.is_set() {
+            return 0.0;
+        }
         self.wanted[row].iter().map(|&(action, share)| share * self.expected(model, row, action)).sum()
     }
 
@@ -136,6 +143,7 @@ impl Ground<'_> {
     /// Fits to the rows outside `fold`.
     fn fit(&self, kind: Option<Base>, fold: usize) -> Result<Model> {
         let rows: Vec<usize> = (0..self.folds.len()).filter(|&row| self.folds[row] != fold).collect();
+        self.stop.check()?;
         let Some(base) = kind else { return Ok(self.means(&rows)) };
         let descriptions = vec![Vec::new(); self.actions];
         let products = base == Base::Linear;

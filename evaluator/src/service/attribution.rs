@@ -1,18 +1,22 @@
 //! Attribute: messages to a question and back.
 
+use std::collections::HashSet;
+
 use proto::common::v1::Interval;
 use proto::evaluator::v1 as wire;
 use proto::evaluator::v1::attribution_service_server::AttributionService;
 use proto::validate::Violations;
 use tonic::{Request, Response, Status};
 
-use super::Base;
 use super::convert::{interval, span};
+use super::size::{MAX_CELLS, Size};
 use super::status::refuse;
+use super::{Base, now, waiting};
 use crate::attribution::analysis::{Answer, Question, answer};
 use crate::attribution::calibrate::Lift;
 use crate::attribution::credit::Model;
-use crate::attribution::{Counts, Journeys, Repeats, Window, observed};
+use crate::attribution::observed::{self, Observed, Span};
+use crate::attribution::{Counts, Journeys, Repeats, Window};
 
 /// `AttributionService`
 pub(crate) struct Attributions(pub(crate) Base);
@@ -23,6 +27,8 @@ const MOST_SAMPLES: u32 = 2_000;
 const MOST_DAYS: u32 = 3_650;
 /// Days a touch counts where none are given.
 const USUAL_DAYS: u32 = 30;
+/// Days after a touch in which a conversion counts where none are given.
+const DEFAULT_CONVERSION_DAYS: u32 = 7;
 /// The longest memory of a chain.
 const LONGEST_MEMORY: u32 = 64;
 
@@ -36,28 +42,56 @@ impl AttributionService for Attributions {
         let mut found = Violations::new();
         let mut question = question(&mut found, &request);
         let (from, until) = span(&mut found, request.from.as_ref(), request.until.as_ref());
+        bound(&mut found, &request);
         refuse(found)?;
+        waiting::wait_for(&self.0, request.after_position).await?;
         if !request.journeys.is_empty() {
             let work = move || {
                 let journeys = inline(&request.journeys)?;
                 if question.window.days.is_none() && journeys.is_timed() {
                     question.window.days = Some(USUAL_DAYS.into());
                 }
-                Ok(respond(answer(journeys, &question)?, question.seed, request.currency_code))
+                Ok(respond(answer(journeys, &question)?, question.seed, request.currency_code, 0))
             };
             return Ok(Response::new(self.0.pool.run::<Result<_, Status>, _>(work).await??));
         }
         question.window.days.get_or_insert(USUAL_DAYS.into());
         question.whole_value = true;
-        let facts = self.0.store.facts(from, until, &observed::KINDS).await?;
+        let span = Span {
+            from,
+            until: until.unwrap_or(i64::MAX).min(now()),
+            conversion_days: match request.conversion_window_days {
+                0 => DEFAULT_CONVERSION_DAYS,
+                days => days,
+            },
+            impressions: request.include_impressions,
+        };
+        let facts = self.0.store.facts(span.read_from(question.window.days), until, span.kinds()).await?;
         let work = move || {
-            let (journeys, currency) = observed::journeys(&facts, &question.window)?;
+            let Observed { journeys, currency, censored } =
+                observed::journeys(&facts, &question.window, &span)?;
             // They are cut already, person by person.
             let question = Question { window: Window::default(), ..question };
-            Ok(respond(answer(journeys, &question)?, question.seed, currency))
+            Ok(respond(answer(journeys, &question)?, question.seed, currency, censored))
         };
         Ok(Response::new(self.0.pool.run::<Result<_, Status>, _>(work).await??))
     }
+}
+
+/// Bounds what journeys given inline are multiplied out to: states of the chain, its first steps and bootstrap samples.
+fn bound(found: &mut Violations, request: &wire::AttributeRequest) {
+    let touches = || request.journeys.iter().flat_map(|journey| &journey.touches);
+    let channels = touches().collect::<HashSet<_>>().len();
+    let order = request.order.clamp(1, LONGEST_MEMORY) as usize;
+    Size::new()
+        .times(touches().count(), "touches")
+        .times(order, "steps of memory")
+        .check(found, "journeys", MAX_CELLS);
+    Size::new().times(channels, "channels").times(request.bootstrap as usize, "bootstrap samples").check(
+        found,
+        "bootstrap",
+        MAX_CELLS,
+    );
 }
 
 /// Journeys given with a request.
@@ -79,6 +113,7 @@ fn question(found: &mut Violations, request: &wire::AttributeRequest) -> Questio
     };
     at_most(found, "bootstrap", request.bootstrap, MOST_SAMPLES);
     at_most(found, "lookback_days", request.lookback_days, MOST_DAYS);
+    at_most(found, "conversion_window_days", request.conversion_window_days, MOST_DAYS);
     at_most(found, "order", request.order, LONGEST_MEMORY);
     found.known_enum::<wire::AttributionModel>("model", request.model, false);
     found.known_enum::<wire::RepeatRule>("repeats", request.repeats, false);
@@ -129,7 +164,12 @@ fn model(request: &wire::AttributeRequest) -> Model {
 }
 
 /// The answer as a message; the command line prints it too.
-pub(crate) fn respond(answer: Answer, seed: u64, currency_code: String) -> wire::AttributeResponse {
+pub(crate) fn respond(
+    answer: Answer,
+    seed: u64,
+    currency_code: String,
+    censored_journeys: u64,
+) -> wire::AttributeResponse {
     let Answer { attribution: found, spreads, disagreements } = answer;
     let point = |estimate: f64| Interval { estimate, lower: estimate, upper: estimate, level: 0.0 };
     let credit = |(index, credit): (usize, crate::attribution::Credit)| {
@@ -161,6 +201,6 @@ pub(crate) fn respond(answer: Answer, seed: u64, currency_code: String) -> wire:
             })
             .collect(),
         seed,
-        censored_journeys: 0,
+        censored_journeys,
     }
 }

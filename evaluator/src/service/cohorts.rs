@@ -1,14 +1,15 @@
 //! AnalyseCohorts: messages to a question and back.
 
+use chassis::calendar::Period;
 use proto::common::v1::EventKind;
 use proto::evaluator::v1 as wire;
 use proto::validate::Violations;
 use tonic::Status;
 
-use super::convert::{interval, span};
+use super::convert::{calendar, interval, span};
 use super::status::refuse;
 use super::{Base, now};
-use crate::metric::cohort::{self, Period, Question, cohorts};
+use crate::metric::cohort::{self, Question, cohorts};
 
 /// Periods followed where no number is given.
 const USUAL_PERIODS: u32 = 8;
@@ -27,10 +28,12 @@ pub(super) async fn analyse(
         let text = format!("must be 1 to {MOST_PERIODS}, or 0 for {USUAL_PERIODS}, is {}", request.periods);
         found.add("periods", "OUT_OF_RANGE", text);
     }
+    let calendar = calendar(&mut found, base, &request.time_zone);
     let (from, until) = span(&mut found, request.from.as_ref(), request.until.as_ref());
     refuse(found)?;
     let some = |kind: EventKind| (kind != EventKind::Unspecified).then_some(kind);
     let question = Question {
+        calendar,
         period: match request.granularity() {
             wire::Granularity::Day => Period::Day,
             wire::Granularity::Unspecified | wire::Granularity::Week => Period::Week,

@@ -1,3 +1,4 @@
+use chassis::calendar::Calendar;
 use pbjson_types::Timestamp;
 use proto::common::v1 as wire;
 use proto::evaluator::v1 as wire_evaluator;
@@ -23,6 +24,17 @@ pub(super) fn timestamp(micros: i64) -> Timestamp {
 pub(super) fn interval(interval: Interval) -> wire::Interval {
     let Interval { estimate, lower, upper, level } = interval;
     wire::Interval { estimate, lower, upper, level }
+}
+
+/// Returns the calendar of a request's time zone; the shop's where none is given.
+pub(super) fn calendar(found: &mut Violations, base: &super::Shared, time_zone: &str) -> Calendar {
+    if time_zone.is_empty() {
+        return base.calendar;
+    }
+    Calendar::new(time_zone).unwrap_or_else(|error| {
+        found.add("time_zone", "UNKNOWN_TIME_ZONE", error.to_string());
+        base.calendar
+    })
 }
 
 /// The span from `from` and before `until`, checked.

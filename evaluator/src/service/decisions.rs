@@ -27,18 +27,18 @@ impl Decisions {
 
 impl Decisions {
     /// Stores decisions. What answered one before it was told is booked now.
-    async fn record(&self, batch: Vec<Recorded>) -> Result<u64, Error> {
+    async fn record(&self, batch: Vec<Recorded>, position: u64) -> Result<u64, Error> {
         let offered = batch.iter().filter(|decision| !decision.row.offer_id.is_empty());
         let ids: Vec<String> = offered.map(|decision| decision.row.decision_id.clone()).collect();
-        let fresh = self.0.store.record_decisions(batch).await?;
+        let fresh = self.0.store.record_decisions(batch, position).await?;
         self.0.deciding.settle(&self.0.store, &ids).await?;
         Ok(fresh)
     }
 
     /// Stores events, and books what their redemptions have cost the plans that offered.
-    async fn store(&self, batch: Vec<EventRow>) -> Result<Ingested, Error> {
+    async fn store(&self, batch: Vec<EventRow>, position: u64) -> Result<Ingested, Error> {
         let touched = deciding::touched(&batch);
-        let stored = self.0.store.ingest_events(batch).await?;
+        let stored = self.0.store.ingest_events(batch, position).await?;
         self.0.deciding.settle(&self.0.store, &touched).await?;
         Ok(stored)
     }
@@ -55,8 +55,9 @@ impl DecisionService for Decisions {
         request: Request<Streaming<RecordDecisionsRequest>>,
     ) -> Result<Response<RecordDecisionsResponse>, Status> {
         let mut stream = request.into_inner();
-        let (mut tally, mut batch, mut index) = (Tally::default(), Vec::new(), 0);
+        let (mut tally, mut batch, mut index, mut position) = (Tally::default(), Vec::new(), 0, 0);
         while let Some(message) = stream.message().await? {
+            position = message.log_position.max(position);
             match message.decision.map(|decision| intake::decision(&self.0, decision)) {
                 Some(Ok(row)) => batch.push(row),
                 Some(Err((id, found))) => tally.refuse(&id, index, found),
@@ -64,12 +65,12 @@ impl DecisionService for Decisions {
             }
             index += 1;
             if batch.len() == BATCH {
-                let fresh = self.record(std::mem::take(&mut batch)).await?;
+                let fresh = self.record(std::mem::take(&mut batch), position).await?;
                 tally.stored(BATCH, fresh);
             }
         }
         let rows = batch.len();
-        tally.stored(rows, self.record(batch).await?);
+        tally.stored(rows, self.record(batch, position).await?);
         let Tally { accepted, duplicates, rejected } = tally;
         Ok(Response::new(RecordDecisionsResponse { accepted, duplicates, rejected }))
     }
@@ -79,8 +80,9 @@ impl DecisionService for Decisions {
         request: Request<Streaming<IngestEventsRequest>>,
     ) -> Result<Response<IngestEventsResponse>, Status> {
         let mut stream = request.into_inner();
-        let (mut tally, mut batch, mut index) = (Tally::default(), Vec::new(), 0);
+        let (mut tally, mut batch, mut index, mut position) = (Tally::default(), Vec::new(), 0, 0);
         while let Some(message) = stream.message().await? {
+            position = message.log_position.max(position);
             match message.event.map(|event| intake::event(&self.0, event)) {
                 Some(Ok(row)) => batch.push(row),
                 Some(Err((id, found))) => tally.refuse(&id, index, found),
@@ -88,12 +90,12 @@ impl DecisionService for Decisions {
             }
             index += 1;
             if batch.len() == BATCH {
-                let stored = self.store(std::mem::take(&mut batch)).await?;
+                let stored = self.store(std::mem::take(&mut batch), position).await?;
                 tally.ingested(BATCH, stored);
             }
         }
         let rows = batch.len();
-        tally.ingested(rows, self.store(batch).await?);
+        tally.ingested(rows, self.store(batch, position).await?);
         let Tally { accepted, duplicates, rejected } = tally;
         Ok(Response::new(IngestEventsResponse { accepted, duplicates, rejected }))
     }

@@ -1,4 +1,4 @@
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::pin::Pin;
 
 use boost::Matrix;
@@ -13,8 +13,9 @@ use tonic::{Request, Response, Status};
 
 use super::choosing::lately;
 use super::convert::{self, interval, span};
+use super::size::{MAX_CELLS, Size};
 use super::status::refuse;
-use super::{Base, now, training};
+use super::{Base, now, training, waiting};
 use crate::effect::model::value as feature;
 use crate::effect::moment::with_moment;
 use crate::effect::{Model, Prediction, fatigue};
@@ -39,6 +40,7 @@ impl EffectService for Effects {
     ) -> Result<Response<Self::TrainEffectModelStream>, Status> {
         let request = request.into_inner();
         let target = training::target(&request)?;
+        waiting::wait_for(&self.0, request.after_position).await?;
         let (told, stages) = mpsc::channel(4);
         let base = self.0.clone();
         tokio::spawn(async move {
@@ -98,6 +100,9 @@ impl EffectService for Effects {
         let mut found = Violations::new();
         let policy = Policy::everywhere(target(&mut found, request.policy.as_ref()));
         let (from, until) = span(&mut found, request.from.as_ref(), request.until.as_ref());
+        bound(&mut found, &request);
+        refuse(found)?;
+        let mut found = Violations::new();
         let mut rows = logged(&mut found, &request.logged);
         refuse(found)?;
         let mut contexts: Vec<BTreeMap<String, f64>> =
@@ -203,6 +208,32 @@ fn logged(found: &mut Violations, given: &[wire::LoggedDecision]) -> Vec<Logged>
         Logged { action: row.action.clone(), propensity: row.propensity, reward: row.reward }
     };
     given.iter().enumerate().map(row).collect()
+}
+
+/// Rows times actions of a policy that are looked at one by one at most.
+const MAX_ROW_ACTIONS: u64 = 100_000_000;
+
+/// Bounds what a log given inline is multiplied out to: a row has a column for each feature, for each action and for each
+/// product of the two.
+fn bound(found: &mut Violations, request: &wire::EvaluatePolicyRequest) {
+    let rows = request.logged.len();
+    let features: HashSet<&str> =
+        request.logged.iter().flat_map(|row| row.context.keys().map(String::as_str)).collect();
+    let chosen =
+        request.policy.iter().flat_map(|policy| policy.action_probabilities.keys().map(String::as_str));
+    let policy = request.policy.as_ref().map_or(0, |policy| policy.action_probabilities.len());
+    let actions: HashSet<&str> = request.logged.iter().map(|row| row.action.as_str()).chain(chosen).collect();
+    if !features.is_empty() {
+        let columns = features.len() + actions.len() * (1 + features.len());
+        let name =
+            format!("columns ({} features, {} actions and their products)", features.len(), actions.len());
+        Size::new().times(rows, "rows").times(columns, &name).check(found, "logged", MAX_CELLS);
+    }
+    Size::new().times(rows, "rows").times(policy, "actions").check(
+        found,
+        "policy.action_probabilities",
+        MAX_ROW_ACTIONS,
+    );
 }
 
 /// Seed of the folds an evaluation is made with: the same log gives the same answer.

@@ -2,7 +2,7 @@
 
 use pbjson_types::Timestamp;
 use prost::Message as _;
-use proto::common::v1::{Channel, Event, Rejection};
+use proto::common::v1::{Channel, Event, ProductReturn, Purchase, Rejection};
 use proto::evaluator::v1::Decision;
 use proto::validate::{self, MAX_AHEAD_SECONDS, Violation, Violations};
 
@@ -61,8 +61,7 @@ pub(super) fn event(shared: &Shared, mut event: Event) -> Result<EventRow, (Stri
     event.visitor_id = shared.names.pseudonym(&event.visitor_id);
     event.decision_token.clear();
     let payload = event.encode_to_vec();
-    let purchase = event.purchase.unwrap_or_default();
-    let revenue = purchase.revenue;
+    let line = OrderLine::of(event.purchase, event.product_return);
     Ok(EventRow {
         kind: i16::try_from(event.kind).unwrap_or_default(),
         channel: i16::try_from(event.channel).unwrap_or_default(),
@@ -73,14 +72,43 @@ pub(super) fn event(shared: &Shared, mut event: Event) -> Result<EventRow, (Stri
         campaign_id: event.campaign_id,
         decision_id: event.decision_id,
         offer_id: event.offer_id,
-        order_id: purchase.order_id,
-        currency: revenue.as_ref().map(|money| money.currency_code.clone()).unwrap_or_default(),
-        revenue: revenue.map(|money| money.minor_units),
-        cost: purchase.cost.map(|money| money.minor_units),
-        tax: purchase.tax.map(|money| money.minor_units),
+        item_id: event.item_id,
+        quantity: line.quantity,
+        order_id: line.order_id,
+        currency: line.currency,
+        revenue: line.revenue,
+        cost: line.cost,
+        tax: line.tax,
         rating: event.rating,
         payload,
     })
+}
+
+/// The order line of a purchase, or of a return with its amounts and pieces below 0.
+#[derive(Default)]
+struct OrderLine {
+    order_id: String,
+    quantity: i64,
+    currency: String,
+    revenue: Option<i64>,
+    cost: Option<i64>,
+    tax: Option<i64>,
+}
+
+impl OrderLine {
+    fn of(purchase: Option<Purchase>, returned: Option<ProductReturn>) -> Self {
+        let (order_id, quantity, amounts, sign) = match (purchase, returned) {
+            (Some(bought), _) => {
+                (bought.order_id, bought.quantity, [bought.revenue, bought.cost, bought.tax], 1)
+            }
+            (None, Some(back)) => (back.order_id, back.quantity, [back.amount, back.cost, back.tax], -1),
+            (None, None) => return Self::default(),
+        };
+        let currency = amounts[0].as_ref().map(|money| money.currency_code.clone()).unwrap_or_default();
+        let [revenue, cost, tax] =
+            amounts.map(|money| money.map(|money| money.minor_units.saturating_mul(sign)));
+        Self { order_id, quantity: i64::from(quantity) * sign, currency, revenue, cost, tax }
+    }
 }
 
 /// The decision as it is stored: pseudonyms for people.

@@ -9,6 +9,7 @@ use proto::validate::{self, Violations};
 use tonic::{Status, Streaming};
 
 use super::intake::BATCH;
+use super::requests::{self, Method};
 use super::status::refuse;
 use super::{Shared, convert, now, page};
 use crate::error::Error;
@@ -40,6 +41,31 @@ pub(super) async fn upsert(
     base.store.upsert_offers(batch.into_values().collect()).await?;
     base.snapshots.changed();
     Ok(wire::UpsertOffersResponse { accepted, rejected })
+}
+
+/// Deletes an offer that no deciding plan uses.
+pub(super) async fn delete(
+    base: &Shared,
+    request: &wire::DeleteOfferRequest,
+) -> Result<wire::DeleteOfferResponse, Status> {
+    let mut found = Violations::new();
+    found.required_id("offer_id", &request.offer_id);
+    requests::check(&mut found, &request.request_id);
+    refuse(found)?;
+    let method = Method::DeleteOffer.name();
+    if let Some(answer) = base.store.answer_to(method, &request.request_id).await? {
+        return Ok(wire::DeleteOfferResponse { deleted: answer == "true" });
+    }
+    if let Some((plan, _)) = base.store.deciding_plan().await?
+        && plan.offers.iter().any(|offer| offer.offer_id == request.offer_id)
+    {
+        let text =
+            format!("plan {} decides with offer {:?}: DeactivatePlan first", plan.id, request.offer_id);
+        return Err(Error::precondition("OFFER_IN_USE", text).into());
+    }
+    let deleted = base.store.delete_offer(&request.offer_id, (method, &request.request_id), now()).await?;
+    base.snapshots.changed();
+    Ok(wire::DeleteOfferResponse { deleted })
 }
 
 /// A page of offers.
@@ -74,6 +100,7 @@ fn row(offer: Option<Offer>) -> Result<OfferRow, (String, String, String)> {
     Ok(OfferRow {
         starts_at: offer.starts_at.as_ref().map(convert::micros),
         ends_at: offer.ends_at.as_ref().map(convert::micros),
+        deleted_at: None,
         offer_id: offer.offer_id,
         payload,
     })

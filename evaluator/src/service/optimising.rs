@@ -7,9 +7,13 @@ use proto::validate::Violations;
 use tonic::Status;
 
 use super::Shared;
+use super::size::{MAX_CELLS, Size};
 use super::status::refuse;
 use crate::strategy::budget::{self, Candidate};
 use crate::strategy::knapsack;
+
+/// Limits of one request at most.
+const MAX_LIMITS: usize = 1_000;
 
 /// Chooses under the request's budget.
 pub(super) async fn answer(
@@ -19,6 +23,16 @@ pub(super) async fn answer(
     let mut found = Violations::new();
     found.within_range("budget", request.budget, 0.0, f64::MAX);
     found.within_range("risk_aversion", request.risk_aversion, 0.0, f64::MAX);
+    if request.limits.len() > MAX_LIMITS {
+        let text = format!("must be at most {MAX_LIMITS}, are {}", request.limits.len());
+        found.add("limits", "TOO_MANY", text);
+    }
+    Size::new()
+        .times(request.candidates.len(), "candidates")
+        .times(1 + request.limits.len(), "limits, the budget included")
+        .check(&mut found, "candidates", MAX_CELLS);
+    refuse(found)?;
+    let mut found = Violations::new();
     let mut limits = HashSet::new();
     for (index, limit) in request.limits.iter().enumerate() {
         let path = |field: &str| format!("limits[{index}].{field}");

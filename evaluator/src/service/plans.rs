@@ -11,9 +11,10 @@ use tokio_util::sync::CancellationToken;
 use tonic::Status;
 
 use super::convert::{self, interval};
+use super::requests::{self, Method};
 use super::status::refuse;
 use super::training::{joined, joined_from, kind_of};
-use super::{Base, Shared, now};
+use super::{Base, Shared, now, page};
 use crate::effect::model::Estimate;
 use crate::effect::train::Outcome;
 use crate::effect::{Model, NONE};
@@ -71,6 +72,7 @@ pub(super) fn brief(request: wire::GenerateStrategiesRequest) -> Result<Brief, S
     found.within_range("holdout", request.holdout.unwrap_or(0.02), 0.005, 0.5);
     found.within_range("exploration", request.exploration.unwrap_or(0.02), 0.001, 1.0);
     let limits = limits(&mut found, &request.limits);
+    requests::check(&mut found, &request.request_id);
     found.within_range("risk_aversion", request.risk_aversion, 0.0, 10.0);
     let at = request.at.as_ref().map_or_else(now, convert::micros);
     refuse(found)?;
@@ -123,8 +125,72 @@ fn limits(found: &mut Violations, given: &[wire::PlanLimit]) -> Vec<Limit> {
     limits
 }
 
+/// Answers GenerateStrategies; a repeated request gets the first one's plan.
+pub(super) async fn propose(
+    base: &Shared,
+    request: wire::GenerateStrategiesRequest,
+) -> Result<wire::GenerateStrategiesResponse, Status> {
+    let request_id = request.request_id.clone();
+    let brief = brief(request)?;
+    let method = Method::GenerateStrategies.name();
+    if let Some(plan) = answered(base, &request_id).await? {
+        return Ok(proposal(&plan));
+    }
+    let plan = make(base, brief).await?;
+    base.store.keep_answer(method, &request_id, &plan.id, now()).await?;
+    // Of two at once the first to store its answer is answered to both.
+    let first = answered(base, &request_id).await?;
+    Ok(proposal(first.as_ref().unwrap_or(&plan)))
+}
+
+/// The plan that answered a request of this id.
+async fn answered(base: &Shared, request_id: &str) -> Result<Option<Plan>> {
+    let Some(id) = base.store.answer_to(Method::GenerateStrategies.name(), request_id).await? else {
+        return Ok(None);
+    };
+    Ok(base.store.plan(&id).await?.map(|(plan, _)| plan))
+}
+
+/// Name of the list in its page tokens.
+const LIST: &str = "plans";
+
+/// A page of plans, the newest first.
+pub(super) async fn list(
+    base: &Shared,
+    request: &wire::ListPlansRequest,
+) -> Result<wire::ListPlansResponse, Status> {
+    let mut found = Violations::new();
+    found.page_size(request.page_size);
+    refuse(found)?;
+    let after = page::place(LIST, &request.page_token)?;
+    let after = after.as_deref().and_then(|place| place.split_once(' '));
+    let after = after.and_then(|(at, id)| Some((at.parse().ok()?, id.to_owned())));
+    let size = page::size(request.page_size);
+    let mut plans = base.store.plans(after, size + 1).await?;
+    let more = plans.len() as u64 > size;
+    plans.truncate(size as usize);
+    let last = plans.last().filter(|_| more);
+    let next_page_token =
+        last.map(|(plan, _)| page::token(LIST, &format!("{} {}", plan.created_at, plan.id)));
+    Ok(wire::ListPlansResponse {
+        plans: plans.iter().map(|(plan, state)| summary(plan, *state)).collect(),
+        next_page_token: next_page_token.unwrap_or_default(),
+    })
+}
+
+fn summary(plan: &Plan, at: State) -> wire::PlanSummary {
+    wire::PlanSummary {
+        plan_id: plan.id.clone(),
+        state: state(at).into(),
+        budget: Some(Money { currency_code: plan.currency.clone(), minor_units: plan.budget }),
+        from: plan.window.map(|(from, _)| convert::timestamp(from)),
+        until: plan.window.map(|(_, until)| convert::timestamp(until)),
+        created_at: Some(convert::timestamp(plan.created_at)),
+    }
+}
+
 /// Makes and keeps a plan.
-pub(super) async fn make(base: &Shared, mut brief: Brief) -> Result<Plan> {
+async fn make(base: &Shared, mut brief: Brief) -> Result<Plan> {
     let Some((version, model)) = base.deciding.model(&base.store).await? else {
         let text = "no effect model is trained: record decisions and their outcomes, then TrainEffectModel";
         return Err(Error::precondition("EFFECT_MODEL_NOT_TRAINED", text));
@@ -135,7 +201,7 @@ pub(super) async fn make(base: &Shared, mut brief: Brief) -> Result<Plan> {
         return Err(Error::invalid("budget.currency_code", "OTHER_CURRENCY", text));
     }
     if brief.offers.is_empty() {
-        brief.offers = base.store.all_offers().await?;
+        brief.offers = base.store.current_offers().await?;
     }
     if brief.offers.is_empty() {
         let text = "no offer is stored: UpsertOffers first, or give offers";

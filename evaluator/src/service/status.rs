@@ -19,6 +19,8 @@ impl From<Error> for Status {
             Error::AlreadyExists { .. } => status(Code::AlreadyExists, "ALREADY_EXISTS", error.to_string()),
             Error::Precondition { reason, message } => status(Code::FailedPrecondition, reason, message),
             Error::Overloaded => overloaded(Duration::from_millis(250)),
+            Error::Cancelled => status(Code::Cancelled, "CANCELLED", error.to_string()),
+            Error::TooLate(message) => status(Code::DeadlineExceeded, "LOG_BEHIND", message),
             Error::Unimplemented(what) => unimplemented(what),
             Error::Store(_) | Error::Internal(_) => internal(&error),
         }

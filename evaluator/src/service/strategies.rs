@@ -32,9 +32,7 @@ impl StrategyService for Strategies {
         &self,
         request: Request<wire::GenerateStrategiesRequest>,
     ) -> Result<Response<wire::GenerateStrategiesResponse>, Status> {
-        let brief = plans::brief(request.into_inner())?;
-        let plan = plans::make(&self.0, brief).await?;
-        Ok(Response::new(plans::proposal(&plan)))
+        Ok(Response::new(plans::propose(&self.0, request.into_inner()).await?))
     }
 
     async fn optimise_budget(
@@ -102,16 +100,16 @@ impl StrategyService for Strategies {
 
     async fn delete_offer(
         &self,
-        _: Request<wire::DeleteOfferRequest>,
+        request: Request<wire::DeleteOfferRequest>,
     ) -> Result<Response<wire::DeleteOfferResponse>, Status> {
-        Err(Error::Unimplemented("DeleteOffer is not built yet").into())
+        Ok(Response::new(offers::delete(&self.0, &request.into_inner()).await?))
     }
 
     async fn list_plans(
         &self,
-        _: Request<wire::ListPlansRequest>,
+        request: Request<wire::ListPlansRequest>,
     ) -> Result<Response<wire::ListPlansResponse>, Status> {
-        Err(Error::Unimplemented("ListPlans is not built yet").into())
+        Ok(Response::new(plans::list(&self.0, &request.into_inner()).await?))
     }
 
     async fn decide(

@@ -8,6 +8,7 @@ use proto::validate::Violations;
 use tokio::sync::mpsc::Sender;
 use tonic::Status;
 
+use super::requests::{self, Method};
 use super::status::refuse;
 use super::{Shared, now};
 use crate::effect::train::{Order, Outcome, train as fit};
@@ -29,6 +30,7 @@ pub(super) fn target(request: &TrainEffectModelRequest) -> Result<EventKind, Sta
     for (index, treatment) in request.treatments.iter().enumerate() {
         found.required_id(&format!("treatments[{index}]"), treatment);
     }
+    requests::check(&mut found, &request.request_id);
     refuse(found)?;
     Ok(kind)
 }
@@ -83,6 +85,11 @@ pub(super) async fn train(
         let stage = TrainEffectModelResponse { stage: stage.to_owned(), fraction, metrics };
         told.send(Ok(stage)).await.map_err(|_| Status::cancelled("the caller has gone"))
     };
+    let method = Method::TrainEffectModel.name();
+    if let Some(answer) = base.store.answer_to(method, &request.request_id).await? {
+        let metrics = serde_json::from_str(&answer).map_err(|error| Error::Internal(error.to_string()))?;
+        return tell("done", 1.0, metrics).await;
+    }
     let (mut outcomes, currency) = joined(base, kind).await?;
     if let Some((index, name)) = request
         .features
@@ -99,7 +106,10 @@ pub(super) async fn train(
     tell("read", 0.2, [("decisions".to_owned(), outcomes.len() as f64)].into()).await?;
     let offers = base.store.all_offers().await?;
     let order = Order { target: request.target, currency, features: request.features, seed: request.seed };
-    let trained = base.pool.run(move || fit(&order, &outcomes, &offers)).await??;
+    let trained = tokio::select! {
+        trained = base.pool.run(move || fit(&order, &outcomes, &offers)) => trained??,
+        () = told.closed() => return Err(Error::Cancelled.into()),
+    };
     tell("checked", 0.9, trained.metrics.clone()).await?;
     if trained.better {
         let id = format!("effect-{}", uuid::Uuid::now_v7().simple());
@@ -108,5 +118,7 @@ pub(super) async fn train(
     }
     let mut metrics = trained.metrics;
     metrics.insert("promoted".to_owned(), f64::from(u8::from(trained.better)));
+    let answer = serde_json::to_string(&metrics).map_err(|error| Error::Internal(error.to_string()))?;
+    base.store.keep_answer(method, &request.request_id, &answer, now()).await?;
     tell("done", 1.0, metrics).await
 }

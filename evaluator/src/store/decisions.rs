@@ -8,12 +8,12 @@ use sea_orm::{
 };
 
 use super::entity::{assignment, decision, event};
-use super::{DecisionRow, EventRow, STATEMENT, Store, links, moments, unit};
+use super::{DecisionRow, EventRow, STATEMENT, Store, links, moments, requests, unit};
 use crate::effect::NONE;
 use crate::effect::log::Decided;
 use crate::effect::moment::with_channel;
 use crate::error::Result;
-use crate::metric::fact::Exposure;
+use crate::metric::fact::Assigned;
 use crate::policy::Logged;
 
 /// A decision to store.
@@ -38,12 +38,14 @@ fn after<C: sea_orm::ColumnTrait>(time: C, id: C, start: PageStart) -> Condition
 }
 
 impl Store {
-    /// Stores `decisions` in one transaction, each once; says how many were new.
-    pub async fn record_decisions(&self, mut decisions: Vec<Recorded>) -> Result<u64> {
+    /// Stores `decisions` in one transaction, each once, and with them the `position` that the sender's log is stored up
+    /// to; returns how many were new.
+    pub async fn record_decisions(&self, mut decisions: Vec<Recorded>, position: u64) -> Result<u64> {
         let _held = self.writing().await;
         let transaction = chassis::database::begin(&self.db).await?;
         // Before links are read: another replica may be adding some.
         moments::lock(&transaction).await?;
+        requests::advance(&transaction, position).await?;
         let anonymous = decisions.iter().map(|decision| &decision.row).filter(|row| row.person.is_empty());
         let users = links::users_of(&transaction, anonymous.map(|row| row.visitor.as_str())).await?;
         for Recorded { row, .. } in &mut decisions {
@@ -90,8 +92,8 @@ impl Store {
         let before = if assignments.is_empty() {
             None
         } else {
-            let units = moments::concerned_by_decisions(&transaction, units, &made).await?;
-            Some(moments::before(&transaction, units).await?)
+            let units = moments::concerned_by_decisions(&transaction, self.calendar, units, &made).await?;
+            Some(moments::before(&transaction, self.calendar, units).await?)
         };
         let once = OnConflict::new().do_nothing().to_owned();
         for chunk in rows.chunks(STATEMENT) {
@@ -113,45 +115,14 @@ impl Store {
         Ok(fresh)
     }
 
-    /// Every unit seen in each variant of an experiment.
-    pub async fn exposures(&self, experiment_id: &str) -> Result<Vec<Exposure>> {
-        let rows: Vec<(String, String, i64, i64)> = assignment::Entity::find()
-            .select_only()
-            .column(assignment::Column::Unit)
-            .column(assignment::Column::VariantId)
-            .column_as(assignment::Column::DecidedAt.min(), "first_at")
-            .column_as(assignment::Column::DecisionId.count(), "decisions")
+    /// All decisions made in an experiment, by unit and time.
+    pub async fn assigned_in(&self, experiment_id: &str) -> Result<Vec<Assigned>> {
+        let query = assignment::Entity::find()
             .filter(assignment::Column::ExperimentId.eq(experiment_id))
-            .group_by(assignment::Column::Unit)
-            .group_by(assignment::Column::VariantId)
             .order_by_asc(assignment::Column::Unit)
-            .order_by_asc(assignment::Column::VariantId)
-            .into_tuple()
-            .all(&self.db)
-            .await?;
-        let exposure = |(unit, variant_id, first_at, decisions): (String, String, i64, i64)| Exposure {
-            unit,
-            variant_id,
-            first_at,
-            decisions: decisions.unsigned_abs(),
-        };
-        Ok(rows.into_iter().map(exposure).collect())
-    }
-
-    /// Decisions made in an experiment: (unit, variant) by decision id.
-    pub async fn decisions_in(&self, experiment_id: &str) -> Result<HashMap<String, (String, String)>> {
-        let rows: Vec<(String, String, String)> = assignment::Entity::find()
-            .select_only()
-            .columns([
-                assignment::Column::DecisionId,
-                assignment::Column::Unit,
-                assignment::Column::VariantId,
-            ])
-            .filter(assignment::Column::ExperimentId.eq(experiment_id))
-            .into_tuple()
-            .all(&self.db)
-            .await?;
-        Ok(rows.into_iter().map(|(decision, unit, variant)| (decision, (unit, variant))).collect())
+            .order_by_asc(assignment::Column::DecidedAt)
+            .order_by_asc(assignment::Column::DecisionId);
+        Ok(query.all(&self.db).await?.into_iter().map(moments::row_assigned).collect())
     }
 
     /// The offer of each decision that made one.

@@ -144,15 +144,19 @@ pub(super) mod event {
         pub decision_id: String,
         /// The offer; may be empty.
         pub offer_id: String,
-        /// Of a purchase, the order.
+        /// Item of an order line; may be empty.
+        pub item_id: String,
+        /// Pieces of an order line: bought above 0, returned below 0.
+        pub quantity: i64,
+        /// Order of a purchase or return; may be empty.
         pub order_id: String,
-        /// Of a purchase, the currency.
+        /// Currency of a purchase or return.
         pub currency: String,
-        /// Of a purchase, what was paid.
+        /// Amount paid for a purchase; of a return the amount paid back, at most 0.
         pub revenue: Option<i64>,
-        /// Of a purchase, what it cost.
+        /// Cost of a purchase; of a return the cost recovered, at most 0.
         pub cost: Option<i64>,
-        /// Of a purchase, the tax.
+        /// Tax of a purchase; of a return the tax paid back, at most 0.
         pub tax: Option<i64>,
         /// The rating.
         pub rating: Option<f64>,
@@ -181,6 +185,8 @@ pub(super) mod offer {
         pub starts_at: Option<i64>,
         /// Valid before.
         pub ends_at: Option<i64>,
+        /// When it was deleted; it is kept for the decisions that made it.
+        pub deleted_at: Option<i64>,
         /// The encoded message.
         pub payload: Vec<u8>,
     }
@@ -348,6 +354,53 @@ pub(super) mod metric {
         pub(crate) created_at: i64,
         /// The definition, JSON.
         pub(crate) definition: String,
+    }
+
+    /// None.
+    #[derive(Copy, Clone, Debug, EnumIter, DeriveRelation)]
+    pub(crate) enum Relation {}
+    impl ActiveModelBehavior for ActiveModel {}
+}
+
+/// `evaluator_position`
+pub(super) mod position {
+    use sea_orm::entity::prelude::*;
+
+    /// How far the sender's log is stored.
+    #[derive(Clone, Debug, DeriveEntityModel)]
+    #[sea_orm(table_name = "evaluator_position")]
+    pub(crate) struct Model {
+        /// Name of the log.
+        #[sea_orm(primary_key, auto_increment = false)]
+        pub(crate) log: String,
+        /// Largest position stored.
+        pub(crate) position: i64,
+    }
+
+    /// None.
+    #[derive(Copy, Clone, Debug, EnumIter, DeriveRelation)]
+    pub(crate) enum Relation {}
+    impl ActiveModelBehavior for ActiveModel {}
+}
+
+/// `evaluator_request`
+pub(super) mod request {
+    use sea_orm::entity::prelude::*;
+
+    /// Answer to a request that carried a `request_id`.
+    #[derive(Clone, Debug, DeriveEntityModel)]
+    #[sea_orm(table_name = "evaluator_request")]
+    pub(crate) struct Model {
+        /// The rpc.
+        #[sea_orm(primary_key, auto_increment = false)]
+        pub(crate) method: String,
+        /// The caller's id of the request.
+        #[sea_orm(primary_key, auto_increment = false)]
+        pub(crate) request_id: String,
+        /// When it was answered.
+        pub(crate) answered_at: i64,
+        /// The answer, as the rpc stores it.
+        pub(crate) answer: String,
     }
 
     /// None.

@@ -53,8 +53,8 @@ impl Store {
         let answered = events.into_iter().map(|(decision, ..)| decision).filter(|id| !id.is_empty());
         let made: BTreeSet<String> = decisions.into_iter().map(|(id, ..)| id).collect();
         let units = moments::concerned_by_events(&transaction, units, &answered.collect()).await?;
-        let units = moments::concerned_by_decisions(&transaction, units, &made).await?;
-        let before = moments::before(&transaction, units).await?;
+        let units = moments::concerned_by_decisions(&transaction, self.calendar, units, &made).await?;
+        let before = moments::before(&transaction, self.calendar, units).await?;
 
         let mut deleted = 0;
         let made: Vec<&str> = made.iter().map(String::as_str).collect();

@@ -1,5 +1,6 @@
 use std::collections::BTreeSet;
 
+use chassis::calendar::Calendar;
 use futures::TryStreamExt as _;
 use proto::common::v1::{Channel, EventKind};
 use sea_orm::sea_query::{Expr, OnConflict, SimpleExpr};
@@ -11,12 +12,12 @@ use tokio::sync::mpsc::Sender;
 
 use super::entity::event::{Column, Entity};
 use super::links::{self, Admitted};
-use super::{EventRow, STATEMENT, Store, moments, unit};
+use super::{EventRow, STATEMENT, Store, moments, requests, unit};
 use crate::error::Result;
 use crate::metric::fact::{Fact, Sale};
 
 /// The columns of a fact.
-const FACT: [Column; 15] = [
+const FACT: [Column; 17] = [
     Column::EventId,
     Column::Person,
     Column::Visitor,
@@ -26,6 +27,8 @@ const FACT: [Column; 15] = [
     Column::CampaignId,
     Column::DecisionId,
     Column::OfferId,
+    Column::ItemId,
+    Column::Quantity,
     Column::OrderId,
     Column::Currency,
     Column::Revenue,
@@ -45,6 +48,8 @@ pub(super) struct Row {
     campaign_id: String,
     decision_id: String,
     offer_id: String,
+    item_id: String,
+    quantity: i64,
     order_id: String,
     currency: String,
     revenue: Option<i64>,
@@ -68,12 +73,14 @@ pub(super) fn behaviour() -> Select<Entity> {
 }
 
 impl Store {
-    /// Stores `events` in one transaction, each once. A LINK event moves what is stored under its visitor to its user.
-    pub async fn ingest_events(&self, events: Vec<EventRow>) -> Result<Ingested> {
+    /// Stores `events` in one transaction, each once, and with them the `position` that the sender's log is stored up to.
+    /// A LINK event moves what is stored under its visitor to its user.
+    pub async fn ingest_events(&self, events: Vec<EventRow>, position: u64) -> Result<Ingested> {
         let _held = self.writing().await;
         let transaction = chassis::database::begin(&self.db).await?;
         // Before links are read: another replica may be adding some.
         moments::lock(&transaction).await?;
+        requests::advance(&transaction, position).await?;
         let Admitted { events, added, refused } = links::admit(&transaction, events).await?;
         let mut units: BTreeSet<String> =
             events.iter().map(|event| unit(&event.person, &event.visitor)).collect();
@@ -81,7 +88,7 @@ impl Store {
         let decisions =
             events.iter().map(|event| event.decision_id.clone()).filter(|id| !id.is_empty()).collect();
         let units = moments::concerned_by_events(&transaction, units, &decisions).await?;
-        let before = moments::before(&transaction, units).await?;
+        let before = moments::before(&transaction, self.calendar, units).await?;
         links::add(&transaction, added).await?;
         let mut fresh = 0;
         let rows: Vec<_> = events.into_iter().map(EventRow::into_active_model).collect();
@@ -115,7 +122,7 @@ impl Store {
         }
         let query = query.order_by_asc(Column::OccurredAt).order_by_asc(Column::EventId);
         let rows = query.into_model::<Row>().all(&self.db).await?;
-        Ok(rows.into_iter().map(fact).collect())
+        Ok(rows.into_iter().map(|row| fact(row, self.calendar)).collect())
     }
 }
 
@@ -148,7 +155,7 @@ impl Store {
         let mut rows = query.into_model::<Row>().stream(&self.db).await?;
         let mut batch: Vec<Fact> = Vec::new();
         while let Some(row) = rows.try_next().await? {
-            let next = fact(row);
+            let next = fact(row, self.calendar);
             let whole = batch.len() >= SENT && batch.last().is_some_and(|last| last.unit != next.unit);
             if whole && to.send(std::mem::take(&mut batch)).await.is_err() {
                 return Ok(());
@@ -161,9 +168,12 @@ impl Store {
     }
 }
 
-pub(super) fn fact(row: Row) -> Fact {
+/// The fact a row tells; its day is counted in the shop's time zone.
+pub(super) fn fact(row: Row, shop: Calendar) -> Fact {
     let sale = row.revenue.map(|revenue| Sale {
         order: row.order_id,
+        item: row.item_id,
+        quantity: row.quantity,
         currency: row.currency,
         revenue,
         cost: row.cost,
@@ -173,6 +183,7 @@ pub(super) fn fact(row: Row) -> Fact {
         unit: if row.person.is_empty() { row.visitor } else { row.person },
         kind: EventKind::try_from(i32::from(row.kind)).unwrap_or_default(),
         at: row.occurred_at,
+        day: shop.day_number(row.occurred_at),
         channel: Channel::try_from(i32::from(row.channel)).unwrap_or_default(),
         campaign: row.campaign_id,
         decision: row.decision_id,

@@ -110,7 +110,7 @@ impl Store {
                     .all(&transaction)
                     .await?;
                 let units = later.iter().map(|(person, visitor)| unit(person, visitor)).collect();
-                let before = moments::before(&transaction, units).await?;
+                let before = moments::before(&transaction, self.calendar, units).await?;
                 let mut row = row.into_active_model();
                 row.state = Set(number(State::Stopped));
                 row.stopped_at = Set(Some(now));

@@ -37,7 +37,7 @@ impl Store {
                 .map_err(|error| Error::Internal(error.to_string()))?,
         };
         Entity::insert(row.into_active_model()).exec_without_returning(&transaction).await?;
-        moments::fill(&transaction, &definition.name).await?;
+        moments::fill(&transaction, self.calendar, &definition.name).await?;
         transaction.commit().await?;
         Ok(now)
     }

@@ -1,3 +1,5 @@
+mod lines;
+
 use sea_orm_migration::prelude::*;
 
 pub(super) struct Migrator;
@@ -14,6 +16,8 @@ impl MigratorTrait for Migrator {
             Box::new(Metrics),
             Box::new(Links),
             Box::new(Dimensions),
+            Box::new(lines::OrderLines),
+            Box::new(lines::Requests),
         ]
     }
 

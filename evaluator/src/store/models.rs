@@ -9,7 +9,7 @@ use sea_orm::{
 use super::Store;
 use super::entity::{decision, event, model};
 use crate::effect::Model;
-use crate::effect::log::{Answer, Decided};
+use crate::effect::log::{Answer, Decided, join_returns};
 use crate::error::{Error, Result};
 
 /// Of a decision: id, person, visitor, time, offer, propensity and the whole of it.
@@ -72,21 +72,32 @@ impl Store {
             .collect()
     }
 
-    /// Events that answer decisions, from a moment on: those of the kind `target`, purchases and redemptions.
+    /// Events that answer decisions, from a moment on: those of the kind `target`, purchases, redemptions, and the returns
+    /// of what was so purchased.
     pub async fn answers(&self, target: EventKind, from: Option<i64>) -> Result<Vec<Answer>> {
         let kinds = [target as i16, EventKind::Purchase as i16, EventKind::OfferRedeemed as i16];
+        let answering =
+            Condition::all().add(event::Column::DecisionId.ne("")).add(event::Column::Kind.is_in(kinds));
+        let returned = event::Column::Kind.eq(EventKind::Return as i16);
         let rows = event::Entity::find()
-            .filter(event::Column::DecisionId.ne(""))
-            .filter(event::Column::Kind.is_in(kinds))
+            .filter(Condition::any().add(answering).add(returned))
             .filter(Condition::all().add_option(from.map(|from| event::Column::OccurredAt.gte(from))))
             .all(&self.db)
             .await?;
-        rows.into_iter().map(answer).collect()
+        let mut answers: Vec<Answer> = rows.into_iter().map(answer).collect::<Result<_>>()?;
+        join_returns(&mut answers);
+        Ok(answers)
     }
 
-    /// All offers stored, expired ones too: the log may hold them.
-    pub async fn all_offers(&self) -> Result<Vec<Offer>> {
+    /// All offers that can be made, expired ones too.
+    pub async fn current_offers(&self) -> Result<Vec<Offer>> {
         let rows = self.offers("", MOST_OFFERS, None).await?;
+        rows.iter().map(|row| Offer::decode(row.payload.as_slice()).map_err(|error| broken(&error))).collect()
+    }
+
+    /// All offers ever stored, expired and deleted ones too: the log may hold them.
+    pub async fn all_offers(&self) -> Result<Vec<Offer>> {
+        let rows = self.offers_ever(MOST_OFFERS).await?;
         rows.iter().map(|row| Offer::decode(row.payload.as_slice()).map_err(|error| broken(&error))).collect()
     }
 
@@ -130,8 +141,10 @@ pub(super) fn answer(row: event::Model) -> Result<Answer> {
     } else {
         None
     };
+    let unit = super::unit(&row.person, &row.visitor);
     Ok(Answer {
         decision_id: row.decision_id,
+        line: (unit, row.order_id, row.item_id),
         kind,
         at: row.occurred_at,
         sale: row.revenue.map(|revenue| (revenue, row.cost, row.tax.unwrap_or(0))),

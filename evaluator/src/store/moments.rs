@@ -5,6 +5,7 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
+use chassis::calendar::Calendar;
 use sea_orm::sea_query::OnConflict;
 use sea_orm::{
     ColumnTrait as _, Condition, ConnectionTrait, DatabaseTransaction, DbBackend, EntityTrait as _,
@@ -26,20 +27,25 @@ pub type ByExperiment = BTreeMap<String, Cells>;
 
 /// The units a write concerns, with their share before it.
 pub(super) struct Before {
+    shop: Calendar,
     units: BTreeSet<String>,
     share: ByExperiment,
 }
 
 /// Takes the share of `units` before a write.
-pub(super) async fn before(transaction: &DatabaseTransaction, units: BTreeSet<String>) -> Result<Before> {
+pub(super) async fn before(
+    transaction: &DatabaseTransaction,
+    shop: Calendar,
+    units: BTreeSet<String>,
+) -> Result<Before> {
     lock(transaction).await?;
-    let share = share(transaction, &units).await?;
-    Ok(Before { units, share })
+    let share = share(transaction, shop, &units).await?;
+    Ok(Before { shop, units, share })
 }
 
 /// Adds to the cells what the write since `before` changed.
 pub(super) async fn settle(transaction: &DatabaseTransaction, before: Before) -> Result<()> {
-    let mut change = share(transaction, &before.units).await?;
+    let mut change = share(transaction, before.shop, &before.units).await?;
     for (experiment, cells) in &before.share {
         change.entry(experiment.clone()).or_default().add(cells, -1);
     }
@@ -90,12 +96,13 @@ pub(super) async fn concerned_by_events(
 /// `units` with those who answered `decisions`: what they did belongs to whom the decision was made for.
 pub(super) async fn concerned_by_decisions(
     transaction: &DatabaseTransaction,
+    shop: Calendar,
     mut units: BTreeSet<String>,
     decisions: &BTreeSet<String>,
 ) -> Result<BTreeSet<String>> {
     lock(transaction).await?;
     let answers =
-        facts(transaction, decisions, |chunk| event::Column::DecisionId.is_in(chunk).into()).await?;
+        facts(transaction, shop, decisions, |chunk| event::Column::DecisionId.is_in(chunk).into()).await?;
     units.extend(answers.into_iter().map(|(_, fact)| fact.unit));
     Ok(units)
 }
@@ -124,7 +131,7 @@ impl Store {
             let cells = kept(&transaction, &id, Condition::all()).await?;
             old.insert(id, cells);
         }
-        let new = from_log(&transaction).await?;
+        let new = from_log(&transaction, self.calendar).await?;
         cell::Entity::delete_many().exec(&transaction).await?;
         for (experiment, cells) in &new {
             let rows = cells.iter().map(|(key, sums)| row(experiment, key, &sums.to_string())).collect();
@@ -145,8 +152,8 @@ impl Store {
 }
 
 /// Makes the cells of a new metric from the log.
-pub(super) async fn fill(transaction: &DatabaseTransaction, metric: &str) -> Result<()> {
-    for (experiment, cells) in from_log(transaction).await? {
+pub(super) async fn fill(transaction: &DatabaseTransaction, shop: Calendar, metric: &str) -> Result<()> {
+    for (experiment, cells) in from_log(transaction, shop).await? {
         let own = cells.iter().filter(|(key, _)| key.metric == metric);
         insert(transaction, own.map(|(key, sums)| row(&experiment, key, &sums.to_string())).collect())
             .await?;
@@ -155,7 +162,7 @@ pub(super) async fn fill(transaction: &DatabaseTransaction, metric: &str) -> Res
 }
 
 /// All cells as the log tells them.
-async fn from_log(transaction: &DatabaseTransaction) -> Result<ByExperiment> {
+async fn from_log(transaction: &DatabaseTransaction, shop: Calendar) -> Result<ByExperiment> {
     let mut found = ByExperiment::new();
     let mut last = String::new();
     loop {
@@ -171,7 +178,7 @@ async fn from_log(transaction: &DatabaseTransaction) -> Result<ByExperiment> {
             .await?;
         let Some(greatest) = units.last() else { return Ok(found) };
         last.clone_from(greatest);
-        for (experiment, cells) in share(transaction, &units.into_iter().collect()).await? {
+        for (experiment, cells) in share(transaction, shop, &units.into_iter().collect()).await? {
             found.entry(experiment).or_default().add(&cells, 1);
         }
     }
@@ -251,7 +258,11 @@ async fn kept(
 }
 
 /// What `units` add to each experiment's sums.
-async fn share(transaction: &DatabaseTransaction, units: &BTreeSet<String>) -> Result<ByExperiment> {
+async fn share(
+    transaction: &DatabaseTransaction,
+    shop: Calendar,
+    units: &BTreeSet<String>,
+) -> Result<ByExperiment> {
     let assigned = assigned(transaction, units, |chunk| assignment::Column::Unit.is_in(chunk)).await?;
     if assigned.is_empty() {
         return Ok(ByExperiment::new());
@@ -259,14 +270,14 @@ async fn share(transaction: &DatabaseTransaction, units: &BTreeSet<String>) -> R
     let theirs: BTreeSet<String> = assigned.iter().map(|row| row.unit.clone()).collect();
     let decisions: BTreeSet<String> = assigned.iter().map(|row| row.decision.clone()).collect();
     let mut found: BTreeMap<(i64, String), Fact> = BTreeMap::new();
-    let about = facts(transaction, &theirs, |chunk| {
+    let about = facts(transaction, shop, &theirs, |chunk| {
         Condition::any()
             .add(event::Column::Person.is_in(chunk.clone()))
             .add(event::Column::Visitor.is_in(chunk))
     })
     .await?;
     let answers =
-        facts(transaction, &decisions, |chunk| event::Column::DecisionId.is_in(chunk).into()).await?;
+        facts(transaction, shop, &decisions, |chunk| event::Column::DecisionId.is_in(chunk).into()).await?;
     for (id, fact) in about.into_iter().chain(answers) {
         found.insert((fact.at, id), fact);
     }
@@ -325,21 +336,26 @@ async fn assigned(
             .filter(filter(chunk.to_vec()))
             .order_by_asc(assignment::Column::DecisionId)
             .order_by_asc(assignment::Column::ExperimentId);
-        found.extend(query.all(transaction).await?.into_iter().map(|row| Assigned {
-            decision: row.decision_id,
-            experiment: row.experiment_id,
-            variant: row.variant_id,
-            unit: row.unit,
-            at: row.decided_at,
-            channel: row.channel,
-            segment: row.segment,
-        }));
+        found.extend(query.all(transaction).await?.into_iter().map(row_assigned));
     }
     Ok(found)
 }
 
+pub(super) fn row_assigned(row: assignment::Model) -> Assigned {
+    Assigned {
+        decision: row.decision_id,
+        experiment: row.experiment_id,
+        variant: row.variant_id,
+        unit: row.unit,
+        at: row.decided_at,
+        channel: row.channel,
+        segment: row.segment,
+    }
+}
+
 async fn facts(
     transaction: &DatabaseTransaction,
+    shop: Calendar,
     ids: &BTreeSet<String>,
     filter: impl Fn(Vec<&str>) -> Condition,
 ) -> Result<Vec<(String, Fact)>> {
@@ -348,7 +364,7 @@ async fn facts(
     for chunk in ids.chunks(STATEMENT) {
         let query = behaviour().filter(filter(chunk.to_vec()));
         let rows = query.into_model::<Row>().all(transaction).await?;
-        found.extend(rows.into_iter().map(|row| (row.event_id.clone(), fact(row))));
+        found.extend(rows.into_iter().map(|row| (row.event_id.clone(), fact(row, shop))));
     }
     Ok(found)
 }

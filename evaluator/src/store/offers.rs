@@ -1,11 +1,11 @@
-use sea_orm::sea_query::OnConflict;
+use sea_orm::sea_query::{Expr, OnConflict};
 use sea_orm::{
     ColumnTrait as _, Condition, EntityTrait as _, IntoActiveModel as _, QueryFilter as _, QueryOrder as _,
     QuerySelect as _,
 };
 
 use super::entity::offer::{Column, Entity};
-use super::{OfferRow, STATEMENT, Store};
+use super::{OfferRow, STATEMENT, Store, requests};
 use crate::error::Result;
 
 impl Store {
@@ -14,7 +14,7 @@ impl Store {
         let _held = self.writing().await;
         let transaction = chassis::database::begin(&self.db).await?;
         let replace = OnConflict::column(Column::OfferId)
-            .update_columns([Column::StartsAt, Column::EndsAt, Column::Payload])
+            .update_columns([Column::StartsAt, Column::EndsAt, Column::DeletedAt, Column::Payload])
             .to_owned();
         let rows: Vec<_> = offers.into_iter().map(OfferRow::into_active_model).collect();
         for chunk in rows.chunks(STATEMENT) {
@@ -27,9 +27,36 @@ impl Store {
         Ok(())
     }
 
-    /// Offers after the id `after`, by id; with `valid_at` those valid at that moment only.
+    /// Marks an offer as deleted and stores `answers` to the request by whether there was one; says so. Its terms stay for
+    /// the decisions that made it.
+    pub async fn delete_offer(
+        &self,
+        offer_id: &str,
+        (method, request_id): (&str, &str),
+        now: i64,
+    ) -> Result<bool> {
+        let _held = self.writing().await;
+        let transaction = chassis::database::begin(&self.db).await?;
+        let deleted = Entity::update_many()
+            .col_expr(Column::DeletedAt, Expr::value(now))
+            .filter(Column::OfferId.eq(offer_id))
+            .filter(Column::DeletedAt.is_null())
+            .exec(&transaction)
+            .await?;
+        let found = deleted.rows_affected > 0;
+        requests::keep_answer(&transaction, method, request_id, &found.to_string(), now).await?;
+        transaction.commit().await?;
+        Ok(found)
+    }
+
+    /// Offers that decisions may have made, deleted ones too, by id.
+    pub async fn offers_ever(&self, most: u64) -> Result<Vec<OfferRow>> {
+        Ok(Entity::find().order_by_asc(Column::OfferId).limit(most).all(&self.db).await?)
+    }
+
+    /// Offers after the id `after`, by id; with `valid_at` those valid at that moment only. Deleted ones are left out.
     pub async fn offers(&self, after: &str, most: u64, valid_at: Option<i64>) -> Result<Vec<OfferRow>> {
-        let mut query = Entity::find().filter(Column::OfferId.gt(after));
+        let mut query = Entity::find().filter(Column::OfferId.gt(after)).filter(Column::DeletedAt.is_null());
         if let Some(now) = valid_at {
             query = query
                 .filter(Condition::any().add(Column::StartsAt.is_null()).add(Column::StartsAt.lte(now)))

@@ -1,7 +1,10 @@
 use std::collections::HashMap;
 
 use sea_orm::sea_query::Expr;
-use sea_orm::{ColumnTrait as _, EntityTrait as _, IntoActiveModel as _, QueryFilter as _, QuerySelect as _};
+use sea_orm::{
+    ColumnTrait as _, Condition, EntityTrait as _, IntoActiveModel as _, QueryFilter as _, QueryOrder as _,
+    QuerySelect as _,
+};
 
 use super::entity::{decision, event, plan};
 use super::models::answer;
@@ -47,6 +50,18 @@ impl Store {
         };
         plan::Entity::insert(row.into_active_model()).exec_without_returning(&self.db).await?;
         Ok(())
+    }
+
+    /// Plans made before the one of that moment and id, the newest first.
+    pub async fn plans(&self, after: Option<(i64, String)>, limit: u64) -> Result<Vec<(Plan, State)>> {
+        use plan::Column::{CreatedAt, PlanId};
+        let mut query = plan::Entity::find();
+        if let Some((at, id)) = after {
+            let same = Condition::all().add(CreatedAt.eq(at)).add(PlanId.lt(id));
+            query = query.filter(Condition::any().add(CreatedAt.lt(at)).add(same));
+        }
+        let query = query.order_by_desc(CreatedAt).order_by_desc(PlanId).limit(limit);
+        query.all(&self.db).await?.into_iter().map(read).collect()
     }
 
     /// A plan and where it stands.

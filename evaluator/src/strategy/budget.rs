@@ -4,6 +4,8 @@
 //! λB + Σ(v − λc)⁺ bounds every choice from above. λ is found by bisection on the cost, and what is left of the
 //! budget is filled greedily.
 
+use crate::stop::Stop;
+
 /// One treatment that could be given to one unit.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Candidate {
@@ -63,7 +65,11 @@ pub fn optimise(candidates: &[Candidate], budget: f64, cap: usize) -> Plan {
             candidates.iter().filter(|c| c.cost > 0.0).map(|c| c.value / c.cost).fold(0.0, f64::max);
         let (mut low, mut high) = (0.0, dearest);
         chosen = at(high);
+        let stop = Stop::current();
         for _ in 0..100 {
+            if stop.is_set() {
+                break;
+            }
             let middle = f64::midpoint(low, high);
             if middle <= low || middle >= high {
                 break;

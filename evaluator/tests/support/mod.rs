@@ -6,6 +6,7 @@ use std::collections::HashMap;
 
 use chassis::config::Secret;
 use evaluator::Config;
+use futures::FutureExt as _;
 use pbjson_types::Timestamp;
 use proto::common::v1::{Channel, Event, EventKind, Money, Purchase};
 use proto::evaluator::v1::attribution_service_client::AttributionServiceClient;
@@ -15,6 +16,7 @@ use proto::evaluator::v1::experiment_service_client::ExperimentServiceClient;
 use proto::evaluator::v1::metric_service_client::MetricServiceClient;
 use proto::evaluator::v1::strategy_service_client::StrategyServiceClient;
 use proto::evaluator::v1::*;
+use sea_orm::{ConnectionTrait as _, Database};
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 use tonic::Status;
@@ -46,9 +48,29 @@ pub async fn served() -> Served {
     served_on(&url, folder).await
 }
 
+const POSTGRES: &str = "postgres://postgres@127.0.0.1:5432";
+
+/// Runs `test` with the URL of a PostgreSQL database of its own, which is dropped afterwards, also where it panics.
+pub async fn with_postgres(test: impl AsyncFnOnce(String)) {
+    let name = format!("evaluator_test_{}", uuid::Uuid::new_v4().simple());
+    let admin =
+        Database::connect(format!("{POSTGRES}/postgres")).await.expect("PostgreSQL at 127.0.0.1:5432");
+    admin.execute_unprepared(&format!("CREATE DATABASE {name}")).await.expect("a database");
+    let outcome = std::panic::AssertUnwindSafe(test(format!("{POSTGRES}/{name}"))).catch_unwind().await;
+    admin.execute_unprepared(&format!("DROP DATABASE {name} WITH (FORCE)")).await.expect("dropped");
+    if let Err(panic) = outcome {
+        std::panic::resume_unwind(panic);
+    }
+}
+
 pub async fn served_on(url: &str, folder: tempfile::TempDir) -> Served {
+    served_in(url, folder, "UTC").await
+}
+
+pub async fn served_in(url: &str, folder: tempfile::TempDir, time_zone: &str) -> Served {
     let mut config = Config::default();
     config.store.url = Secret::new(url);
+    config.shop.time_zone = time_zone.into();
     let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
     let address = format!("http://{}", listener.local_addr().expect("bound"));
     let stop = CancellationToken::new();

@@ -12,8 +12,8 @@ use crate::experiment::definition::{Experiment, MAX_METRICS, State};
 use crate::experiment::dimension::{Dimension, UNKNOWN};
 use crate::experiment::health::check;
 use crate::metric::{Known, Metric, MetricKind, Moments, Named};
-use crate::service::Base;
 use crate::service::status::refuse;
+use crate::service::{Base, waiting};
 
 /// What a stored experiment is judged by when neither it nor the request names a metric.
 const USUAL: [Named; 3] = [Named::Ctr, Named::Cr, Named::Revenue];
@@ -48,6 +48,7 @@ pub(in crate::service) async fn stored(
         }
     }
     refuse(found)?;
+    waiting::wait_for(base, request.after_position).await?;
     let kept = base.store.experiment(&request.experiment_id).await?;
     if kept.started_at.is_none() {
         let text = format!("experiment {:?} was never started", request.experiment_id);

@@ -8,6 +8,7 @@
 use super::price::{above, end};
 use super::sample::Sample;
 use super::{Candidate, People, Sum, Use, solve};
+use crate::stop::Stop;
 
 /// Rounds over all limits, from prices that a sample has found.
 const ROUNDS: usize = 6;
@@ -78,9 +79,14 @@ pub fn solve_within<P: People + ?Sized>(
         let found = end(&Facing { people, prices, limit }, bounds[limit])?;
         Ok(found.map_or(0.0, |(price, _)| above(price)))
     };
+    let stop = Stop::current();
     for _ in 0..ROUNDS {
         let mut moved = 0.0_f64;
         for limit in 0..bounds.len() {
+            // Nobody waits for better prices.
+            if stop.is_set() {
+                break;
+            }
             let price = price_of(&prices, limit)?;
             moved = moved.max((price - prices.0[limit]).abs() / price.max(prices.0[limit]).max(1e-300));
             prices.0[limit] = price;
