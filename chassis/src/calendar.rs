@@ -149,7 +149,7 @@ impl Calendar {
         }
     }
 
-    fn local(&self, at: i64) -> NaiveDateTime {
+    fn local(self, at: i64) -> NaiveDateTime {
         let utc =
             DateTime::<Utc>::from_timestamp(clamped(at).div_euclid(MICROS_PER_SECOND), 0).unwrap_or_default();
         utc.with_timezone(&self.0).naive_local()

@@ -71,7 +71,7 @@ pub fn invalid(violations: impl IntoIterator<Item = FieldViolation>) -> Status {
     let mut metadata = HashMap::new();
     let mut message = cut(&message, usize::MAX, MAX_MESSAGE_BYTES);
     if omitted > 0 {
-        message.push_str(&format!(" ({omitted} more violations are not listed)"));
+        message = format!("{message} ({omitted} more violations are not listed)");
         metadata.insert(OMITTED_VIOLATIONS.to_owned(), omitted.to_string());
     }
     details.set_error_info(reason, DOMAIN, metadata);

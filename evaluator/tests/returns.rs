@@ -14,8 +14,8 @@ use rand::{Rng as _, SeedableRng as _};
 
 const DAY: i64 = 86_400;
 
-fn usd(minor_units: i64) -> Option<Money> {
-    Some(Money { currency_code: "USD".into(), minor_units })
+fn usd(minor_units: i64) -> Money {
+    Money { currency_code: "USD".into(), minor_units }
 }
 
 fn line(id: &str, user: &str, order: &str, item: &str, quantity: u32, price: i64, seconds: i64) -> Event {
@@ -25,8 +25,8 @@ fn line(id: &str, user: &str, order: &str, item: &str, quantity: u32, price: i64
         purchase: Some(Purchase {
             order_id: order.into(),
             quantity,
-            revenue: usd(amount),
-            cost: usd(amount / 2),
+            revenue: Some(usd(amount)),
+            cost: Some(usd(amount / 2)),
             tax: None,
         }),
         occurred_at: at(THEN + seconds),
@@ -42,8 +42,8 @@ fn back(id: &str, user: &str, order: &str, item: &str, quantity: u32, price: i64
         product_return: Some(ProductReturn {
             order_id: order.into(),
             quantity,
-            amount: usd(amount),
-            cost: usd(amount / 2),
+            amount: Some(usd(amount)),
+            cost: Some(usd(amount / 2)),
             tax: None,
         }),
         occurred_at: at(THEN + seconds),

@@ -222,7 +222,9 @@ mod tests {
         fn sums_equal_a_naive_book_in_any_order(entries in entries(), turn in 0_usize..20) {
             let sums = |entries: &[Entry]| {
                 let mut activity = Activity::default();
-                entries.iter().for_each(|entry| activity.add(&sale(*entry), true));
+                for entry in entries {
+                    activity.add(&sale(*entry), true);
+                }
                 let revenue = activity.money.get("USD").map_or(0, |money| money.revenue);
                 ((revenue, activity.orders(Some("USD"))), activity.profit("USD"))
             };
@@ -237,7 +239,9 @@ mod tests {
     fn a_return_without_a_cost_recovers_none_unless_its_line_has_no_cost_either() {
         let profit = |entries: &[Entry]| {
             let mut activity = Activity::default();
-            entries.iter().for_each(|entry| activity.add(&sale(*entry), true));
+            for entry in entries {
+                activity.add(&sale(*entry), true);
+            }
             activity.profit("USD")
         };
         assert_eq!(profit(&[(0, 0, 2, 100, true), (0, 0, -1, 100, true)]), 50);
