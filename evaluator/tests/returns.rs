@@ -102,6 +102,27 @@ async fn a_return_reduces_revenue_profit_and_orders_on_its_own_day() {
 }
 
 #[tokio::test]
+async fn a_line_without_a_known_cost_never_counts_as_profit_not_even_returned_on_a_later_day() {
+    let mut served = served().await;
+    let uncosted = |mut event: Event| {
+        event.purchase.iter_mut().for_each(|purchase| purchase.cost = None);
+        event.product_return.iter_mut().for_each(|returned| returned.cost = None);
+        event
+    };
+    let events = vec![
+        line("p1", "ann", "o1", "shoe", 1, 1_000, 0),
+        uncosted(line("p2", "bob", "o2", "hat", 2, 500, 0)),
+        uncosted(back("r2", "bob", "o2", "hat", 1, 500, 3 * DAY)),
+    ];
+    assert_eq!(ingest(&mut served, events).await.accepted, 3);
+    let whole = metrics(&mut served, &["PROFIT"], &[], Granularity::Unspecified).await;
+    assert_eq!(minor(&whole, "PROFIT"), 500);
+    let days = metrics(&mut served, &["PROFIT"], &[], Granularity::Day).await;
+    let days: Vec<f64> = days.iter().map(|row| row.value.as_ref().expect("a value").estimate).collect();
+    assert_eq!(days, [500.0, 0.0], "days add up to the span");
+}
+
+#[tokio::test]
 async fn returns_that_exceed_what_was_bought_or_know_no_order_never_count_orders_below_zero() {
     let mut served = served().await;
     let events = vec![

@@ -50,7 +50,8 @@ impl Span {
     }
 }
 
-/// Finds the journeys in `facts`, which are in order of time and begin at [`Span::read_from`].
+/// Finds the journeys in `facts`, which are in order of time and begin at [`Span::read_from`]. Where `asked` names a
+/// currency, orders paid in another one end a journey but are counted neither as conversions nor as their lack.
 ///
 /// A conversion is an order whose first line was bought in the span; its value is net of returns. Its journey is the
 /// unit's touches since the order before, inside the window; it counts where the last of them is at most the conversion
@@ -58,7 +59,7 @@ impl Span {
 /// most as long as the window: converted and unconverted are cut alike. Of those, journeys that end before the span
 /// belong to another, and those whose conversion window is not over are censored. Which kinds of event are touches does
 /// not depend on what followed them.
-pub fn journeys(facts: &[Fact], window: &Window, span: &Span) -> Result<Observed> {
+pub fn journeys(facts: &[Fact], window: &Window, span: &Span, asked: &str) -> Result<Observed> {
     let mut people: BTreeMap<&str, Vec<&Fact>> = BTreeMap::new();
     for fact in facts {
         people.entry(&fact.unit).or_default().push(fact);
@@ -84,7 +85,8 @@ pub fn journeys(facts: &[Fact], window: &Window, span: &Span) -> Result<Observed
             if sale.is_return() || !first {
                 continue;
             }
-            if span.from.is_none_or(|from| fact.at >= from) {
+            let is_asked_for = asked.is_empty() || sale.currency == asked;
+            if is_asked_for && span.from.is_none_or(|from| fact.at >= from) {
                 currencies.insert(&sale.currency);
                 let value = worth.get(&key(sale)).copied().unwrap_or(sale.revenue);
                 found.converted(&touches, fact.at, value)?;
@@ -97,10 +99,10 @@ pub fn journeys(facts: &[Fact], window: &Window, span: &Span) -> Result<Observed
         found.unconverted(&touches)?;
     }
     if currencies.len() > 1 {
-        let text = format!("conversions were paid in {currencies:?}; choose a span with one currency");
+        let text = format!("conversions were paid in {currencies:?}; set currency_code to one of them");
         return Err(Error::precondition("MIXED_CURRENCIES", text));
     }
-    let currency = currencies.first().copied().unwrap_or_default().to_owned();
+    let currency = currencies.first().copied().unwrap_or(asked).to_owned();
     Ok(Observed { journeys: found.journeys, currency, censored: found.censored })
 }
 
@@ -231,7 +233,7 @@ mod tests {
             fact("b", Impression, 3, Channel::Advert, None),
             fact("c", Purchase, 9, Channel::Web, Some(("p", 70))),
         ];
-        let found = journeys(&facts, &month(), &ALL).expect("sound");
+        let found = journeys(&facts, &month(), &ALL, "").expect("sound");
         assert_eq!((found.journeys.totals(), found.currency.as_str()), ((2.0, 500.0), "USD"));
         assert_eq!(credit(&found, "CHANNEL_PUSH"), Some((1.0, 430.0)), "net of the return");
         assert_eq!(credit(&found, "unmatched"), Some((1.0, 70.0)));
@@ -256,7 +258,7 @@ mod tests {
             fact("b", Impression, 2, Channel::Advert, None),
         ];
         for (impressions, length) in [(false, 1), (true, 2)] {
-            let found = journeys(&facts, &month(), &Span { impressions, ..ALL }).expect("sound");
+            let found = journeys(&facts, &month(), &Span { impressions, ..ALL }, "").expect("sound");
             assert!(found.journeys.rows().all(|row| row.touches.len() == length), "{impressions}");
         }
     }
@@ -273,10 +275,31 @@ mod tests {
         ];
         let span = Span { from: Some(100 * DAY), until: 200 * DAY, ..ALL };
         assert_eq!(span.read_from(month().days), Some(70 * DAY));
-        let found = journeys(&facts, &month(), &span).expect("sound");
+        let found = journeys(&facts, &month(), &span, "").expect("sound");
         assert_eq!(found.journeys.totals(), (1.0, 300.0));
         assert_eq!(credit(&found, "CHANNEL_EMAIL"), Some((1.0, 300.0)));
         assert_eq!((found.journeys.len(), found.censored), (1, 0), "b and c ended before the span");
+    }
+
+    #[test]
+    fn a_shop_with_two_currencies_is_attributed_one_currency_at_a_time() {
+        use EventKind::{Click, Purchase};
+        let mut facts = vec![
+            fact("a", Click, 1, Channel::Email, None),
+            fact("a", Purchase, 2, Channel::Web, Some(("o", 300))),
+            fact("a", Purchase, 3, Channel::Web, Some(("p", 500))),
+        ];
+        if let Some(sale) = &mut facts[2].sale {
+            sale.currency = "EUR".into();
+        }
+        let refused = journeys(&facts, &month(), &ALL, "").expect_err("two currencies").to_string();
+        assert!(refused.contains("currency_code"), "{refused}");
+        let found = |currency: &str| {
+            let found = journeys(&facts, &month(), &ALL, currency).expect("one currency");
+            (found.journeys.totals(), credit(&found, "CHANNEL_EMAIL"), found.currency)
+        };
+        assert_eq!(found("USD"), ((1.0, 300.0), Some((1.0, 300.0)), "USD".to_owned()));
+        assert_eq!(found("EUR"), ((1.0, 500.0), None, "EUR".to_owned()), "the click led to the order before");
     }
 
     #[test]
@@ -291,7 +314,7 @@ mod tests {
             fact("late", Click, 50, Channel::Email, None),
             fact("late", Purchase, 58, Channel::Web, Some(("p", 10))),
         ];
-        let found = journeys(&facts, &month(), &Span { until: 100 * DAY, ..ALL }).expect("sound");
+        let found = journeys(&facts, &month(), &Span { until: 100 * DAY, ..ALL }, "").expect("sound");
         let nulls: f64 = found.journeys.counts().iter().map(|counts| counts.nulls).sum();
         assert_eq!((found.censored, nulls), (1, 3.0), "old, exact, and late's touch did not convert in time");
         assert_eq!(credit(&found, "CHANNEL_EMAIL"), Some((1.0, 10.0)));
@@ -304,7 +327,7 @@ mod tests {
             (0..12).map(|month| fact("a", EventKind::Click, 30 * month, Channel::Email, None)).collect();
         let quarter = Window { days: Some(89.0), ..Window::default() };
         let lengths = |window: &Window| -> Vec<usize> {
-            journeys(&facts, window, &ALL)
+            journeys(&facts, window, &ALL, "")
                 .expect("sound")
                 .journeys
                 .rows()

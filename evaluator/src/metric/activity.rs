@@ -66,6 +66,8 @@ struct Line {
     returned: i64,
     /// Whether the cost of a purchase of this line is known.
     costed: bool,
+    /// Whether the line was bought outside this cell at a cost that is not known.
+    bought_uncosted_elsewhere: bool,
     /// Amounts paid back, less tax, of returns that do not state the cost recovered.
     uncosted_refunds: BTreeMap<String, i64>,
 }
@@ -104,6 +106,13 @@ impl Activity {
         if let Some(sale) = &fact.sale {
             self.add_sale(sale);
         }
+    }
+
+    /// Notes that the line `returned` belongs to was bought outside this cell at a cost that is not known: its profit was
+    /// never counted, so its refunds are not taken off either.
+    pub fn note_uncosted_purchase(&mut self, returned: &Sale) {
+        let line = self.lines.entry((returned.order.clone(), returned.item.clone())).or_default();
+        line.bought_uncosted_elsewhere = true;
     }
 
     fn add_sale(&mut self, sale: &Sale) {
@@ -145,7 +154,10 @@ impl Activity {
     /// A return that does not state the cost recovered recovers none; it is left out where the line it belongs to is
     /// here and was left out too, because its own cost is not known.
     pub fn profit(&self, currency: &str) -> i64 {
-        let counted = self.lines.values().filter(|line| line.costed || line.bought == 0);
+        let counted = self
+            .lines
+            .values()
+            .filter(|line| line.costed || (line.bought == 0 && !line.bought_uncosted_elsewhere));
         let refunds = counted.filter_map(|line| line.uncosted_refunds.get(currency));
         let profit = self.money.get(currency).map_or(0, |money| money.profit);
         refunds.fold(profit, |profit, refund| profit.saturating_add(*refund))

@@ -137,6 +137,14 @@ impl Report {
             for fact in &part.facts {
                 activity.add(fact, true);
             }
+            for returned in part.facts.iter().filter_map(|fact| fact.sale.as_ref()).filter(|s| s.is_return())
+            {
+                let bought =
+                    line(returned).and_then(|line| purchases.get(&line)).and_then(|fact| fact.sale.as_ref());
+                if bought.is_some_and(|bought| bought.cost.is_none()) {
+                    activity.note_uncosted_purchase(returned);
+                }
+            }
             let retained = if retention { self.frame.retained(&part.facts, &dates) } else { None };
             let part = UnitPart { facts: &part.facts, activity: &activity, exposed: part.exposed, retained };
             for column in columns {

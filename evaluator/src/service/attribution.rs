@@ -69,7 +69,7 @@ impl AttributionService for Attributions {
         let facts = self.0.store.facts(span.read_from(question.window.days), until, span.kinds()).await?;
         let work = move || {
             let Observed { journeys, currency, censored } =
-                observed::journeys(&facts, &question.window, &span)?;
+                observed::journeys(&facts, &question.window, &span, &request.currency_code)?;
             // They are cut already, person by person.
             let question = Question { window: Window::default(), ..question };
             Ok(respond(answer(journeys, &question)?, question.seed, currency, censored))
