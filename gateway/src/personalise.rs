@@ -52,8 +52,10 @@ pub struct Personaliser {
 #[derive(Debug, Clone)]
 pub(crate) struct Moment {
     request: PersonaliseRequest,
-    /// Who is asking; nobody without consent.
+    /// Who is asking; nobody where that could not be looked up.
     person: Person,
+    /// Why nothing that is known of the person takes part in the answer; `None` where it does.
+    withheld: Option<DegradationCause>,
     /// The person's events that the recommender has not got yet.
     undelivered: Vec<Event>,
     seed: u64,
@@ -167,39 +169,40 @@ impl Personaliser {
     ) -> Moment {
         let mut recent_events = std::mem::take(&mut request.recent_events);
         let mut undelivered = Vec::new();
-        let (person, unrecorded) = match deadline::within(plan.look_up(), self.known(&request)).await {
-            Ok(Ok(known)) => {
-                let unrecorded = (!known.consent.measurement).then_some(DegradationCause::NoConsent);
-                if known.consent.personalisation {
-                    for event in &mut recent_events {
-                        event.user_id = self.names.pseudonym(&event.user_id);
-                        event.visitor_id = self.names.pseudonym(&event.visitor_id);
-                        event.decision_token.clear();
+        let (person, withheld, unrecorded) =
+            match deadline::within(plan.look_up(), self.known(&request)).await {
+                Ok(Ok(known)) => {
+                    let unrecorded = (!known.consent.measurement).then_some(DegradationCause::NoConsent);
+                    if known.consent.personalisation {
+                        for event in &mut recent_events {
+                            event.user_id = self.names.pseudonym(&event.user_id);
+                            event.visitor_id = self.names.pseudonym(&event.visitor_id);
+                            event.decision_token.clear();
+                        }
+                        request.recent_events = recent_events;
+                        undelivered = known.undelivered;
+                        (known.person, None, unrecorded)
+                    } else {
+                        // Nothing that is known of the person takes part in the answer.
+                        report.no_personalisation(DegradationCause::NoConsent);
+                        (known.person, Some(DegradationCause::NoConsent), unrecorded)
                     }
-                    request.recent_events = recent_events;
-                    undelivered = known.undelivered;
-                    (known.person, unrecorded)
-                } else {
-                    // Nothing that is known of the person takes part in the answer.
-                    report.no_personalisation(DegradationCause::NoConsent);
-                    (Person::default(), unrecorded)
                 }
-            }
-            failed => {
-                // What cannot be looked up has not been agreed to.
-                let cause = match failed {
-                    Ok(Err(error)) => {
-                        tracing::error!(%error, "consent could not be read; none is assumed");
-                        DegradationCause::Unavailable
-                    }
-                    _ => DegradationCause::Deadline,
-                };
-                report.no_personalisation(cause);
-                (Person::default(), Some(cause))
-            }
-        };
+                failed => {
+                    // What cannot be looked up has not been agreed to.
+                    let cause = match failed {
+                        Ok(Err(error)) => {
+                            tracing::error!(%error, "consent could not be read; none is assumed");
+                            DegradationCause::Unavailable
+                        }
+                        _ => DegradationCause::Deadline,
+                    };
+                    report.no_personalisation(cause);
+                    (Person::default(), Some(cause), Some(cause))
+                }
+            };
         let seed = if request.seed == 0 { rand::rng().random_range(1..=u64::MAX) } else { request.seed };
-        Moment { request, person, undelivered, seed, unrecorded }
+        Moment { request, person, withheld, undelivered, seed, unrecorded }
     }
 
     async fn known(&self, request: &PersonaliseRequest) -> Result<Known, store::Error> {

@@ -172,6 +172,7 @@ mod tests {
         let moment = Moment {
             request: PersonaliseRequest::default(),
             person: Person { user: "u".into(), visitor: String::new() },
+            withheld: None,
             undelivered: Vec::new(),
             seed: 1,
             unrecorded: None,
@@ -188,6 +189,7 @@ mod tests {
         let moment = Moment {
             request: PersonaliseRequest::default(),
             person: Person { user: "u".into(), visitor: String::new() },
+            withheld: None,
             undelivered: Vec::new(),
             seed: 1,
             unrecorded: None,

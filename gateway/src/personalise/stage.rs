@@ -21,6 +21,13 @@ pub(crate) struct Outcome<T> {
     took: Duration,
 }
 
+impl<T> Outcome<T> {
+    /// The outcome of a stage that was not asked because of `cause`.
+    pub(crate) fn withheld(cause: DegradationCause) -> Self {
+        Self { result: Err(cause), took: Duration::ZERO }
+    }
+}
+
 /// Runs `call` within `share` and sorts its failure.
 pub(crate) async fn run<T>(
     stage: DegradationStage,

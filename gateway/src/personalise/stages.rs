@@ -7,11 +7,16 @@ use proto::gateway::v1::Placement;
 use proto::generator::v1::{Brief, GenerateCopyRequest, GenerateCopyResponse};
 use proto::recommender::v1::{RecommendRequest, RecommendResponse, Rules};
 
+use super::known::Person;
 use super::stage::{self, Outcome};
 use super::{Chosen, Moment, Personaliser, Plan, Report, assemble, brief, fallback, known, with_copy};
 
 impl Personaliser {
+    /// Asks for the offer; not without consent, since an offer is chosen for a person.
     pub(super) async fn decide(&self, moment: &Moment, plan: &Plan) -> Outcome<DecideResponse> {
+        if let Some(cause) = moment.withheld {
+            return Outcome::withheld(cause);
+        }
         let request = DecideRequest {
             user_id: moment.unit().to_owned(),
             context: Some(DecisionContext {
@@ -125,6 +130,10 @@ impl Personaliser {
         if placements.is_empty() {
             return;
         }
+        if let Some(cause) = moment.withheld {
+            report.degraded(DegradationStage::Effect, cause, Substitute::NoPrediction);
+            return;
+        }
         let treatments = placements.iter().map(|placement| {
             let item_id = placement.item.as_ref().map(|item| item.item_id.clone()).unwrap_or_default();
             Treatment {
@@ -186,9 +195,10 @@ impl Moment {
     }
 
     fn recommend(&self, limit: u32, rules: Rules) -> RecommendRequest {
+        let person = if self.withheld.is_none() { self.person.clone() } else { Person::default() };
         let mut request = RecommendRequest {
-            user_id: self.person.user.clone(),
-            visitor_id: self.person.visitor.clone(),
+            user_id: person.user,
+            visitor_id: person.visitor,
             recent_events: self.request.recent_events.clone(),
             limit,
             rules: Some(rules),

@@ -4,12 +4,13 @@ use std::time::{Duration, Instant};
 
 use chassis::config::Secret;
 use chassis::deadline;
-use proto::common::v1::{DegradationStage, Substitute};
+use proto::common::v1::{DegradationCause, DegradationStage, Substitute};
+use proto::gateway::v1::event_service_client::EventServiceClient;
 use proto::gateway::v1::personalisation_service_client::PersonalisationServiceClient;
 use proto::gateway::v1::personalise_stream_response::Part;
-use proto::gateway::v1::{PersonaliseStreamRequest, Purpose};
+use proto::gateway::v1::{GetDeliveryStatusRequest, PersonaliseRequest, PersonaliseStreamRequest, Purpose};
 
-use super::{export, moved_in};
+use super::{delivered, export, moved_in};
 use crate::support::{ask, request};
 
 #[tokio::test(flavor = "multi_thread")]
@@ -64,4 +65,29 @@ async fn without_consent_to_measurement_nothing_is_recorded() {
     let answer = ask(&gateway, asked).await.expect("answered");
     assert_eq!(answer.decision_token, "");
     assert!(answer.degradations.iter().any(|found| found.substitute() == Substitute::NoRecord));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn without_consent_to_personalisation_the_decision_is_recorded_for_the_person_and_chooses_no_offer() {
+    let (_sandbox, gateway) = moved_in().await;
+    let asked = PersonaliseRequest {
+        purposes: vec![Purpose::Measurement.into()],
+        dry_run: false,
+        ..request("user-2")
+    };
+    let answer = ask(&gateway, asked).await.expect("answered");
+    assert!(!answer.decision_token.is_empty());
+    assert!(answer.placements.iter().all(|placement| placement.offer.is_none()));
+    let causes = answer.degradations.iter().filter(|found| found.stage() != DegradationStage::Copy);
+    let causes: Vec<_> = causes.map(|found| (found.stage(), found.cause())).collect();
+    let personal = [DegradationStage::Recommend, DegradationStage::Decide, DegradationStage::Effect];
+    for stage in personal {
+        assert!(causes.contains(&(stage, DegradationCause::NoConsent)), "{stage:?} of {causes:?}");
+    }
+    let status =
+        EventServiceClient::new(gateway.clone()).get_delivery_status(GetDeliveryStatusRequest {}).await;
+    delivered(&gateway, status.expect("answered").into_inner().head).await;
+    let (rows, _) = export(&gateway, "user-2").await;
+    let recorded = rows.iter().filter(|row| row["service"] == "evaluator" && row["table"] == "decision");
+    assert_eq!(recorded.count(), 1, "{rows:?}");
 }
