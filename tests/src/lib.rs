@@ -2,6 +2,7 @@
 
 pub mod complete_journey;
 pub mod messages;
+pub mod ordinary_shop;
 pub mod processes;
 pub mod sandbox;
 pub mod serving;
