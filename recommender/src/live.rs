@@ -24,6 +24,16 @@ const LOOKS_A_COUNT: u32 = 15;
 /// New items whose texts are embedded between two looks.
 const TEXTS_A_LOOK: usize = 256;
 
+/// Items whose factors are inferred from their texts before a model serves, and at once afterwards.
+const INFERRED_AT_ONCE: usize = 20_000;
+
+/// The view with the factors of the first unknown items inferred, and the slot behind the last of them.
+fn begin_inference(mut shelf: Shelf, vectors: &Vectors) -> (Shelf, usize) {
+    let (inferences, until) = shelf.inferences(0, INFERRED_AT_ONCE, vectors);
+    shelf.take_inferences(inferences);
+    (shelf, until)
+}
+
 /// What the view is made of beside the items; held while the view is changed.
 #[derive(Default)]
 struct Parts {
@@ -32,6 +42,8 @@ struct Parts {
     popularity: Arc<Popularity>,
     /// Vectors of new items' texts.
     vectors: Arc<Vectors>,
+    /// Slot up to which the factors of unknown items are inferred.
+    inferred_to: usize,
 }
 
 /// The state of one replica; cheap to clone.
@@ -116,13 +128,12 @@ impl Live {
         let vectors = parts.vectors.clone();
         let build = move || {
             let shelf = Shelf::new(items);
-            let Some(serving) = serving else { return shelf };
-            let mut shelf = shelf.with_serving(serving, &popularity);
-            shelf.infer_all(&vectors);
-            shelf
+            let Some(serving) = serving else { return (shelf, 0) };
+            begin_inference(shelf.with_serving(serving, &popularity), &vectors)
         };
-        self.shelf.store(Arc::new(tokio::task::spawn_blocking(build).await?));
-        parts.revision = revision;
+        let (shelf, inferred_to) = tokio::task::spawn_blocking(build).await?;
+        self.shelf.store(Arc::new(shelf));
+        (parts.revision, parts.inferred_to) = (revision, inferred_to);
         Ok(())
     }
 
@@ -197,14 +208,13 @@ impl Live {
         let base = before.clone();
         let build = move || {
             let serving = Arc::new(Serving::new(card.model_id, artefact));
-            let mut shelf = base.with_serving(serving, &popularity);
-            shelf.infer_all(&vectors);
-            shelf
+            begin_inference(base.with_serving(serving, &popularity), &vectors)
         };
-        let mut shelf = tokio::task::spawn_blocking(build).await?;
-        let parts = self.parts.lock().await;
+        let (mut shelf, inferred_to) = tokio::task::spawn_blocking(build).await?;
+        let mut parts = self.parts.lock().await;
         shelf.take_over(&before, &self.shelf(), &parts.vectors);
         shelf.set_popularity(&parts.popularity);
+        parts.inferred_to = inferred_to;
         self.shelf.store(Arc::new(shelf));
         tracing::info!(model, items, "a model serves");
         Ok(())
@@ -224,21 +234,56 @@ impl Live {
             return Ok(());
         }
         let known = self.parts.lock().await.vectors.clone();
+        let shelf_size = self.shelf().catalogue.len();
         let new = self.shelf().waiting_for_texts(&known, TEXTS_A_LOOK);
         if new.is_empty() {
             return Ok(());
         }
         let Some(vectors) = self.texts.vectors(&new).await? else { return Ok(()) };
         let mut parts = self.parts.lock().await;
+        let mut all = Vectors::clone(&parts.vectors);
+        if all.len() > 2 * shelf_size {
+            // Texts that no item has any more.
+            let current: HashSet<String> =
+                self.shelf().catalogue.unmodelled().map(|(_, item)| text(item)).collect();
+            all.retain(|text, _| current.contains(text));
+        }
+        let embedded = new.iter().zip(vectors);
+        all.extend(embedded.map(|(item, vector)| (text(item), vector.unwrap_or_default())));
         let mut shelf = Shelf::clone(&self.shelf());
-        let current: HashSet<String> = shelf.catalogue.unmodelled().map(|(_, item)| text(item)).collect();
-        let kept = parts.vectors.iter().filter(|(text, _)| current.contains(*text));
-        let mut all: Vectors = kept.map(|(text, vector)| (text.clone(), vector.clone())).collect();
-        all.extend(new.iter().zip(vectors.rows()).map(|(item, vector)| (text(item), vector.to_vec())));
-        shelf.infer_all(&all);
+        new.iter().for_each(|item| shelf.infer_item(&item.item_id, &all));
         parts.vectors = Arc::new(all);
         self.shelf.store(Arc::new(shelf));
         Ok(())
+    }
+
+    /// Infers the factors of items that the serving model does not know and that were too many to infer before it
+    /// served, some at a time.
+    async fn infer_more(&self) -> anyhow::Result<()> {
+        loop {
+            let (shelf, vectors, from) = {
+                let parts = self.parts.lock().await;
+                (self.shelf(), parts.vectors.clone(), parts.inferred_to)
+            };
+            let Some(model) = shelf.serving.as_ref().map(|serving| serving.model_id.clone()) else {
+                return Ok(());
+            };
+            if from >= shelf.catalogue.slot_count() {
+                return Ok(());
+            }
+            let infer = move || shelf.inferences(from, INFERRED_AT_ONCE, &vectors);
+            let (inferences, until) = tokio::task::spawn_blocking(infer).await?;
+            let mut parts = self.parts.lock().await;
+            let current = self.shelf();
+            // Another model has other slots.
+            if current.serving.as_ref().is_none_or(|serving| serving.model_id != model) {
+                return Ok(());
+            }
+            let mut shelf = Shelf::clone(&current);
+            shelf.take_inferences(inferences);
+            parts.inferred_to = until;
+            self.shelf.store(Arc::new(shelf));
+        }
     }
 
     /// Follows changes of items that other replicas store, looking every `every`, until `stop`.
@@ -262,7 +307,8 @@ impl Live {
                 continue;
             }
             look = look.wrapping_add(1);
-            let mut outcomes = vec![self.refresh_model().await, self.refresh_texts().await];
+            let mut outcomes =
+                vec![self.refresh_model().await, self.infer_more().await, self.refresh_texts().await];
             // A shop's first events show at the next look.
             if look.is_multiple_of(LOOKS_A_COUNT) || !self.shelf().has_popularity() {
                 outcomes.push(self.refresh_popular().await);
