@@ -39,7 +39,8 @@ async fn a_new_item_is_ranked_by_its_title_at_once_in_a_catalogue_of_two_languag
         let answer =
             recommend(client, RecommendRequest { limit: 1_000, ..wanted(&format!("user-{user}"), 1) }).await;
         let score = |id: &str| answer.recommendations.iter().find(|pick| pick.item_id == id).expect("listed");
-        let (own, other) = (score(&format!("item-{}", 1_000 + user)), score(&format!("item-{}", 1_001 - user)));
+        let (own, other) =
+            (score(&format!("item-{}", 1_000 + user)), score(&format!("item-{}", 1_001 - user)));
         assert!(own.score > 0.0 && own.score > 2.0 * other.score, "{own:?} {other:?}");
         assert_eq!(own.sources, ["new"]);
         tea = if user == 0 { own.score } else { tea };
