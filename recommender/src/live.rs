@@ -2,6 +2,7 @@
 
 use std::collections::HashSet;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use anyhow::Context as _;
@@ -58,6 +59,8 @@ pub struct Live {
     /// Held while a model or the whole catalogue is loaded, which takes seconds; `parts` is free meanwhile.
     loading: Arc<Mutex<()>>,
     shelf: Arc<ArcSwap<Shelf>>,
+    /// Whether changes of items are followed: the catalogue has been read as a whole.
+    following: Arc<AtomicBool>,
     loaded: Arc<watch::Sender<bool>>,
 }
 
@@ -72,6 +75,7 @@ impl Live {
             parts: Arc::default(),
             loading: Arc::default(),
             shelf: Arc::default(),
+            following: Arc::default(),
             loaded: Arc::new(watch::Sender::new(false)),
         }
     }
@@ -88,8 +92,11 @@ impl Live {
             // Without it the shop still gets what is popular, and can train anew.
             tracing::error!(cause = format!("{cause:#}"), "no model serves");
         }
-        self.loaded.send_replace(true);
+        // What was stored before this was not followed by whoever stored it, and is here; what is stored later is
+        // followed by whoever stores it.
+        self.following.store(true, Ordering::SeqCst);
         self.follow_items().await?;
+        self.loaded.send_replace(true);
         let (items, seconds) = (self.shelf().catalogue.len(), began.elapsed().as_secs_f64());
         tracing::info!(items, seconds, "the catalogue is loaded");
         Ok(())
@@ -140,7 +147,7 @@ impl Live {
     /// Takes over all changes of items that were committed before this call; nothing while the catalogue is loaded
     /// for the first time, which ends with the changes made meanwhile.
     pub async fn follow_items(&self) -> anyhow::Result<()> {
-        while self.is_loaded() {
+        while self.following.load(Ordering::SeqCst) {
             let mut parts = self.parts.lock().await;
             match self.store.item_changes(parts.revision).await? {
                 Changes::None => return Ok(()),
