@@ -9,7 +9,7 @@ use object_store::path::Path;
 use object_store::{ObjectStore, ObjectStoreExt as _};
 
 use crate::algorithm::{Model, from_safetensors, to_safetensors};
-use crate::cold::TextMap;
+use crate::cold::{NgramMap, TextMap};
 use crate::people::People;
 use crate::signals::Signals;
 use crate::store::Card;
@@ -21,8 +21,10 @@ pub struct Artefact {
     pub model: Box<dyn Model>,
     /// Id of the item of each column.
     pub item_ids: Vec<String>,
-    /// What maps an item's text to the model's factors, where one was learnt.
+    /// What maps the encoder's vector of an item's text to the model's factors, where one was learnt.
     pub texts: Option<TextMap>,
+    /// What maps the character n-grams of an item's text to the model's factors, where one was learnt.
+    pub ngrams: Option<NgramMap>,
     /// How much events tell, where it was learnt and is not as configured.
     pub signals: Option<Signals>,
     /// What was learnt of people in the same run: segments and intent. None in artefacts of earlier versions.
@@ -33,6 +35,8 @@ mod people;
 
 /// Where a model's map of texts is kept.
 const TEXTS: &str = "texts.safetensors";
+/// Where a model's map of n-grams is kept.
+const NGRAMS: &str = "ngrams.safetensors";
 /// Where weights of events that were learnt are kept.
 const SIGNALS: &str = "signals.json";
 /// Where what was learnt of people is kept.
@@ -55,7 +59,7 @@ impl Artefacts {
     /// Stores a model whole.
     pub async fn put(&self, card: &Card, artefact: Artefact) -> anyhow::Result<()> {
         let id = &card.model_id;
-        let Artefact { model, item_ids, texts, signals, people } = artefact;
+        let Artefact { model, item_ids, texts, ngrams, signals, people } = artefact;
         let tensors = tokio::task::spawn_blocking(move || to_safetensors(model.as_ref())).await??;
         let facts = serde_json::json!({
             "model_id": id, "algorithm": card.algorithm.as_str_name(), "parameters": card.parameters,
@@ -67,6 +71,10 @@ impl Artefacts {
         if let Some(texts) = texts {
             let texts = texts.to_safetensors()?;
             self.store.put(&Path::from(format!("{id}/{TEXTS}")), texts.into()).await?;
+        }
+        if let Some(ngrams) = ngrams {
+            let ngrams = ngrams.to_safetensors()?;
+            self.store.put(&Path::from(format!("{id}/{NGRAMS}")), ngrams.into()).await?;
         }
         if let Some(signals) = signals {
             let signals = serde_json::to_vec_pretty(&signals)?;
@@ -108,17 +116,19 @@ impl Artefacts {
             model.items()
         );
         let texts = may(TEXTS).await?.map(|bytes| TextMap::from_safetensors(&bytes)).transpose()?;
+        let ngrams = may(NGRAMS).await?.map(|bytes| NgramMap::from_safetensors(&bytes)).transpose()?;
         let signals = may(SIGNALS).await?.map(|bytes| serde_json::from_slice(&bytes)).transpose()?;
-        let (factors, mapped) =
-            (model.factors().map(|all| all.ncols()), texts.as_ref().map(TextMap::factors));
-        anyhow::ensure!(
-            mapped.is_none() || mapped == factors,
-            "{model_id}: texts map to {mapped:?} factors, the model has {factors:?}"
-        );
+        let factors = model.factors().map(|all| all.ncols());
+        for mapped in [texts.as_ref().map(TextMap::factors), ngrams.as_ref().map(NgramMap::factors)] {
+            anyhow::ensure!(
+                mapped.is_none() || mapped == factors,
+                "{model_id}: texts map to {mapped:?} factors, the model has {factors:?}"
+            );
+        }
         let people = match may(PEOPLE).await? {
             Some(bytes) => Some(Arc::new(people::read(bytes).await?)),
             None => None,
         };
-        Ok(Artefact { model, item_ids, texts, signals, people })
+        Ok(Artefact { model, item_ids, texts, ngrams, signals, people })
     }
 }

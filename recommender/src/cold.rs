@@ -4,6 +4,10 @@
 //! 2010 learn such a map from attributes to factors). An item counts as its factor is trusted: n / (n + 5) for n
 //! people who took it. λ is what predicts the factors of a tenth of the items best that the regression did not see.
 
+mod ngrams;
+
+pub use ngrams::{DIMENSIONS, NgramMap};
+
 use ndarray::{Array1, Array2, ArrayView1, ArrayView2, Axis};
 use proto::common::v1::Item;
 use safetensors::SafeTensors;
@@ -56,33 +60,16 @@ impl TextMap {
         };
         let ((x, y, w), (x_kept, y_kept, w_kept)) = (pick(&seen), pick(&kept));
         let mut best: Option<(f64, f32)> = None;
+        let equations = Normal::new(x.view(), y.view(), &w);
         for ridge in RIDGES {
-            let map = Self::with(x.view(), y.view(), &w, ridge)?;
+            let map = equations.solve(ridge)?;
             let explained = map.explains(x_kept.view(), y_kept.view(), &w_kept);
             if best.is_none_or(|(most, _)| explained > most) {
                 best = Some((explained, ridge));
             }
         }
         let (explained, ridge) = best.unwrap_or((0.0, RIDGES[0]));
-        Ok(Self { explained, ..Self::with(texts, factors, &trust, ridge)? })
-    }
-
-    fn with(
-        texts: ArrayView2<f32>,
-        factors: ArrayView2<f32>,
-        trust: &Array1<f32>,
-        ridge: f32,
-    ) -> Result<Self, FitError> {
-        let total = trust.sum().max(f32::MIN_POSITIVE);
-        let mean = |rows: ArrayView2<f32>| trust.dot(&rows) / total;
-        let (text_mean, factor_mean) = (mean(texts), mean(factors));
-        let roots = trust.mapv(f32::sqrt).insert_axis(Axis(1));
-        let x = (&texts - &text_mean) * &roots;
-        let y = (&factors - &factor_mean) * &roots;
-        let mut normal = x.t().dot(&x);
-        normal.diag_mut().mapv_inplace(|value| value + ridge);
-        let weights = Inverse::of(normal, Watch::idle())?.solve(&x.t().dot(&y));
-        Ok(Self { weights, text_mean, factor_mean, explained: 0.0 })
+        Ok(Self { explained, ..Normal::new(texts, factors, &trust).solve(ridge)? })
     }
 
     /// 1 − the squared error of `factors` over that of their mean, weighted by trust.
@@ -123,6 +110,34 @@ impl TextMap {
     }
 }
 
+/// Weighted normal equations of the regression, which every λ shares.
+struct Normal {
+    gram: Array2<f32>,
+    cross: Array2<f32>,
+    text_mean: Array1<f32>,
+    factor_mean: Array1<f32>,
+}
+
+impl Normal {
+    fn new(texts: ArrayView2<f32>, factors: ArrayView2<f32>, trust: &Array1<f32>) -> Self {
+        let total = trust.sum().max(f32::MIN_POSITIVE);
+        let mean = |rows: ArrayView2<f32>| trust.dot(&rows) / total;
+        let (text_mean, factor_mean) = (mean(texts), mean(factors));
+        let roots = trust.mapv(f32::sqrt).insert_axis(Axis(1));
+        let x = (&texts - &text_mean) * &roots;
+        let y = (&factors - &factor_mean) * &roots;
+        Self { gram: x.t().dot(&x), cross: x.t().dot(&y), text_mean, factor_mean }
+    }
+
+    fn solve(&self, ridge: f32) -> Result<TextMap, FitError> {
+        let mut normal = self.gram.clone();
+        normal.diag_mut().mapv_inplace(|value| value + ridge);
+        let weights = Inverse::of(normal, Watch::idle())?.solve(&self.cross);
+        let (text_mean, factor_mean) = (self.text_mean.clone(), self.factor_mean.clone());
+        Ok(TextMap { weights, text_mean, factor_mean, explained: 0.0 })
+    }
+}
+
 /// What is said of an item, as it is embedded; empty where nothing is.
 pub fn text(item: &Item) -> String {
     let parts =
@@ -137,10 +152,15 @@ impl TextMap {
     /// The tensors could not be laid out.
     pub fn to_safetensors(&self) -> Result<Vec<u8>, NotAModel> {
         let mut tensors = Tensors::default();
+        self.add_to(&mut tensors);
+        tensors.write(&format!("{{\"format\":\"{FORMAT}\"}}"))
+    }
+
+    /// Adds the map to tensors that are stored.
+    fn add_to(&self, tensors: &mut Tensors) {
         tensors.matrix("weights", &self.weights);
         tensors.vector("text_mean", &self.text_mean.to_vec());
         tensors.vector("factor_mean", &self.factor_mean.to_vec());
-        tensors.write(&format!("{{\"format\":\"{FORMAT}\"}}"))
     }
 
     /// The map in these bytes.
@@ -149,7 +169,11 @@ impl TextMap {
     /// Bytes that are no safetensors, a tensor missing or of the wrong shape, a value that is not finite.
     pub fn from_safetensors(data: &[u8]) -> Result<Self, NotAModel> {
         let tensors = SafeTensors::deserialize(data).map_err(NotAModel::of)?;
-        let stored = StoredTensors::of(&tensors);
+        Self::read(&StoredTensors::of(&tensors))
+    }
+
+    /// The map among stored tensors.
+    fn read(stored: &StoredTensors<'_>) -> Result<Self, NotAModel> {
         let weights = stored.matrix("weights")?;
         let text_mean = stored.vector("text_mean", weights.nrows())?.into();
         let factor_mean = stored.vector("factor_mean", weights.ncols())?.into();

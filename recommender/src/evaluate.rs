@@ -4,6 +4,7 @@
 //! count against the model and items it does not know come last. Sampled candidates are never used: their
 //! figures are not comparable (Krichene and Rendle 2020).
 
+mod cold;
 pub mod log;
 mod measure;
 mod split;
@@ -13,6 +14,7 @@ use std::time::{Duration, Instant};
 
 use serde::Serialize;
 
+pub use cold::{ColdReport, evaluate_cold};
 pub use measure::{Measures, Scorer, measure};
 pub use split::{Fold, Protocol, Split};
 
@@ -34,6 +36,15 @@ pub enum EvaluateError {
         protocol: Protocol,
         /// What a tested person has.
         needed: &'static str,
+    },
+    /// Nobody took a withheld item and another one.
+    #[error("nobody took both an item that is withheld and one that is not: withhold another share")]
+    NobodyTookBoth,
+    /// The algorithm has no factors that texts could be mapped to.
+    #[error("{algorithm} has no factors that texts could be mapped to; svd and als have")]
+    NoFactors {
+        /// Name of the algorithm.
+        algorithm: Algorithm,
     },
     /// A model could not be fitted.
     #[error(transparent)]

@@ -2,6 +2,7 @@
 
 use std::collections::HashSet;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use anyhow::Context as _;
@@ -24,6 +25,16 @@ const LOOKS_A_COUNT: u32 = 15;
 /// New items whose texts are embedded between two looks.
 const TEXTS_A_LOOK: usize = 256;
 
+/// Items whose factors are inferred from their texts before a model serves, and at once afterwards.
+const INFERRED_AT_ONCE: usize = 20_000;
+
+/// The view with the factors of the first unknown items inferred, and the slot behind the last of them.
+fn begin_inference(mut shelf: Shelf, vectors: &Vectors) -> (Shelf, usize) {
+    let (inferences, until) = shelf.inferences(0, INFERRED_AT_ONCE, vectors);
+    shelf.take_inferences(inferences);
+    (shelf, until)
+}
+
 /// What the view is made of beside the items; held while the view is changed.
 #[derive(Default)]
 struct Parts {
@@ -32,6 +43,8 @@ struct Parts {
     popularity: Arc<Popularity>,
     /// Vectors of new items' texts.
     vectors: Arc<Vectors>,
+    /// Slot up to which the factors of unknown items are inferred.
+    inferred_to: usize,
 }
 
 /// The state of one replica; cheap to clone.
@@ -46,6 +59,8 @@ pub struct Live {
     /// Held while a model or the whole catalogue is loaded, which takes seconds; `parts` is free meanwhile.
     loading: Arc<Mutex<()>>,
     shelf: Arc<ArcSwap<Shelf>>,
+    /// Whether changes of items are followed: the catalogue has been read as a whole.
+    following: Arc<AtomicBool>,
     loaded: Arc<watch::Sender<bool>>,
 }
 
@@ -60,6 +75,7 @@ impl Live {
             parts: Arc::default(),
             loading: Arc::default(),
             shelf: Arc::default(),
+            following: Arc::default(),
             loaded: Arc::new(watch::Sender::new(false)),
         }
     }
@@ -76,8 +92,11 @@ impl Live {
             // Without it the shop still gets what is popular, and can train anew.
             tracing::error!(cause = format!("{cause:#}"), "no model serves");
         }
-        self.loaded.send_replace(true);
+        // What was stored before this was not followed by whoever stored it, and is here; what is stored later is
+        // followed by whoever stores it.
+        self.following.store(true, Ordering::SeqCst);
         self.follow_items().await?;
+        self.loaded.send_replace(true);
         let (items, seconds) = (self.shelf().catalogue.len(), began.elapsed().as_secs_f64());
         tracing::info!(items, seconds, "the catalogue is loaded");
         Ok(())
@@ -118,20 +137,19 @@ impl Live {
         let vectors = parts.vectors.clone();
         let build = move || {
             let shelf = Shelf::new(items);
-            let Some(serving) = serving else { return shelf };
-            let mut shelf = shelf.with_serving(serving, &popularity);
-            shelf.infer_all(&vectors);
-            shelf
+            let Some(serving) = serving else { return (shelf, 0) };
+            begin_inference(shelf.with_serving(serving, &popularity), &vectors)
         };
-        self.shelf.store(Arc::new(tokio::task::spawn_blocking(build).await?));
-        parts.revision = revision;
+        let (shelf, inferred_to) = tokio::task::spawn_blocking(build).await?;
+        self.shelf.store(Arc::new(shelf));
+        (parts.revision, parts.inferred_to) = (revision, inferred_to);
         Ok(())
     }
 
     /// Takes over all changes of items that were committed before this call; nothing while the catalogue is loaded
     /// for the first time, which ends with the changes made meanwhile.
     pub async fn follow_items(&self) -> anyhow::Result<()> {
-        while self.is_loaded() {
+        while self.following.load(Ordering::SeqCst) {
             let mut parts = self.parts.lock().await;
             match self.store.item_changes(parts.revision).await? {
                 Changes::None => return Ok(()),
@@ -199,14 +217,13 @@ impl Live {
         let base = before.clone();
         let build = move || {
             let serving = Arc::new(Serving::new(card.model_id, artefact));
-            let mut shelf = base.with_serving(serving, &popularity);
-            shelf.infer_all(&vectors);
-            shelf
+            begin_inference(base.with_serving(serving, &popularity), &vectors)
         };
-        let mut shelf = tokio::task::spawn_blocking(build).await?;
-        let parts = self.parts.lock().await;
+        let (mut shelf, inferred_to) = tokio::task::spawn_blocking(build).await?;
+        let mut parts = self.parts.lock().await;
         shelf.take_over(&before, &self.shelf(), &parts.vectors);
         shelf.set_popularity(&parts.popularity);
+        parts.inferred_to = inferred_to;
         self.shelf.store(Arc::new(shelf));
         tracing::info!(model, items, "a model serves");
         Ok(())
@@ -226,21 +243,56 @@ impl Live {
             return Ok(());
         }
         let known = self.parts.lock().await.vectors.clone();
+        let shelf_size = self.shelf().catalogue.len();
         let new = self.shelf().waiting_for_texts(&known, TEXTS_A_LOOK);
         if new.is_empty() {
             return Ok(());
         }
         let Some(vectors) = self.texts.vectors(&new).await? else { return Ok(()) };
         let mut parts = self.parts.lock().await;
+        let mut all = Vectors::clone(&parts.vectors);
+        if all.len() > 2 * shelf_size {
+            // Texts that no item has any more.
+            let current: HashSet<String> =
+                self.shelf().catalogue.unmodelled().map(|(_, item)| text(item)).collect();
+            all.retain(|text, _| current.contains(text));
+        }
+        let embedded = new.iter().zip(vectors);
+        all.extend(embedded.map(|(item, vector)| (text(item), vector.unwrap_or_default())));
         let mut shelf = Shelf::clone(&self.shelf());
-        let current: HashSet<String> = shelf.catalogue.unmodelled().map(|(_, item)| text(item)).collect();
-        let kept = parts.vectors.iter().filter(|(text, _)| current.contains(*text));
-        let mut all: Vectors = kept.map(|(text, vector)| (text.clone(), vector.clone())).collect();
-        all.extend(new.iter().zip(vectors.rows()).map(|(item, vector)| (text(item), vector.to_vec())));
-        shelf.infer_all(&all);
+        new.iter().for_each(|item| shelf.infer_item(&item.item_id, &all));
         parts.vectors = Arc::new(all);
         self.shelf.store(Arc::new(shelf));
         Ok(())
+    }
+
+    /// Infers the factors of items that the serving model does not know and that were too many to infer before it
+    /// served, some at a time.
+    async fn infer_more(&self) -> anyhow::Result<()> {
+        loop {
+            let (shelf, vectors, from) = {
+                let parts = self.parts.lock().await;
+                (self.shelf(), parts.vectors.clone(), parts.inferred_to)
+            };
+            let Some(model) = shelf.serving.as_ref().map(|serving| serving.model_id.clone()) else {
+                return Ok(());
+            };
+            if from >= shelf.catalogue.slot_count() {
+                return Ok(());
+            }
+            let infer = move || shelf.inferences(from, INFERRED_AT_ONCE, &vectors);
+            let (inferences, until) = tokio::task::spawn_blocking(infer).await?;
+            let mut parts = self.parts.lock().await;
+            let current = self.shelf();
+            // Another model has other slots.
+            if current.serving.as_ref().is_none_or(|serving| serving.model_id != model) {
+                return Ok(());
+            }
+            let mut shelf = Shelf::clone(&current);
+            shelf.take_inferences(inferences);
+            parts.inferred_to = until;
+            self.shelf.store(Arc::new(shelf));
+        }
     }
 
     /// Follows changes of items that other replicas store, looking every `every`, until `stop`.
@@ -264,7 +316,8 @@ impl Live {
                 continue;
             }
             look = look.wrapping_add(1);
-            let mut outcomes = vec![self.refresh_model().await, self.refresh_texts().await];
+            let mut outcomes =
+                vec![self.refresh_model().await, self.infer_more().await, self.refresh_texts().await];
             // A shop's first events show at the next look.
             if look.is_multiple_of(LOOKS_A_COUNT) || !self.shelf().has_popularity() {
                 outcomes.push(self.refresh_popular().await);

@@ -1,4 +1,4 @@
-//! `recommender serve | migrate | train | evaluate | factorise | als | nearest | intent | lifetime`.
+//! `recommender serve | migrate | train | evaluate | factorise | als | nearest | intent | lifetime | cold`.
 //!
 //! Here and not in `main.rs`: what awaits a service is compiled with it, once.
 
@@ -28,6 +28,8 @@ enum Command {
     Intent(tools::IntentArgs),
     /// Tell what customers will bring from a file of orders or of summaries.
     Lifetime(tools::LifetimeArgs),
+    /// Measure how items nobody has taken are ranked by their texts.
+    Cold(tools::ColdArgs),
 }
 
 /// Does what the command line asks.
@@ -58,5 +60,6 @@ pub async fn main() -> anyhow::Result<()> {
         Command::Nearest(tool) => tokio::task::block_in_place(|| tool.run()),
         Command::Intent(tool) => tokio::task::block_in_place(|| tool.run()),
         Command::Lifetime(tool) => tokio::task::block_in_place(|| tool.run()),
+        Command::Cold(tool) => tokio::task::block_in_place(|| tool.run()),
     }
 }

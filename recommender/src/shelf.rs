@@ -6,6 +6,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use proto::common::v1::Item;
+use rayon::prelude::*;
 
 use crate::artefact::Artefact;
 use crate::catalogue::Catalogue;
@@ -44,8 +45,16 @@ impl Serving {
 /// Ids of items with the share of people who took them, the most popular first.
 pub type Popularity = Vec<(String, f64)>;
 
-/// Vectors of what is said of items, by the text.
+/// Vectors of what is said of items, by the text; empty where the encoder refused the text.
 pub type Vectors = HashMap<String, Vec<f32>>;
+
+/// Factors inferred from the text of one item.
+#[derive(Debug)]
+pub struct Inference {
+    slot: usize,
+    item: Arc<Item>,
+    factors: Option<Vec<f32>>,
+}
 
 /// One view of everything; clones share what has not changed.
 #[derive(Debug, Clone, Default)]
@@ -115,22 +124,63 @@ impl Shelf {
         self.shares.iter().any(|share| *share > 0.0)
     }
 
-    /// Infers the factors of all items that the model does not know, as far as `vectors` has their texts.
-    pub fn infer_all(&mut self, vectors: &Vectors) {
-        let slots: Vec<u32> = self.catalogue.unmodelled().map(|(slot, _)| slot).collect();
-        slots.into_iter().for_each(|slot| self.infer(slot, vectors));
+    /// The factors of up to `count` items that the model does not know, in the slots from `from` on, with the slot
+    /// behind the last one looked at. Runs on rayon's threads.
+    pub fn inferences(&self, from: usize, count: usize, vectors: &Vectors) -> (Vec<Inference>, usize) {
+        let from = from.max(self.catalogue.columns());
+        let until = from.saturating_add(count).min(self.catalogue.slot_count());
+        let one = |slot: usize| {
+            let item = &self.catalogue.listing(slot)?.item;
+            let factors = self.factors_of(item, vectors);
+            Some(Inference { slot, item: item.clone(), factors })
+        };
+        ((from..until).into_par_iter().filter_map(one).collect(), until)
+    }
+
+    /// Takes over inferred factors of items that have not changed since.
+    pub fn take_inferences(&mut self, inferences: Vec<Inference>) {
+        for Inference { slot, item, factors } in inferences {
+            let current = self.catalogue.listing(slot);
+            if current.is_some_and(|listing| Arc::ptr_eq(&listing.item, &item)) {
+                self.set_inferred(slot, factors.as_deref());
+            }
+        }
+    }
+
+    /// Infers the factors of the item of this id anew.
+    pub fn infer_item(&mut self, item_id: &str, vectors: &Vectors) {
+        if let Some(slot) = self.catalogue.slot(item_id) {
+            self.infer(slot, vectors);
+        }
     }
 
     fn infer(&mut self, slot: u32, vectors: &Vectors) {
-        let Some(row) = (slot as usize).checked_sub(self.catalogue.columns()) else { return };
-        let map = self.serving.as_ref().and_then(|serving| serving.artefact.texts.as_ref());
-        let Some((map, listing)) = map.zip(self.catalogue.listing(slot as usize)) else { return };
-        let vector = vectors.get(&text(&listing.item)).filter(|vector| vector.len() == map.dimensions());
-        let factors = vector.map(|vector| map.map_one(vector));
-        if self.inferred.width() != map.factors() {
-            self.inferred = Rows::new(map.factors());
+        let slot = slot as usize;
+        if slot >= self.catalogue.columns()
+            && let Some(listing) = self.catalogue.listing(slot)
+        {
+            let factors = self.factors_of(&listing.item, vectors);
+            self.set_inferred(slot, factors.as_deref());
         }
-        self.inferred.set(row, factors.as_deref());
+    }
+
+    fn set_inferred(&mut self, slot: usize, factors: Option<&[f32]>) {
+        let Some(row) = slot.checked_sub(self.catalogue.columns()) else { return };
+        if let Some(factors) = factors.filter(|factors| self.inferred.width() != factors.len()) {
+            self.inferred = Rows::new(factors.len());
+        }
+        self.inferred.set(row, factors);
+    }
+
+    /// The factors that an item's text tells: by the encoder where it knows the text, else by its n-grams.
+    fn factors_of(&self, item: &Item, vectors: &Vectors) -> Option<Vec<f32>> {
+        let Artefact { texts, ngrams, .. } = &self.serving.as_ref()?.artefact;
+        let said = text(item);
+        let embedded = texts.as_ref().and_then(|map| {
+            let vector = vectors.get(&said)?;
+            (vector.len() == map.dimensions()).then(|| map.map_one(vector))
+        });
+        embedded.or_else(|| ngrams.as_ref()?.map_one(&said))
     }
 
     /// Items that the model does not know and whose factors could be inferred if their texts were known, at most

@@ -3,10 +3,10 @@
 use std::sync::Arc;
 
 use chassis::client::{Channel, ClientConfig, connect};
-use ndarray::Array2;
 use proto::common::v1::Item;
 use proto::generator::v1::EmbedRequest;
 use proto::generator::v1::generator_service_client::GeneratorServiceClient;
+use tonic::Code;
 
 use crate::cold::text;
 
@@ -25,10 +25,10 @@ pub enum TextError {
     /// The generator refused, or cannot be reached.
     #[error("the generator does not embed: {}", .0.message())]
     Refused(#[from] tonic::Status),
-    /// The answer is not a vector a text, all of one length.
-    #[error("the generator answered {found} values for {texts} texts")]
+    /// The answer is not a vector a text.
+    #[error("the generator answered {found} vectors for {texts} texts")]
     Uneven {
-        /// Values in all.
+        /// Vectors in the answer.
         found: usize,
         /// Texts asked for.
         texts: usize,
@@ -52,21 +52,47 @@ impl Texts {
         self.client.is_some()
     }
 
-    /// The vector of what is said of each item, a row each; `None` where nobody embeds.
+    /// The vector of what is said of each item, in order; nothing for an item whose text the encoder refuses, and no
+    /// list where nobody embeds.
     ///
     /// # Errors
-    /// The generator refuses, cannot be reached, or answers something else.
-    pub async fn vectors(&self, items: &[Arc<Item>]) -> Result<Option<Array2<f32>>, TextError> {
-        let Some(mut client) = self.client.clone() else { return Ok(None) };
-        let mut values: Vec<f32> = Vec::new();
-        for batch in items.chunks(BATCH) {
-            let texts = batch.iter().map(|item| text(item)).collect();
-            let answer = client.embed(EmbedRequest { texts, truncate: true }).await?.into_inner();
-            values.extend(answer.vectors.into_iter().flat_map(|vector| vector.values));
+    /// The generator cannot be reached, refuses for another reason than a text, or answers something else.
+    pub async fn vectors(&self, items: &[Arc<Item>]) -> Result<Option<Vec<Option<Vec<f32>>>>, TextError> {
+        let Some(client) = &self.client else { return Ok(None) };
+        let texts: Vec<String> = items.iter().map(|item| text(item)).collect();
+        let mut all = Vec::with_capacity(texts.len());
+        for batch in texts.chunks(BATCH) {
+            embed(client, batch, &mut all).await?;
         }
-        let (found, texts) = (values.len(), items.len());
-        let uneven = || TextError::Uneven { found, texts };
-        let width = found.checked_div(texts).filter(|width| width * texts == found).ok_or_else(uneven)?;
-        Array2::from_shape_vec((texts, width), values).map(Some).map_err(|_| uneven())
+        Ok(Some(all))
     }
+}
+
+/// Embeds `texts`. A refused batch is halved until the refused texts are found: one does not stop the others.
+async fn embed(
+    client: &GeneratorServiceClient<Channel>,
+    texts: &[String],
+    all: &mut Vec<Option<Vec<f32>>>,
+) -> Result<(), TextError> {
+    let mut waiting = vec![texts];
+    while let Some(texts) = waiting.pop() {
+        let request = EmbedRequest { texts: texts.to_vec(), truncate: true };
+        match client.clone().embed(request).await {
+            Ok(answer) => {
+                let vectors = answer.into_inner().vectors;
+                if vectors.len() != texts.len() {
+                    return Err(TextError::Uneven { found: vectors.len(), texts: texts.len() });
+                }
+                all.extend(vectors.into_iter().map(|vector| Some(vector.values)));
+            }
+            Err(refused) if refused.code() == Code::InvalidArgument => {
+                match texts.split_at(texts.len() / 2) {
+                    ([], _) => all.push(None),
+                    (first, second) => waiting.extend([second, first]),
+                }
+            }
+            Err(refused) => return Err(refused.into()),
+        }
+    }
+    Ok(())
 }

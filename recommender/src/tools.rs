@@ -1,6 +1,7 @@
 //! Batch tools of the command line that need no server.
 
 mod als;
+mod cold;
 mod evaluate;
 mod factorise;
 mod intent;
@@ -8,6 +9,7 @@ mod lifetime;
 mod nearest;
 
 pub use als::AlsArgs;
+pub use cold::ColdArgs;
 pub use evaluate::EvaluateArgs;
 pub use factorise::FactoriseArgs;
 pub use intent::IntentArgs;

@@ -118,7 +118,7 @@ pub fn run(
     let signals = weighed.then(|| deeds.signals().clone());
     let (histories, item_ids) = deeds.into_histories();
     let model = run.fit(&histories, &settings, COMPARED..FITTED)?;
-    let artefact = Artefact { model, item_ids, texts: None, signals, people: None };
+    let artefact = Artefact { model, item_ids, texts: None, ngrams: None, signals, people: None };
     Ok(Trained { artefact, measured, popularity, before, people })
 }
 

@@ -1,5 +1,13 @@
 //! The service over a socket, on SQLite and on PostgreSQL at 127.0.0.1:5432; fails where there is no PostgreSQL.
 
+#[path = "service/artefact.rs"]
+mod artefact;
+#[path = "service/catalogue.rs"]
+mod catalogue;
+#[path = "service/cold.rs"]
+mod cold;
+#[path = "service/identity.rs"]
+mod identity;
 #[path = "service/signals.rs"]
 mod signals;
 
@@ -17,6 +25,7 @@ use proto::recommender::v1::{
     TrainRequest, UpsertItemsRequest,
 };
 use recommender::Config;
+use recommender::store::Store;
 use sea_orm::{ConnectionTrait as _, Database};
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
@@ -40,6 +49,12 @@ async fn served(url: String, folder: tempfile::TempDir) -> Served {
 
 /// One process's worth of the service.
 async fn replica(url: &str, models: std::path::PathBuf) -> (Client, CancellationToken) {
+    let (client, _, stop) = replica_on(url, models).await;
+    (client, stop)
+}
+
+/// The same with the channel to it.
+async fn replica_on(url: &str, models: std::path::PathBuf) -> (Client, Channel, CancellationToken) {
     let mut config = Config::default();
     config.store.url = Secret::new(url);
     config.models.folder = models;
@@ -49,7 +64,12 @@ async fn replica(url: &str, models: std::path::PathBuf) -> (Client, Cancellation
     let stop = CancellationToken::new();
     tokio::spawn(recommender::run(config, listener, stop.clone()));
     let channel = connect(&ClientConfig::to(format!("http://{address}"))).expect("a channel");
-    (Client::new(channel), stop)
+    (Client::new(channel.clone()), channel, stop)
+}
+
+/// The database at `url`, beside the service.
+async fn open(url: &str) -> Store {
+    Store::open(&Secret::new(url), std::sync::Arc::default()).await.expect("opens")
 }
 
 async fn on_sqlite() -> Served {
@@ -315,16 +335,24 @@ async fn sqlite_bears_the_journey() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn postgres_bears_the_same_journey() {
+    on_postgres(|mut served| async move {
+        journey(&mut served).await;
+        served.stop.cancel();
+    })
+    .await;
+}
+
+/// Runs `test` on a PostgreSQL database of its own, which is dropped afterwards.
+async fn on_postgres<F>(test: impl FnOnce(Served) -> F)
+where
+    F: Future<Output = ()> + Send + 'static,
+{
     let name = format!("recommender_test_{}", uuid::Uuid::new_v4().simple());
     let admin = Database::connect(format!("{SERVER}/postgres")).await.expect("PostgreSQL at 127.0.0.1:5432");
     admin.execute_unprepared(&format!("CREATE DATABASE {name}")).await.expect("a database");
     let url = format!("{SERVER}/{name}");
-    let outcome = tokio::spawn(async move {
-        let mut served = served(url, tempfile::tempdir().expect("a folder")).await;
-        journey(&mut served).await;
-        served.stop.cancel();
-    });
-    let outcome = outcome.await;
+    let served = served(url, tempfile::tempdir().expect("a folder")).await;
+    let outcome = tokio::spawn(test(served)).await;
     tokio::time::sleep(Duration::from_millis(50)).await;
     admin.execute_unprepared(&format!("DROP DATABASE {name} WITH (FORCE)")).await.expect("dropped");
     outcome.expect("the journey");

@@ -145,6 +145,7 @@ impl Recommender {
         metrics.extend(compared.metrics);
         metrics.extend(people.metrics.clone());
         artefact.people = Some(Arc::new(people));
+        metrics.extend(artefact.ngrams.as_ref().map(|map| ("n-grams R2".to_owned(), map.explained())));
         metrics.extend(artefact.texts.as_ref().map(|map| ("texts R2".to_owned(), map.explained)));
         let settings = artefact.model.settings();
         let mut parameters = settings.parameters();

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use ndarray::Axis;
+use ndarray::{Array2, Axis};
 use proto::common::v1::Item;
 use proto::recommender::v1::TrainResponse;
 use tonic::Status;
@@ -10,63 +10,91 @@ use tonic::Status;
 use super::Recommender;
 use super::models::Steps;
 use crate::artefact::Artefact;
-use crate::cold::TextMap;
+use crate::cold::{NgramMap, TextMap, text};
 
-/// Items learnt from, the most popular: more tell the regression little, and embedding takes its time.
-const MOST: usize = 2_000;
+/// Items learnt from by the encoder's vectors, the most popular: more tell the regression little, and embedding takes
+/// its time.
+const MAX_EMBEDDED: usize = 2_000;
+/// Items learnt from by n-grams, the most popular.
+const MAX_NGRAMS: usize = 4_000;
 /// Share of a training run that is done when texts are begun with.
 const FROM: f64 = 0.9;
 
+fn tell(steps: &Steps, message: String) {
+    let step = TrainResponse { stage: "texts".into(), fraction: FROM, message, model: None };
+    // A reader who has gone ends the run at the next stage.
+    let _ = steps.try_send(Ok(step));
+}
+
 impl Recommender {
-    /// The model with a map of texts to its factors, where the generator embeds texts and the model has factors; why
-    /// there is none is told.
+    /// The model with maps of texts to its factors, so that new items are ranked before their first click: from
+    /// n-grams always, and from the encoder's vectors where the generator embeds. Why there is none is told.
     pub(super) async fn learn_texts(&self, artefact: Artefact, steps: &Steps) -> Result<Artefact, Status> {
-        if !self.texts.are_embedded() {
+        if artefact.model.factors().is_none() {
+            tell(steps, "the model has no factors that texts could tell of".to_owned());
             return Ok(artefact);
         }
-        let tell = |message: String| {
-            let step = TrainResponse { stage: "texts".into(), fraction: FROM, message, model: None };
-            // A reader who has gone ends the run at the next stage.
-            let _ = steps.try_send(Ok(step));
-        };
         let shelf = self.live.shelf();
         let popularity = artefact.model.popularity();
-        let ids = (0_u32..).zip(&artefact.item_ids);
-        let mut known: Vec<(u32, Arc<Item>)> =
+        let ids = (0_usize..).zip(&artefact.item_ids);
+        let mut known: Vec<(usize, Arc<Item>)> =
             ids.filter_map(|(column, id)| Some((column, shelf.catalogue.get(id)?.clone()))).collect();
-        known.sort_by(|a, b| popularity[b.0 as usize].total_cmp(&popularity[a.0 as usize]));
-        known.truncate(MOST);
-        let (columns, items): (Vec<usize>, Vec<Arc<Item>>) =
-            known.into_iter().map(|(column, item)| (column as usize, item)).unzip();
+        known.sort_by(|a, b| popularity[b.0].total_cmp(&popularity[a.0]));
+        known.truncate(MAX_NGRAMS);
+        let embedded = &known[..known.len().min(MAX_EMBEDDED)];
+        let items: Vec<Arc<Item>> = embedded.iter().map(|(_, item)| item.clone()).collect();
         let vectors = match self.texts.vectors(&items).await {
-            Ok(Some(vectors)) => vectors,
-            Ok(None) => return Ok(artefact),
+            Ok(vectors) => vectors,
             Err(cause) => {
-                tell(format!("new items are not ranked before their first click: {cause}"));
-                return Ok(artefact);
+                tell(steps, format!("new items are ranked by their n-grams alone: {cause}"));
+                None
             }
         };
-        let learn = move || {
-            let Some(factors) = artefact.model.factors() else {
-                return (artefact, "the model has no factors that texts could tell of".to_owned());
-            };
-            let factors = factors.select(Axis(0), &columns);
-            let people: Vec<f32> =
-                columns.iter().map(|&column| artefact.model.popularity()[column]).collect();
-            match TextMap::fit(vectors.view(), factors.view(), &people) {
-                Ok(map) => {
-                    let told = format!(
-                        "texts tell {:.3} of the variance of factors they were not shown",
-                        map.explained
-                    );
-                    (Artefact { texts: Some(map), ..artefact }, told)
-                }
-                Err(cause) => (artefact, format!("texts: {cause}")),
-            }
-        };
+        let learn = move || learn(artefact, &known, vectors);
         let (artefact, told) =
             tokio::task::spawn_blocking(learn).await.map_err(|cause| chassis::error::internal(&cause))?;
-        tell(told);
+        told.into_iter().for_each(|told| tell(steps, told));
         Ok(artefact)
     }
+}
+
+/// Learns both maps from items with their columns; `vectors` are those of the first of them.
+fn learn(
+    artefact: Artefact,
+    known: &[(usize, Arc<Item>)],
+    vectors: Option<Vec<Option<Vec<f32>>>>,
+) -> (Artefact, Vec<String>) {
+    let mut told = Vec::new();
+    let Some(factors) = artefact.model.factors() else { return (artefact, told) };
+    let people = |columns: &[usize]| -> Vec<f32> {
+        columns.iter().map(|column| artefact.model.popularity()[*column]).collect()
+    };
+    let columns: Vec<usize> = known.iter().map(|(column, _)| *column).collect();
+    let said: Vec<String> = known.iter().map(|(_, item)| text(item)).collect();
+    let ngrams = NgramMap::fit(&said, factors.select(Axis(0), &columns).view(), &people(&columns));
+    told.push(match &ngrams {
+        Ok(map) => {
+            format!("n-grams tell {:.3} of the variance of factors they were not shown", map.explained())
+        }
+        Err(cause) => format!("n-grams: {cause}"),
+    });
+    let mut texts = None;
+    if let Some(vectors) = vectors {
+        let embedded = columns.iter().zip(vectors).filter_map(|(column, vector)| Some((*column, vector?)));
+        let (columns, rows): (Vec<usize>, Vec<Vec<f32>>) = embedded.unzip();
+        let width = rows.first().map_or(0, Vec::len);
+        let rows = Array2::from_shape_vec((rows.len(), width), rows.concat());
+        let fitted = rows.map_err(|cause| cause.to_string()).and_then(|rows| {
+            let factors = factors.select(Axis(0), &columns);
+            TextMap::fit(rows.view(), factors.view(), &people(&columns)).map_err(|cause| cause.to_string())
+        });
+        told.push(match &fitted {
+            Ok(map) => {
+                format!("texts tell {:.3} of the variance of factors they were not shown", map.explained)
+            }
+            Err(cause) => format!("texts: {cause}"),
+        });
+        texts = fitted.ok();
+    }
+    (Artefact { texts, ngrams: ngrams.ok(), ..artefact }, told)
 }
