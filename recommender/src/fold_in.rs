@@ -156,7 +156,9 @@ impl<'a> FoldIn<'a> {
             // As with the score, which they sum to.
             let sum: f32 = shares.iter().map(|share| share.value).sum();
             if let Some(left) = self.rejected.get(item).filter(|_| sum > 0.0) {
-                shares.iter_mut().for_each(|share| share.value *= left);
+                for share in shares {
+                    share.value *= left;
+                }
             }
         }
         all

@@ -110,7 +110,9 @@ impl Live {
         let _one = self.loading.lock().await;
         let mut items = Vec::new();
         let revision = self.store.items(&mut items).await?;
-        items.iter_mut().for_each(|item| self.rules.mark(item));
+        for item in &mut items {
+            self.rules.mark(item);
+        }
         let mut parts = self.parts.lock().await;
         let (serving, popularity) = (self.shelf().serving.clone(), parts.popularity.clone());
         let vectors = parts.vectors.clone();

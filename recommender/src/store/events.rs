@@ -132,7 +132,9 @@ impl Net {
     /// The deeds of all of `rows`, which are in order of time.
     pub(super) fn of(rows: Vec<DeedRow>) -> Vec<Deed> {
         let mut net = Self::default();
-        rows.iter().for_each(|row| net.returned(row));
+        for row in &rows {
+            net.returned(row);
+        }
         rows.into_iter().filter_map(|row| net.deed(row)).collect()
     }
 }
@@ -161,7 +163,7 @@ impl Store {
         let taken = |event: &&Event| !links.refused.contains(&event.event_id);
         let taken: Vec<&Event> = events.iter().map(|EventRow(event)| event).filter(taken).collect();
         let mut pairs = Pairs::of(taken.iter().map(|event| (links.owner(event), *event)), &self.signals);
-        for (visitor, user) in links.new() {
+        for (visitor, user) in links.made() {
             pairs.join(&transaction, visitor, user).await?;
         }
         let before = Interest::lock(&transaction, &pairs, &self.signals).await?;

@@ -62,7 +62,7 @@ impl Links {
     }
 
     /// Links that the batch makes: visitor and user.
-    pub(super) fn new(&self) -> impl Iterator<Item = (&str, &str)> {
+    pub(super) fn made(&self) -> impl Iterator<Item = (&str, &str)> {
         self.new.iter().map(|(visitor, user)| (visitor.as_str(), user.as_str()))
     }
 

@@ -11,7 +11,7 @@ use proto::common::v1::{Event, EventKind};
 use sea_orm::sea_query::{Alias, Condition, Expr, ExprTrait as _, OnConflict, Order, Query, SelectStatement};
 use sea_orm::{
     ActiveValue::Set, ColumnTrait as _, ConnectionTrait as _, DatabaseTransaction, DbBackend,
-    EntityTrait as _, QueryFilter as _, QueryOrder as _, QuerySelect as _,
+    EntityTrait as _, QueryFilter as _, QueryOrder as _, QueryResult, QuerySelect as _,
 };
 
 use super::entity::popularity::{ActiveModel, Column, Entity, Model};
@@ -149,7 +149,7 @@ impl Interest {
         for pairs in pairs.chunks(STATEMENT) {
             let rows =
                 transaction.query_all_raw(transaction.get_database_backend().build(&of_pairs(pairs))).await?;
-            let rows = rows.iter().map(|row| row.try_get_many_by_index::<DeedRow>());
+            let rows = rows.iter().map(QueryResult::try_get_many_by_index::<DeedRow>);
             let rows = rows.collect::<Result<Vec<_>, _>>()?;
             for row in rows {
                 deeds.entry((row.0.clone(), row.2.clone())).or_default().push(row);
