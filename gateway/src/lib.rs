@@ -45,7 +45,7 @@ async fn serve(config: Config, listener: TcpListener, shutdown: CancellationToke
 
     let stop_relays = CancellationToken::new();
     let (outbox, writer) = outbox::Outbox::open(store.clone(), &config.outbox);
-    let relays = outbox::relay::start(&store, &upstream, &outbox, &config.outbox, &stop_relays).await?;
+    let relays = outbox::relay::start(&store, &upstream, &outbox, &config.outbox, &stop_relays);
 
     let popular = personalise::popular::Popular::load(store.clone()).await?;
     let refresh = Duration::from_secs(config.popularity.refresh_seconds.into());

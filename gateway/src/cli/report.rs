@@ -138,7 +138,7 @@ async fn attribution(
     if json {
         return show::json(&answer);
     }
-    credits(&answer).iter().for_each(|line| show::line(line));
+    show::line(&credits(&answer).join("\n"));
     Ok(())
 }
 

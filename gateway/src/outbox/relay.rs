@@ -34,13 +34,13 @@ const RENEW: Duration = Duration::from_secs(2);
 const PRUNE_EVERY: Duration = Duration::from_mins(10);
 
 /// Starts a relay for each destination; the future ends when all have stopped and given their leases back.
-pub async fn start(
+pub fn start(
     store: &Store,
     upstream: &Upstream,
     outbox: &Outbox,
     config: &OutboxConfig,
     stop: &CancellationToken,
-) -> Result<BoxFuture<'static, ()>, store::Error> {
+) -> BoxFuture<'static, ()> {
     let holder = Uuid::new_v4().to_string();
     let mut tasks = Vec::new();
     for destination in Destination::ALL {
@@ -64,9 +64,9 @@ pub async fn start(
     let pruning = prune(store.clone(), TimeDelta::hours(i64::from(config.keep_hours)));
     let stop = stop.clone();
     tasks.push(tokio::spawn(async move { stop.run_until_cancelled(pruning).await.unwrap_or(()) }));
-    Ok(Box::pin(async move {
+    Box::pin(async move {
         futures::future::join_all(tasks).await;
-    }))
+    })
 }
 
 async fn prune(store: Store, keep: TimeDelta) {

@@ -60,7 +60,7 @@ impl Recommend {
             Ok(Ok(None)) => {}
             // The recommender can answer without this database: events that are on their way are then missing.
             Ok(Err(error)) => {
-                tracing::warn!(%error, "Recommend is sent on without events that are on their way")
+                tracing::warn!(%error, "Recommend is sent on without events that are on their way");
             }
             Err(late) => tracing::warn!(%late, "Recommend is sent on without events that are on their way"),
         }

@@ -173,8 +173,9 @@ async fn links_do_not_form_chains(database: &Database) {
 }
 
 async fn consents_of_visitor_and_user_join_to_the_stricter(database: &Database) {
+    type Purposes = Option<&'static [i32]>;
     let store = database.open().await;
-    let cases: [(&str, Option<&[i32]>, Option<&[i32]>, Option<&[i32]>); 5] = [
+    let cases: [(&str, Purposes, Purposes, Purposes); 5] = [
         ("both", Some(&[1, 2]), Some(&[2]), Some(&[2])),
         ("visitor-refuses", Some(&[]), Some(&[1, 2]), Some(&[])),
         ("visitor-only", Some(&[1]), None, Some(&[1])),
