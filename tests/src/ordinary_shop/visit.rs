@@ -46,8 +46,8 @@ pub struct Decided {
 pub struct Shown {
     /// The items, in order.
     pub items: Vec<Item>,
-    /// The offer and the item it was shown with.
-    pub offer: Option<(Offer, Item)>,
+    /// The offer, where a placement shows one.
+    pub offer: Option<Offer>,
     /// The decision; absent where none was recorded.
     pub decided: Option<Decided>,
 }
@@ -92,8 +92,13 @@ pub fn react(
         reaction.look_at(item, taste, position);
     }
     reaction.decided.clone_from(&shown.decided);
-    if let Some((offer, item)) = &shown.offer {
-        reaction.redeem(offer, item);
+    if let Some(offer) = &shown.offer {
+        let is_good_for = |item: &&Item| {
+            offer.categories.is_empty() || item.categories.iter().any(|name| offer.categories.contains(name))
+        };
+        if let Some(item) = browsed.iter().find(is_good_for) {
+            reaction.redeem(offer, item);
+        }
     }
     if reaction.random.random_bool(0.05) {
         let score = f64::from(reaction.random.random_range(1..=5));
@@ -139,7 +144,7 @@ impl Reaction<'_> {
     fn look_at(&mut self, item: &Item, taste: &str, position: usize) {
         self.add(EventKind::Impression, item, 0, 0).event.position = Some(position as u32);
         let liked = item.categories.iter().any(|category| category == taste);
-        if self.random.random_bool(if liked { 0.08 } else { 0.02 }) {
+        if self.random.random_bool(if liked { 0.11 } else { 0.008 }) {
             self.add(EventKind::Click, item, 20, 0);
             self.after_click(item);
         } else if self.random.random_bool(0.008) {
