@@ -22,7 +22,7 @@ async fn passes(options: Options, settings: Settings) {
     };
     sandbox.close().await.expect("closes");
     let played = outcome.expect("played to the end");
-    println!(
+    eprintln!(
         "{} visits, {} events in {:?}: {:#?}",
         played.visits, played.events, played.took, played.checked
     );
@@ -52,7 +52,7 @@ async fn two_replicas_of_each_service_on_postgresql() {
         people: 600,
         items: 200,
         days: 5,
-        visit_rate: 0.5,
+        visit_rate: 0.8,
         placements: 6,
         browsed: 6,
         visits_a_minute: 60,

@@ -226,9 +226,9 @@ fn request(visit: &Visit, limit: u32) -> PersonaliseRequest {
         visitor_id: visit.ids.visitor_id.clone(),
         placement: "home".into(),
         channel: visit.channel.into(),
-        locale: if visit.number % 2 == 0 { "en" } else { "zh-CN" }.into(),
+        locale: if visit.number.is_multiple_of(2) { "en" } else { "zh-CN" }.into(),
         limit,
-        rules: Some(Rules { exclude_purchased: visit.number % 4 == 0, ..Rules::default() }),
+        rules: Some(Rules { exclude_purchased: visit.number.is_multiple_of(4), ..Rules::default() }),
         seed: visit.number as u64,
         ..PersonaliseRequest::default()
     }
