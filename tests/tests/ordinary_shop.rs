@@ -22,7 +22,7 @@ async fn passes(options: Options, settings: Settings) {
     };
     sandbox.close().await.expect("closes");
     let played = outcome.expect("played to the end");
-    println!(
+    eprintln!(
         "{} visits, {} events in {:?}: {:#?}",
         played.visits, played.events, played.took, played.checked
     );
@@ -30,7 +30,6 @@ async fn passes(options: Options, settings: Settings) {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-#[ignore = "being brought up with the features it checks"]
 async fn three_thousand_people_on_sqlite() {
     let settings = Settings {
         people: 3_000,
@@ -48,13 +47,12 @@ async fn three_thousand_people_on_sqlite() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-#[ignore = "being brought up with the features it checks"]
 async fn two_replicas_of_each_service_on_postgresql() {
     let settings = Settings {
         people: 600,
         items: 200,
         days: 5,
-        visit_rate: 0.3,
+        visit_rate: 0.8,
         placements: 6,
         browsed: 6,
         visits_a_minute: 60,

@@ -153,7 +153,7 @@ impl Books {
         for seen in variants.values() {
             match seen.iter().next() {
                 Some(variant) if seen.len() == 1 => {
-                    *counts.units.entry((*variant).to_owned()).or_default() += 1
+                    *counts.units.entry((*variant).to_owned()).or_default() += 1;
                 }
                 _ => counts.multiple += 1,
             }

@@ -63,8 +63,8 @@ impl Catalogue {
             let mut item = item(number, random);
             match number % 40 {
                 7 => item.stock = Some(0),
-                15 => item.available_until = at(now - DAY),
-                23 => item.available_from = at(now + 30 * DAY),
+                15 => item.available_until = Some(at(now - DAY)),
+                23 => item.available_from = Some(at(now + 30 * DAY)),
                 31 => item.not_recommendable = true,
                 _ => {}
             }
@@ -204,8 +204,8 @@ pub fn kind(index: usize) -> &'static str {
     KINDS[index % KINDS.len()].0
 }
 
-fn at(seconds: i64) -> Option<Timestamp> {
-    Some(Timestamp { seconds, nanos: 0 })
+fn at(seconds: i64) -> Timestamp {
+    Timestamp { seconds, nanos: 0 }
 }
 
 /// A new item; its number decides language, currency and kind.
@@ -226,7 +226,7 @@ fn item(number: usize, random: &mut StdRng) -> Item {
         categories: vec![kind.0.to_owned()],
         price: money(price),
         unit_cost: money(price / 2),
-        stock: (number % 3 != 0).then(|| random.random_range(1..100)),
+        stock: (!number.is_multiple_of(3)).then(|| random.random_range(1..100)),
         ..Item::default()
     }
 }

@@ -60,7 +60,7 @@ pub fn people(count: usize, days: u32, random: &mut StdRng) -> Vec<Person> {
 }
 
 fn person(number: usize, days: u32, random: &mut StdRng) -> Person {
-    let anonymous = number % 3 == 0;
+    let anonymous = number.is_multiple_of(3);
     let third = number / 3;
     let devices = match (anonymous, third % 5) {
         (false, _) => 0,
@@ -79,7 +79,7 @@ fn person(number: usize, days: u32, random: &mut StdRng) -> Person {
             String::new()
         },
         // Every second anonymous person also shops as a user elsewhere, and may be in another arm there.
-        is_user: !anonymous || third % 2 == 0,
+        is_user: !anonymous || third.is_multiple_of(2),
         signs_in: (anonymous && third % 7 != 6).then_some((day, by)),
         linked: false,
         taste: random.random_range(0..12),

@@ -46,8 +46,8 @@ pub struct Decided {
 pub struct Shown {
     /// The items, in order.
     pub items: Vec<Item>,
-    /// The offer and the item it was shown with.
-    pub offer: Option<(Offer, Item)>,
+    /// The offer, where a placement shows one.
+    pub offer: Option<Offer>,
     /// The decision; absent where none was recorded.
     pub decided: Option<Decided>,
 }
@@ -92,8 +92,13 @@ pub fn react(
         reaction.look_at(item, taste, position);
     }
     reaction.decided.clone_from(&shown.decided);
-    if let Some((offer, item)) = &shown.offer {
-        reaction.redeem(offer, item);
+    if let Some(offer) = &shown.offer {
+        let is_good_for = |item: &&Item| {
+            offer.categories.is_empty() || item.categories.iter().any(|name| offer.categories.contains(name))
+        };
+        if let Some(item) = browsed.iter().find(is_good_for) {
+            reaction.redeem(offer, item);
+        }
     }
     if reaction.random.random_bool(0.05) {
         let score = f64::from(reaction.random.random_range(1..=5));
@@ -124,7 +129,8 @@ impl Reaction<'_> {
         let mut decided = self.decided.clone().filter(|_| answers);
         let damaged = decided.is_some() && self.random.random_bool(0.04);
         if damaged {
-            event.decision_token = DAMAGED.choose(self.random).copied().unwrap_or_default().to_owned();
+            let text = DAMAGED.choose(self.random).copied().unwrap_or_default();
+            text.clone_into(&mut event.decision_token);
             decided = None;
         } else if let Some(decided) = &decided {
             event.decision_token.clone_from(&decided.token);
@@ -139,7 +145,7 @@ impl Reaction<'_> {
     fn look_at(&mut self, item: &Item, taste: &str, position: usize) {
         self.add(EventKind::Impression, item, 0, 0).event.position = Some(position as u32);
         let liked = item.categories.iter().any(|category| category == taste);
-        if self.random.random_bool(if liked { 0.08 } else { 0.02 }) {
+        if self.random.random_bool(if liked { 0.08 } else { 0.006 }) {
             self.add(EventKind::Click, item, 20, 0);
             self.after_click(item);
         } else if self.random.random_bool(0.008) {
@@ -186,7 +192,9 @@ impl Reaction<'_> {
                 0 => self.give_back(item, &purchase, 1, after(0)),
                 1 => self.give_back(item, &purchase, pieces, after(0)),
                 _ => {
-                    (0..pieces).for_each(|piece| self.give_back(item, &purchase, 1, after(i64::from(piece))))
+                    for piece in 0..pieces {
+                        self.give_back(item, &purchase, 1, after(i64::from(piece)));
+                    }
                 }
             }
         }
@@ -288,7 +296,7 @@ mod tests {
             .collect();
         let count = |kind: EventKind| sent.iter().filter(|sent| sent.event.kind() == kind).count() as f64;
         let ratio = count(EventKind::Impression) / count(EventKind::Click);
-        assert!((15.0..23.0).contains(&ratio), "{ratio}");
+        assert!((15.0..28.0).contains(&ratio), "{ratio}");
         let bought = |order: &str, item: &str| {
             let lines = sent.iter().filter(|sent| sent.event.item_id == item);
             lines.filter_map(|sent| sent.event.purchase.as_ref()).find(|line| line.order_id == order).cloned()

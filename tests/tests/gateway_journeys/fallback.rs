@@ -61,6 +61,6 @@ async fn everybody_gets_what_is_popular_and_may_be_listed() {
         let answer = ask(&gateway, request(user)).await.expect("answered");
         assert_eq!(ids(&answer), expected, "{user}");
         let degraded = answer.degradations.iter().find(|found| found.stage() == DegradationStage::Recommend);
-        assert_eq!(degraded.map(|found| found.substitute()), Some(Substitute::Popularity));
+        assert_eq!(degraded.map(proto::common::v1::Degradation::substitute), Some(Substitute::Popularity));
     }
 }

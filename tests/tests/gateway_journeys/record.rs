@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use chassis::config::Secret;
 use chassis::deadline;
-use proto::common::v1::{DegradationCause, DegradationStage, Substitute};
+use proto::common::v1::{Degradation, DegradationCause, DegradationStage, Substitute};
 use proto::gateway::v1::event_service_client::EventServiceClient;
 use proto::gateway::v1::personalisation_service_client::PersonalisationServiceClient;
 use proto::gateway::v1::personalise_stream_response::Part;
@@ -47,7 +47,7 @@ async fn while_the_database_takes_no_record_the_answer_has_no_token_and_says_so(
     assert_eq!(answer.decision_token, "");
     assert!(!answer.placements.is_empty());
     let degraded = answer.degradations.iter().find(|found| found.stage() == DegradationStage::Record);
-    assert_eq!(degraded.map(|found| found.substitute()), Some(Substitute::NoRecord), "{answer:?}");
+    assert_eq!(degraded.map(Degradation::substitute), Some(Substitute::NoRecord), "{answer:?}");
     lock.rollback().await.expect("unlocked");
 
     let answer = ask(&gateway, request("user-2")).await.expect("answered");

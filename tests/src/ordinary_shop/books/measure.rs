@@ -11,6 +11,9 @@ use super::{Books, Line, channel, day, line, second};
 /// Metric, day of the shop and currency (empty but for money).
 pub type Key = (String, NaiveDate, String);
 
+/// Pieces of each line, by order and item.
+type Pieces = BTreeMap<(String, String), i64>;
+
 /// Numerator and denominator of one ratio.
 #[derive(Debug, Clone, Copy, Default)]
 struct Ratio {
@@ -45,8 +48,7 @@ impl Books {
         // Of each person and day: whether anything was seen, and whether anything was bought.
         let mut visits: BTreeMap<(NaiveDate, String), (bool, bool)> = BTreeMap::new();
         // Of each person and day, by currency: pieces of each line bought, less those returned on the same day.
-        let mut pieces: BTreeMap<(NaiveDate, String, String), BTreeMap<(String, String), i64>> =
-            BTreeMap::new();
+        let mut pieces: BTreeMap<(NaiveDate, String, String), Pieces> = BTreeMap::new();
         for (person, entry) in self.all() {
             let (event, day) = (&entry.event, day(&entry.event));
             let visit = visits.entry((day, person.to_owned())).or_default();

@@ -166,7 +166,7 @@ impl Shop {
             let (stage, cause) = (degradation.stage(), degradation.cause());
             let expected = match cause {
                 DegradationCause::Cold => {
-                    stage == DegradationStage::Effect || !self.is_known_buyer(&person, known)
+                    stage == DegradationStage::Effect || !personalised || !self.is_known_buyer(&person, known)
                 }
                 DegradationCause::NoConsent if stage == DegradationStage::Record => !measured,
                 DegradationCause::NoConsent => !personalised,
@@ -207,14 +207,11 @@ impl Shop {
         let variant = assigned.map(|assignment| assignment.variant_id.clone()).unwrap_or_default();
         let decided = (!answer.decision_token.is_empty())
             .then(|| Decided { token: answer.decision_token.clone(), variant: variant.clone() });
-        // Without consent to personalisation a decision is nobody's: it is made and recorded without a person.
-        if decided.is_some() && self.agreed(visit.ids.owner(), Purpose::Personalisation) {
+        // Without consent to personalisation nobody is assigned to a variant.
+        if decided.is_some() {
             self.books.expose(visit.ids.owner(), &variant);
         }
-        let offer = answer
-            .placements
-            .iter()
-            .find_map(|placement| Some((placement.offer.clone()?, placement.item.clone()?)));
+        let offer = answer.placements.iter().find_map(|placement| placement.offer.clone());
         Shown {
             items: answer.placements.into_iter().filter_map(|placement| placement.item).collect(),
             offer,
@@ -229,9 +226,9 @@ fn request(visit: &Visit, limit: u32) -> PersonaliseRequest {
         visitor_id: visit.ids.visitor_id.clone(),
         placement: "home".into(),
         channel: visit.channel.into(),
-        locale: if visit.number % 2 == 0 { "en" } else { "zh-CN" }.into(),
+        locale: if visit.number.is_multiple_of(2) { "en" } else { "zh-CN" }.into(),
         limit,
-        rules: Some(Rules { exclude_purchased: visit.number % 4 == 0, ..Rules::default() }),
+        rules: Some(Rules { exclude_purchased: visit.number.is_multiple_of(4), ..Rules::default() }),
         seed: visit.number as u64,
         ..PersonaliseRequest::default()
     }

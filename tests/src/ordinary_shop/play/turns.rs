@@ -115,8 +115,10 @@ impl Shop {
             tokio::time::sleep(Duration::from_millis(20)).await;
         }
         self.check("a promoted model serves in every replica", in_a_row == 12, || model.model_id.clone());
+        // A model knows the items that were sold when it was trained and that somebody had taken an interest in.
         let telling = self.books.all().filter(|(_, entry)| TELLING.contains(&entry.event.kind()));
-        let items: HashSet<String> = telling.map(|(_, entry)| entry.event.item_id.clone()).collect();
+        let items = telling.map(|(_, entry)| entry.event.item_id.clone());
+        let items: HashSet<String> = items.filter(|item| self.catalogue.get(item).is_some()).collect();
         let (_, segments) = self.serving().await?;
         self.trained = Some(Trained { model_id: model.model_id, segments, items });
         Ok(())
