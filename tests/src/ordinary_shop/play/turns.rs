@@ -1,6 +1,6 @@
 //! Turning points of a run: people sign in, a model is trained, people are erased.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 use std::time::Duration;
 
 use anyhow::Context as _;
@@ -115,10 +115,13 @@ impl Shop {
             tokio::time::sleep(Duration::from_millis(20)).await;
         }
         self.check("a promoted model serves in every replica", in_a_row == 12, || model.model_id.clone());
-        // A model knows the items that were sold when it was trained and that somebody had taken an interest in.
-        let telling = self.books.all().filter(|(_, entry)| TELLING.contains(&entry.event.kind()));
-        let items = telling.map(|(_, entry)| entry.event.item_id.clone());
-        let items: HashSet<String> = items.filter(|item| self.catalogue.get(item).is_some()).collect();
+        // An item that only one or two people ever took an interest in has no place among a model's few factors.
+        let mut interested: HashMap<String, HashSet<String>> = HashMap::new();
+        for (person, entry) in self.books.all().filter(|(_, entry)| TELLING.contains(&entry.event.kind())) {
+            interested.entry(entry.event.item_id.clone()).or_default().insert(person.to_owned());
+        }
+        interested.retain(|_, people| people.len() > 2);
+        let items = interested.into_keys().collect();
         let (_, segments) = self.serving().await?;
         self.trained = Some(Trained { model_id: model.model_id, segments, items });
         Ok(())
