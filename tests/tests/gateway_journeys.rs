@@ -12,12 +12,11 @@ use chassis::client::Channel;
 use proto::gateway::v1::event_service_client::EventServiceClient;
 use proto::gateway::v1::privacy_service_client::PrivacyServiceClient;
 use proto::gateway::v1::{
-    ExportUserRequest, GetDeliveryStatusRequest, LinkVisitorRequest, LinkVisitorResponse,
-    export_user_response::Part,
+    ExportUserRequest, LinkVisitorRequest, LinkVisitorResponse, export_user_response::Part,
 };
 use tonic::Status;
 
-use crate::support::{import, small_shop};
+use crate::support::{delivered, import, small_shop};
 
 /// The services with the small shop's items, events and offer.
 async fn moved_in() -> (Sandbox, Channel) {
@@ -35,21 +34,6 @@ async fn link(gateway: &Channel, visitor: &str, user: &str) -> Result<LinkVisito
         ..LinkVisitorRequest::default()
     };
     Ok(EventServiceClient::new(gateway.clone()).link_visitor(request).await?.into_inner())
-}
-
-/// Waits until both consumers have all events up to `position`.
-async fn delivered(gateway: &Channel, position: u64) {
-    let mut client = EventServiceClient::new(gateway.clone());
-    let started = std::time::Instant::now();
-    loop {
-        let status =
-            client.get_delivery_status(GetDeliveryStatusRequest {}).await.expect("answered").into_inner();
-        if status.consumers.iter().all(|consumer| consumer.position >= position) {
-            return;
-        }
-        assert!(started.elapsed().as_secs() < 60, "{status:?}");
-        tokio::time::sleep(std::time::Duration::from_millis(20)).await;
-    }
 }
 
 /// The rows of an export as JSON, and the rows each service says it held.

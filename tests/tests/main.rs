@@ -8,6 +8,5 @@ mod faults;
 mod gateway_journeys;
 mod loop_of_a_shop;
 mod new_item;
-mod ordinary_shop;
 mod simulated_shop;
 mod support;

@@ -7,8 +7,12 @@ use bespoke_tests::ordinary_shop::play::play;
 use bespoke_tests::ordinary_shop::{Settings, TIME_ZONE};
 use bespoke_tests::sandbox::{Options, Sandbox, Service, Words};
 
+/// One shop at a time: answers have deadlines, and two shops want more than the machine has.
+static ALONE: tokio::sync::Mutex<()> = tokio::sync::Mutex::const_new(());
+
 /// Plays the shop, at last without a recommender; databases are removed whatever comes of it.
 async fn passes(options: Options, settings: Settings) {
+    let _alone = ALONE.lock().await;
     let mut sandbox = Sandbox::start(options).await.expect("starts");
     let client = Client::new(sandbox.gateways().expect("channels"));
     let outcome = match tokio::spawn(play(client, settings)).await {

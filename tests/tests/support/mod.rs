@@ -19,8 +19,8 @@ use proto::gateway::v1::catalogue_service_client::CatalogueServiceClient;
 use proto::gateway::v1::event_service_client::EventServiceClient;
 use proto::gateway::v1::personalisation_service_client::PersonalisationServiceClient;
 use proto::gateway::v1::{
-    PersonaliseRequest, PersonaliseResponse, StreamEventsRequest, TrackEventsRequest, TrackEventsResponse,
-    UpsertItemsRequest,
+    GetDeliveryStatusRequest, PersonaliseRequest, PersonaliseResponse, StreamEventsRequest,
+    TrackEventsRequest, TrackEventsResponse, UpsertItemsRequest,
 };
 use proto::recommender::v1::recommender_service_client::RecommenderServiceClient;
 use proto::recommender::v1::{Algorithm, GetProfileRequest, Model, TrainRequest};
@@ -100,12 +100,26 @@ pub async fn import(gateway: &Channel, items: Vec<Item>, events: Vec<Event>, off
         .unwrap()
         .into_inner();
     assert!(taken.rejected.is_empty(), "{:?}", taken.rejected);
-    let last = events.last().cloned().unwrap();
     let rows = events.into_iter().map(|event| StreamEventsRequest { event: Some(event) });
     let rows: Vec<_> = rows.collect();
     let taken = EventServiceClient::new(gateway.clone()).stream_events(tokio_stream::iter(rows)).await;
-    assert!(taken.unwrap().into_inner().rejected.is_empty());
-    arrived(gateway, &last.user_id, &last.item_id).await;
+    let taken = taken.unwrap().into_inner();
+    assert!(taken.rejected.is_empty());
+    delivered(gateway, taken.log_position).await;
+}
+
+/// Waits until every consumer has what stands in the event log up to `position`.
+pub async fn delivered(gateway: &Channel, position: u64) {
+    let mut client = EventServiceClient::new(gateway.clone());
+    let started = Instant::now();
+    loop {
+        let status = client.get_delivery_status(GetDeliveryStatusRequest {}).await.unwrap().into_inner();
+        if status.consumers.iter().all(|consumer| consumer.position >= position) {
+            return;
+        }
+        assert!(started.elapsed() < Duration::from_secs(120), "{status:?}");
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
 }
 
 /// Waits until the recommender has what the gateway acknowledged.
