@@ -24,6 +24,7 @@ use tonic::{Code, Status};
 
 use crate::artefact::Artefacts;
 use crate::live::Live;
+use crate::price_band::PriceBands;
 use crate::signals::Signals;
 use crate::store::{self, Store};
 use crate::texts::Texts;
@@ -41,6 +42,8 @@ pub struct Recommender {
     signals: Arc<Signals>,
     /// Days and hours of the shop.
     calendar: Calendar,
+    /// Bounds of the catalogue's price bands.
+    price_bands: PriceBands,
     /// As many answers are ranked at a time as there are cores.
     cores: Arc<Semaphore>,
     /// One training run at a time.
@@ -61,7 +64,8 @@ impl Recommender {
         let names = Arc::new(names);
         let cores = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
         let (cores, training) = (Arc::new(Semaphore::new(cores)), Arc::new(Semaphore::new(1)));
-        Self { store, artefacts, live, texts, names, signals, calendar, cores, training }
+        let price_bands = PriceBands::default();
+        Self { store, artefacts, live, texts, names, signals, calendar, price_bands, cores, training }
     }
 }
 

@@ -22,6 +22,7 @@ use crate::signals::Signals;
 
 pub use events::{Deed, EventKey, EventRow, Ingested};
 pub use items::{Changes, Updated};
+pub use links::Identity;
 pub use models::Card;
 
 /// Rows of one statement; databases bound the number of parameters.
