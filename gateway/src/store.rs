@@ -18,7 +18,7 @@ use sea_orm_migration::MigratorTrait as _;
 pub use links::{Link, Linked, Refusal};
 pub use log::Stored;
 pub use outbox::{Appended, Appending, Kind, Outcome, Row};
-pub use popular::PopularItem;
+pub use popular::{PopularChange, PopularItem};
 
 /// Locks PostgreSQL for one writer of the outbox at a time. A writer that loses its connection in the middle holds the
 /// others up for at most the idle timeout.

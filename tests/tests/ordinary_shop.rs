@@ -51,7 +51,6 @@ async fn three_thousand_people_on_sqlite() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-#[ignore = "not yet reliable: one run in several shows a visitor an item disliked just before; run with --ignored"]
 async fn two_replicas_of_each_service_on_postgresql() {
     let settings = Settings {
         people: 600,

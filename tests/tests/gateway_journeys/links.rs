@@ -86,9 +86,8 @@ async fn recommend_uses_nothing_of_a_person_who_does_not_agree() {
         let answer = RecommenderServiceClient::new(gateway.clone()).recommend(asked).await;
         answer.expect("answered").into_inner()
     };
-    let lists = |answer: &RecommendResponse| {
-        answer.recommendations.iter().any(|pick| pick.item_id == "item-1")
-    };
+    let lists =
+        |answer: &RecommendResponse| answer.recommendations.iter().any(|pick| pick.item_id == "item-1");
     assert!(!lists(&recommend().await));
     consent(&gateway, "shy", &[Purpose::Measurement]).await;
     let answer = recommend().await;
