@@ -75,6 +75,8 @@ pub(crate) struct Chosen {
     plan_id: String,
     /// What the offer was chosen by.
     features: BTreeMap<String, f64>,
+    /// Name of the person's segment; empty where none is known.
+    segment: String,
 }
 
 /// What the gateway knows of a person.

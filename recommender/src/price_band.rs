@@ -51,7 +51,10 @@ impl PriceThirds {
 
 /// The bounds of the serving catalogue, computed anew when they are older than [`KEPT`]; clones share them.
 #[derive(Debug, Clone, Default)]
-pub struct PriceBands(Arc<Mutex<Option<(Instant, Arc<PriceThirds>)>>>);
+pub struct PriceBands(Arc<Mutex<Option<Computed>>>);
+
+/// Bounds and the moment they were computed.
+type Computed = (Instant, Arc<PriceThirds>);
 
 impl PriceBands {
     /// The bounds in `catalogue`. Must not run on an async worker: a large catalogue takes tens of milliseconds.

@@ -9,6 +9,7 @@ mod people;
 mod position;
 mod recommend;
 mod rpc;
+mod segment_cache;
 mod texts;
 mod told;
 
@@ -28,6 +29,7 @@ use crate::price_band::PriceBands;
 use crate::signals::Signals;
 use crate::store::{self, Store};
 use crate::texts::Texts;
+use segment_cache::SegmentCache;
 
 /// The recommender over gRPC; cheap to clone.
 #[derive(Clone)]
@@ -44,6 +46,8 @@ pub struct Recommender {
     calendar: Calendar,
     /// Bounds of the catalogue's price bands.
     price_bands: PriceBands,
+    /// Segments of people who asked lately.
+    segments: SegmentCache,
     /// As many answers are ranked at a time as there are cores.
     cores: Arc<Semaphore>,
     /// One training run at a time.
@@ -64,8 +68,20 @@ impl Recommender {
         let names = Arc::new(names);
         let cores = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
         let (cores, training) = (Arc::new(Semaphore::new(cores)), Arc::new(Semaphore::new(1)));
-        let price_bands = PriceBands::default();
-        Self { store, artefacts, live, texts, names, signals, calendar, price_bands, cores, training }
+        let (price_bands, segments) = (PriceBands::default(), SegmentCache::default());
+        Self {
+            store,
+            artefacts,
+            live,
+            texts,
+            names,
+            signals,
+            calendar,
+            price_bands,
+            segments,
+            cores,
+            training,
+        }
     }
 }
 

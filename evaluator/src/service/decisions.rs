@@ -71,8 +71,9 @@ impl DecisionService for Decisions {
         }
         let rows = batch.len();
         tally.stored(rows, self.record(batch, position).await?);
-        let Tally { accepted, duplicates, rejected } = tally;
-        Ok(Response::new(RecordDecisionsResponse { accepted, duplicates, rejected }))
+        let Tally { accepted, duplicates, rejections } = tally;
+        let (rejected, rejected_count) = rejections.into_parts();
+        Ok(Response::new(RecordDecisionsResponse { accepted, duplicates, rejected, rejected_count }))
     }
 
     async fn ingest_events(
@@ -96,8 +97,9 @@ impl DecisionService for Decisions {
         }
         let rows = batch.len();
         tally.ingested(rows, self.store(batch, position).await?);
-        let Tally { accepted, duplicates, rejected } = tally;
-        Ok(Response::new(IngestEventsResponse { accepted, duplicates, rejected }))
+        let Tally { accepted, duplicates, rejections } = tally;
+        let (rejected, rejected_count) = rejections.into_parts();
+        Ok(Response::new(IngestEventsResponse { accepted, duplicates, rejected, rejected_count }))
     }
 
     type ExportUserStream = export::ExportStream;

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use prost::Message as _;
 use proto::common::v1::{Offer, Rejection};
 use proto::evaluator::v1 as wire;
+use proto::rejections::Rejections;
 use proto::validate::{self, Violations};
 use tonic::{Status, Streaming};
 
@@ -20,7 +21,7 @@ pub(super) async fn upsert(
     base: &Shared,
     mut stream: Streaming<wire::UpsertOffersRequest>,
 ) -> Result<wire::UpsertOffersResponse, Status> {
-    let (mut accepted, mut rejected, mut index) = (0, Vec::new(), 0_u64);
+    let (mut accepted, mut rejections, mut index) = (0, Rejections::default(), 0_u64);
     let mut batch: BTreeMap<String, OfferRow> = BTreeMap::new();
     while let Some(message) = stream.message().await? {
         match row(message.offer) {
@@ -30,7 +31,7 @@ pub(super) async fn upsert(
             }
             Err((id, field, reason)) => {
                 let id = if id.is_empty() { format!("#{index}") } else { id };
-                rejected.push(Rejection { id, field, reason });
+                rejections.add(Rejection { id, field, reason });
             }
         }
         index += 1;
@@ -40,7 +41,8 @@ pub(super) async fn upsert(
     }
     base.store.upsert_offers(batch.into_values().collect()).await?;
     base.snapshots.changed();
-    Ok(wire::UpsertOffersResponse { accepted, rejected })
+    let (rejected, rejected_count) = rejections.into_parts();
+    Ok(wire::UpsertOffersResponse { accepted, rejected, rejected_count })
 }
 
 /// Deletes an offer that no deciding plan uses.

@@ -66,7 +66,7 @@ impl Recommend {
         let mut withheld = false;
         let share = deadline::remaining().map_or(LOOK_UP, |left| LOOK_UP.min(left / 4));
         match deadline::within(share, self.complete(&message)).await {
-            Ok(Ok(Completed::Known(completed))) => message = completed,
+            Ok(Ok(Completed::Known(completed))) => message = *completed,
             Ok(Ok(Completed::NoConsent)) => {
                 withheld = true;
                 message.user_id.clear();
@@ -106,14 +106,14 @@ impl Recommend {
         let mut completed =
             RecommendRequest { user_id: person.user, visitor_id: person.visitor, ..request.clone() };
         known::fold(&mut completed, undelivered);
-        Ok(Completed::Known(completed))
+        Ok(Completed::Known(Box::new(completed)))
     }
 }
 
 /// What this gateway knows of the person behind a request.
 enum Completed {
     /// The request with all of it.
-    Known(RecommendRequest),
+    Known(Box<RecommendRequest>),
     /// The person does not agree to content chosen by past behaviour.
     NoConsent,
     /// The request names nobody.

@@ -82,6 +82,7 @@ impl Recommender {
         let person = self.person(user_id, "").await?.unwrap_or_default();
         let removed = self.store.erase(&person).await.map_err(failed)?;
         let erased_at = Utc::now();
+        self.forget_segments(&[&self.names.pseudonym(user_id), &person]).await;
         // What is popular is a count of people: it is told without this one at once.
         self.live.refresh_popular().await.map_err(|cause| chassis::error::internal(&cause))?;
         let mut held_by_models = Vec::new();

@@ -68,7 +68,7 @@ impl Recommender {
         let (person, recent) = (person.as_ref(), &request.recent_events);
         let history = async { self.store.history(person, recent, FOLDED).await.map_err(failed) };
         let left_out = self.left_out(person, recent, rules.exclude_purchased);
-        let (deeds, left_out) = tokio::try_join!(history, left_out)?;
+        let (deeds, left_out, segment_name) = tokio::try_join!(history, left_out, self.segment_name(person))?;
         let shelf = self.live.shelf();
         let segment = self.segment(&shelf, person, &deeds).await?;
         let signals = self.signals.clone();
@@ -115,6 +115,7 @@ impl Recommender {
                 filtered_out: candidates.filtered_out,
                 degradations: teller.degradation().into_iter().collect(),
                 seed: request.seed,
+                segment: segment_name,
             }
         };
         self.on_a_core(rank).await

@@ -69,7 +69,9 @@ impl Store {
             names[place as usize] = name;
         }
         // In order of pseudonym, so that the same events are learnt from in the same order.
-        people.iter_mut().for_each(|(pseudonym, past)| past.held_out = is_held_out(pseudonym));
+        for (pseudonym, past) in &mut people {
+            past.held_out = is_held_out(pseudonym);
+        }
         let mut people: Vec<(String, Person)> = people.into_iter().collect();
         people.sort_unstable_by(|a, b| a.0.cmp(&b.0));
         Ok((people.into_iter().map(|(_, past)| past).collect(), names))
