@@ -20,7 +20,6 @@ use std::sync::Arc;
 use chassis::calendar::Calendar;
 use chassis::config::Secret;
 use sea_orm::{DatabaseConnection, DbBackend, DbErr};
-use sea_orm_migration::MigratorTrait as _;
 use tokio::sync::{Mutex, MutexGuard};
 
 use crate::error::{Error, Result};
@@ -56,7 +55,7 @@ impl Store {
         let db = chassis::database::open(url).await?;
         let sqlite = db.get_database_backend() == DbBackend::Sqlite;
         let writer = sqlite.then(|| Arc::new(Mutex::new(())));
-        migration::Migrator::up(&db, None).await?;
+        chassis::database::migrate::<migration::Migrator>(&db).await?;
         let store = Self { db, writer, calendar };
         store.build_missing_cells().await?;
         Ok(store)

@@ -39,3 +39,15 @@ async fn postgres_links_visitors_while_another_replica_stores_their_events() {
     })
     .await;
 }
+
+#[tokio::test]
+async fn replicas_that_start_together_on_a_new_database_all_start() {
+    support::with_postgres(async |url| {
+        let url = chassis::config::Secret::new(url);
+        let opened = futures::future::join_all((0..4).map(|_| evaluator::store::Store::open(&url))).await;
+        for store in opened {
+            store.expect("opened");
+        }
+    })
+    .await;
+}
