@@ -39,7 +39,6 @@ pub(super) async fn upsert(
         }
     }
     base.store.upsert_offers(batch.into_values().collect()).await?;
-    base.snapshots.changed();
     Ok(wire::UpsertOffersResponse { accepted, rejected })
 }
 
@@ -64,7 +63,6 @@ pub(super) async fn delete(
         return Err(Error::precondition("OFFER_IN_USE", text).into());
     }
     let deleted = base.store.delete_offer(&request.offer_id, (method, &request.request_id), now()).await?;
-    base.snapshots.changed();
     Ok(wire::DeleteOfferResponse { deleted })
 }
 

@@ -26,6 +26,7 @@ impl Personaliser {
                 seed: moment.seed,
                 ..DecisionContext::default()
             }),
+            decision_id: moment.decision_id.clone(),
         };
         let mut client = self.upstream.strategy();
         stage::run(DegradationStage::Decide, plan.choose(), client.decide(request)).await

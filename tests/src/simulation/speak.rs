@@ -243,6 +243,7 @@ fn events(told: &Told) -> Vec<IngestEventsRequest> {
             revenue: money(sale.revenue),
             cost: money(sale.cost),
             tax: None,
+            discount: None,
         }),
         ..event("bought", EventKind::Purchase)
     }];
