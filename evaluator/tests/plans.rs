@@ -7,7 +7,7 @@ use proto::evaluator::v1::*;
 use tonic::{Code, Status};
 
 /// A moment that simulations begin at, seconds since 1970.
-const DAWN: i64 = 1_800_000_000;
+const DAWN: i64 = 1_700_000_000;
 const DAY: i64 = 86_400;
 
 #[allow(clippy::unnecessary_wraps)] // Fields of messages are optional.
@@ -158,7 +158,7 @@ async fn without_a_plan_in_force_nobody_gets_an_offer() {
     served.strategies.activate_plan(activate).await.expect("activated");
     let scheduled = get(&mut served, &plan_id).await;
     assert_eq!(scheduled.state(), PlanState::Scheduled);
-    assert!(scheduled.why.contains("begins at 2027-01-16"), "{}", scheduled.why);
+    assert!(scheduled.why.contains("begins at 2023-11-15"), "{}", scheduled.why);
     nothing(&decide(&mut served, 0, Some(DAWN + DAY - 1)).await);
 
     let made = offered(&mut served, 1_000, 100, DAWN + DAY).await;
@@ -176,7 +176,7 @@ async fn without_a_plan_in_force_nobody_gets_an_offer() {
     nothing(&decide(&mut served, 2_000, Some(DAWN + 3 * DAY)).await);
     let ended = get(&mut served, "").await;
     assert_eq!(ended.state(), PlanState::Ended);
-    assert!(ended.why.contains("ended at 2027-01-18"), "{}", ended.why);
+    assert!(ended.why.contains("ended at 2023-11-17"), "{}", ended.why);
     let listed =
         served.strategies.list_plans(ListPlansRequest::default()).await.expect("listed").into_inner();
     assert_eq!((listed.plans[0].state(), listed.plans[0].kind()), (PlanState::Ended, PlanKind::Exploration));

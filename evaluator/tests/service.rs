@@ -108,10 +108,10 @@ async fn offers_are_stored_and_listed_and_chance_chooses_evenly_among_them() {
     assert_eq!(counts.len(), 4, "{counts:?}");
     assert!(counts.values().all(|&count| (400..600).contains(&count)), "{counts:?}");
 
-    let request = DecideRequest { user_id: "u".into(), context: None, ..Default::default() };
+    let request = DecideRequest { user_id: "u".into(), context: None, decision_id: "d".into() };
     let unseeded = served.strategies.decide(request).await.expect("decided").into_inner();
     let seed = DecisionContext { seed: unseeded.seed, ..DecisionContext::default() };
-    let again = DecideRequest { user_id: "u".into(), context: Some(seed), ..Default::default() };
+    let again = DecideRequest { user_id: "u".into(), context: Some(seed), decision_id: "d".into() };
     assert_eq!(served.strategies.decide(again).await.expect("decided").into_inner(), unseeded);
 }
 

@@ -121,7 +121,11 @@ fn purchase(violations: &mut Violations, event: &Event) {
     ];
     same_currency(violations, &amounts);
     if purchase.discount.is_some() && event.offer_id.is_empty() {
-        violations.add("offer_id", "EMPTY", "must be given with purchase.discount: the offer that took it off");
+        violations.add(
+            "offer_id",
+            "EMPTY",
+            "must be given with purchase.discount: the offer that took it off",
+        );
     }
 }
 
