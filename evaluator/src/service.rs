@@ -17,6 +17,7 @@ mod explaining;
 mod exploring;
 mod export;
 mod funds;
+mod inference;
 mod intake;
 mod metrics;
 mod offers;

@@ -1,5 +1,6 @@
 //! Plans that keep their promises: no offer without one, windows, clocks, budgets that outlive them.
 
+use crate::strategy::{ask, percent, shop, train};
 use crate::support::*;
 use evaluator::store::Store;
 use proto::common::v1::{Channel, Event, EventKind, Money, Offer, OfferKind, Purchase};
@@ -64,6 +65,7 @@ async fn decide(served: &mut Served, number: usize, seconds: Option<i64>) -> Dec
         user_id: format!("u{number}"),
         context: Some(context),
         decision_id: format!("d{number}"),
+        ..DecideRequest::default()
     };
     served.strategies.decide(request).await.expect("decided").into_inner()
 }
@@ -237,6 +239,15 @@ async fn a_callers_clock_that_is_off_is_refused_and_changes_nothing() {
     let mut served = served().await;
     active(&mut served, exploration(1_000, vec![amount("five", 500)])).await;
     let now = chrono::Utc::now().timestamp();
+    // Previews set nothing aside.
+    let mut previews = 0;
+    for number in 0..40 {
+        let request =
+            DecideRequest { user_id: format!("v{number}"), dry_run: true, ..DecideRequest::default() };
+        previews +=
+            u32::from(served.strategies.decide(request).await.expect("decided").into_inner().offer.is_some());
+    }
+    assert!(previews > 10, "{previews}");
     let mut offers = Vec::new();
     for number in 0..40 {
         let made = decide(&mut served, number, Some(now + 200 - 10 * number as i64)).await;
@@ -249,7 +260,7 @@ async fn a_callers_clock_that_is_off_is_refused_and_changes_nothing() {
     assert_eq!(status.code(), Code::InvalidArgument);
     assert!(status.message().starts_with("context.at"), "{status}");
     assert!(status.message().contains("strategy.simulated_clock"), "{status}");
-    for number in 40..80 {
+    for number in 80..120 {
         assert!(decide(&mut served, number, None).await.offer.is_none(), "what is set aside stays so");
     }
 }
@@ -309,7 +320,14 @@ async fn an_offer_is_owed_until_it_is_redeemed_or_ends_and_counted_once() {
 /// hardly owed then, so that the budget gets used.
 #[tokio::test(flavor = "multi_thread")]
 async fn what_customers_do_not_redeem_comes_back_before_it_ends() {
-    let mut served = served_in_simulation().await;
+    let folder = tempfile::tempdir().expect("a folder");
+    let url = format!("sqlite://{}/e.db?mode=rwc", folder.path().display());
+    let mut served = served_with(&url, folder, |config| {
+        config.strategy.simulated_clock = true;
+        // Days pass in a moment here: what was read a second ago is old.
+        config.strategy.cache_ms = 0;
+    })
+    .await;
     let request = GenerateStrategiesRequest {
         from: at(DAWN),
         at: at(DAWN),
@@ -478,8 +496,9 @@ async fn replicas_at_once_never_exceed_the_budget() {
         let given = given.load(std::sync::atomic::Ordering::SeqCst);
         assert_eq!(account.spent, given, "booked is what was given: {account:?}");
         assert!(offers.iter().all(|made| *made > 5), "{offers:?}: each has a share");
-        assert!(given >= 40_000, "{given} of {budget} is given; {account:?}, {offers:?}");
-        assert!(account.spent + account.owed <= budget, "{account:?}");
+        // A quarter is never redeemed and owed to the end of the test.
+        let used = account.spent + account.owed;
+        assert!((50_000..=budget).contains(&used), "{used} of {budget}; {account:?}, {offers:?}");
     })
     .await;
 }
@@ -505,4 +524,127 @@ async fn a_refused_activation_says_what_stays_in_force() {
     ingest(&mut served, events).await;
     let text = precondition(served.strategies.activate_plan(ask()).await, "PLAN_EXPIRED");
     assert!(text.contains(&plan_id) && text.contains("its budget is spent: 1000 of 1000 USD"), "{text}");
+}
+
+/// An offer that changes nothing: people buy at a third or a twentieth, and those who do give the discount away.
+async fn idle_shop(served: &mut Served, decisions: usize, percent_off: f64) {
+    let offer = percent("idle", percent_off);
+    let rows = vec![UpsertOffersRequest { offer: Some(offer) }];
+    served.strategies.upsert_offers(tokio_stream::iter(rows)).await.expect("stored");
+    let (mut log, mut events) = (Vec::new(), Vec::new());
+    for number in 0..decisions {
+        let (keen, with) = (number % 2 == 0, number / 2 % 2 == 0);
+        // Sales come evenly: every third of the keen, every twentieth of the others.
+        let buys = if keen { number / 4 % 3 == 0 } else { number / 4 % 20 == 0 };
+        let discount = if with { (100.0 * percent_off) as i64 } else { 0 };
+        if buys {
+            let offer = if with { "idle" } else { "" };
+            let mut sale = bought(number, offer, 10_000 - discount, with.then_some(discount), THEN + 60);
+            if let Some(purchase) = &mut sale.purchase {
+                purchase.cost = usd(3_000);
+            }
+            events.push(sale);
+        }
+        log.push(Decision {
+            decision_id: format!("d{number}"),
+            user_id: format!("u{number}"),
+            decided_at: at(THEN + number as i64),
+            channel: Channel::Web.into(),
+            offer_id: if with { "idle".into() } else { String::new() },
+            offer_propensity: 0.5,
+            features: [("keen".to_owned(), f64::from(u8::from(keen)))].into(),
+            ..Decision::default()
+        });
+    }
+    assert!(record(served, log).await.rejected.is_empty());
+    assert!(ingest(served, events).await.rejected.is_empty());
+    train(served).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_budget_that_covers_no_redemption_is_told_what_would() {
+    let mut served = served().await;
+    shop(&mut served, 3_000).await;
+    train(&mut served).await;
+    let text = precondition(served.strategies.generate_strategies(ask(50)).await, "BUDGET_TOO_SMALL");
+    let least: i64 = text
+        .split_once("at least ")
+        .and_then(|(_, rest)| rest.split_once(','))
+        .and_then(|(number, _)| number.parse().ok())
+        .unwrap_or_else(|| panic!("{text} tells no budget"));
+    assert!(least > 50, "{text}");
+    let status = served.strategies.generate_strategies(ask(least)).await;
+    assert!(status.is_ok(), "{text} But: {status:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_pays_for_nobody_and_what_is_not_known_are_told_apart() {
+    let mut served = served().await;
+    idle_shop(&mut served, 6_000, 50.0).await;
+    let text = precondition(served.strategies.generate_strategies(ask(100_000)).await, "NOTHING_PAYS");
+    assert!(text.contains("no doubt"), "{text}");
+    let mut thin = crate::support::served().await;
+    idle_shop(&mut thin, 480, 10.0).await;
+    let text = precondition(thin.strategies.generate_strategies(ask(100_000)).await, "TOO_LITTLE_DATA");
+    assert!(text.contains("480 decisions, 240 of them with offer \"idle\""), "{text}");
+    assert!(text.contains("would tell"), "{text}");
+}
+
+#[tokio::test]
+async fn an_offer_worth_more_than_the_goods_it_is_for_is_refused_where_their_prices_are_known() {
+    let mut served = served().await;
+    let for_items = |id: &str, minor_units, items: &[&str]| Offer {
+        item_ids: items.iter().map(ToString::to_string).collect(),
+        ..amount(id, minor_units)
+    };
+    // Nothing is known of item "i" yet.
+    let upsert = async |served: &mut Served, offer: Offer| {
+        let rows = vec![UpsertOffersRequest { offer: Some(offer) }];
+        served.strategies.upsert_offers(tokio_stream::iter(rows)).await.expect("answered").into_inner()
+    };
+    assert_eq!(upsert(&mut served, for_items("early", 5_000, &["i"])).await.accepted, 1);
+    let mut two = bought(1, "", 4_000, None, THEN);
+    two.purchase.as_mut().expect("a purchase").quantity = 2;
+    // A price that an offer reduced tells nothing.
+    ingest(&mut served, vec![two, bought(2, "early", 9_900, Some(100), THEN)]).await;
+    for (offer, taken) in [
+        (for_items("dear", 2_001, &["i"]), 0),
+        (for_items("fair", 2_000, &["i"]), 1),
+        (for_items("unknown", 9_000, &["i", "j"]), 1),
+        (amount("all", 9_000), 1),
+        (Offer { min_spend: usd(9_000), ..for_items("basket", 9_000, &["i"]) }, 1),
+        (Offer { percent_off: Some(5.0), ..amount("both", 5) }, 0),
+    ] {
+        let id = offer.offer_id.clone();
+        let answer = upsert(&mut served, offer).await;
+        assert_eq!(answer.accepted, taken, "{id}: {answer:?}");
+        assert!(answer.rejected.iter().all(|row| row.field.starts_with("amount_off")), "{answer:?}");
+    }
+}
+
+/// Where a shop cannot report, terms tell, and GetPlan says how far they are from what was reported.
+#[tokio::test(flavor = "multi_thread")]
+async fn inferred_discounts_are_booked_where_asked_for_and_their_error_is_told() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let url = format!("sqlite://{}/e.db?mode=rwc", folder.path().display());
+    let mut served = served_with(&url, folder, |config| {
+        config.strategy.simulated_clock = true;
+        config.strategy.infer_redemptions = true;
+    })
+    .await;
+    let terms = Offer { min_spend: usd(8_000), ..amount("fifteen", 1_500) };
+    let request =
+        GenerateStrategiesRequest { from: at(DAWN), at: at(DAWN), ..exploration(1_000_000, vec![terms]) };
+    let plan_id = active(&mut served, request).await;
+    let made = offered(&mut served, 0, 120, DAWN).await;
+    let reported =
+        made.iter().take(35).map(|number| bought(*number, "fifteen", 7_500, Some(1_000), DAWN + 60));
+    assert!(ingest(&mut served, reported.collect()).await.rejected.is_empty());
+    let silent =
+        vec![bought(made[35], "", 7_000, None, DAWN + 60), bought(made[36], "", 2_000, None, DAWN + 60)];
+    assert!(ingest(&mut served, silent).await.rejected.is_empty());
+    let measured = get(&mut served, &plan_id).await.measured.expect("measured");
+    assert_eq!(measured.inferred_spend, 1_500, "$70 under \"$15 off $80\", and nothing for $20");
+    let error = measured.inference_error.expect("thirty-five reports");
+    assert!((error.estimate - 0.5).abs() < 1e-9, "{error:?}: 1 500 inferred where 1 000 were given");
 }

@@ -93,7 +93,12 @@ async fn offers_are_stored_and_listed_and_chance_chooses_evenly_among_them() {
     for person in 0..2_000 {
         let context = DecisionContext { seed: 11, ..DecisionContext::default() };
         let decision_id = format!("d{person}");
-        let request = DecideRequest { user_id: format!("u{person}"), context: Some(context), decision_id };
+        let request = DecideRequest {
+            user_id: format!("u{person}"),
+            context: Some(context),
+            decision_id,
+            ..Default::default()
+        };
         let made = served.strategies.decide(request.clone()).await.expect("decided").into_inner();
         if made.in_holdout {
             continue;
@@ -108,10 +113,16 @@ async fn offers_are_stored_and_listed_and_chance_chooses_evenly_among_them() {
     assert_eq!(counts.len(), 4, "{counts:?}");
     assert!(counts.values().all(|&count| (400..600).contains(&count)), "{counts:?}");
 
-    let request = DecideRequest { user_id: "u".into(), context: None, decision_id: "d".into() };
+    let request =
+        DecideRequest { user_id: "u".into(), context: None, decision_id: "d".into(), ..Default::default() };
     let unseeded = served.strategies.decide(request).await.expect("decided").into_inner();
     let seed = DecisionContext { seed: unseeded.seed, ..DecisionContext::default() };
-    let again = DecideRequest { user_id: "u".into(), context: Some(seed), decision_id: "d".into() };
+    let again = DecideRequest {
+        user_id: "u".into(),
+        context: Some(seed),
+        decision_id: "d".into(),
+        ..Default::default()
+    };
     assert_eq!(served.strategies.decide(again).await.expect("decided").into_inner(), unseeded);
 }
 

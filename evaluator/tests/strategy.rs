@@ -12,7 +12,7 @@ fn money(minor_units: i64) -> Option<Money> {
     Some(Money { currency_code: "USD".into(), minor_units })
 }
 
-fn percent(id: &str, percent_off: f64) -> Offer {
+pub(crate) fn percent(id: &str, percent_off: f64) -> Offer {
     Offer {
         offer_id: id.into(),
         kind: OfferKind::Coupon.into(),
@@ -24,7 +24,7 @@ fn percent(id: &str, percent_off: f64) -> Offer {
 
 /// Shoppers of two kinds: the keen buy at a third anyway, the doubtful at a twentieth but at three tenths with 20 % off.
 /// Goods cost 3 000 of 10 000, so the coupon pays for the doubtful alone.
-async fn shop(served: &mut Served, decisions: u32) {
+pub(crate) async fn shop(served: &mut Served, decisions: u32) {
     let offers = [percent("twenty", 20.0), percent("idle", 1.0)];
     let rows: Vec<_> =
         offers.iter().map(|offer| UpsertOffersRequest { offer: Some(offer.clone()) }).collect();
@@ -77,7 +77,7 @@ async fn shop(served: &mut Served, decisions: u32) {
     assert!(ingest(served, events).await.rejected.is_empty());
 }
 
-async fn train(served: &mut Served) {
+pub(crate) async fn train(served: &mut Served) {
     train_by(served, &[]).await;
 }
 
@@ -93,7 +93,7 @@ async fn train_by(served: &mut Served, features: &[&str]) {
     assert!(last.expect("stages").metrics["promoted"] > 0.5);
 }
 
-fn ask(budget: i64) -> GenerateStrategiesRequest {
+pub(crate) fn ask(budget: i64) -> GenerateStrategiesRequest {
     GenerateStrategiesRequest {
         objective: Objective::Profit.into(),
         budget: money(budget),

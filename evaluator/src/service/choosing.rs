@@ -23,7 +23,7 @@ pub(super) async fn decide(
     base: &Shared,
     request: wire::DecideRequest,
 ) -> Result<wire::DecideResponse, Status> {
-    let wire::DecideRequest { user_id, context, decision_id } = request;
+    let wire::DecideRequest { user_id, context, decision_id, dry_run } = request;
     let context = context.unwrap_or_default();
     let mut found = Violations::new();
     found.required_id("user_id", &user_id);
@@ -59,7 +59,8 @@ pub(super) async fn decide(
             Some(model) => lately(base, model, &unit, at).await?,
             None => 0,
         };
-        let moment = Moment { context: &context, decision_id: &decision_id, unit: &unit, at, seed, lately };
+        let id = (!dry_run).then_some(decision_id.as_str());
+        let moment = Moment { context: &context, id, unit: &unit, at, seed, lately };
         let made = if active.plan.daily_cap > 0 {
             base.store.offers_made(&unit, context.channel(), at.div_euclid(DAY) * DAY).await?
         } else {
@@ -104,7 +105,8 @@ pub(super) async fn lately(base: &Shared, model: &Model, unit: &str, at: i64) ->
 /// Whom and when is decided for.
 struct Moment<'a> {
     context: &'a wire::DecisionContext,
-    decision_id: &'a str,
+    /// The decision's; `None` for a preview, for which nothing is set aside.
+    id: Option<&'a str>,
     unit: &'a str,
     at: i64,
     seed: u64,
@@ -116,7 +118,7 @@ struct Moment<'a> {
 /// where this replica's grant is too small and more may be had, unless it is `last`.
 fn planned(active: &Active, moment: &Moment<'_>, made: u32, last: bool) -> Option<(Option<Offer>, f64)> {
     let Active { plan, model, state, .. } = active;
-    let Moment { context, decision_id, unit, at, seed, lately } = *moment;
+    let Moment { context, id, unit, at, seed, lately } = *moment;
     let mut books = active.books();
     if plan.daily_cap > 0 && books.offered.count(unit, context.channel, at).max(made) >= plan.daily_cap {
         return Some((None, 1.0));
@@ -148,8 +150,10 @@ fn planned(active: &Active, moment: &Moment<'_>, made: u32, last: bool) -> Optio
     let Some(chosen) = arm.checked_sub(1) else { return Some((None, chances[0])) };
     let offer = options.offers[chosen];
     let cost = Reserve::of(options.costs[chosen].mean, worst(offer));
-    books.reserve(decision_id, cost, &options.uses[chosen], clock);
-    books.offered.add(unit, context.channel, at);
+    if let Some(id) = id {
+        books.reserve(id, cost, &options.uses[chosen], clock);
+        books.offered.add(unit, context.channel, at);
+    }
     Some((Some(plan.offers[offer].clone()), chances[arm]))
 }
 

@@ -81,6 +81,8 @@ pub enum Afford {
 pub struct Ask {
     /// What it may have set aside by the time it is answered, minor units: granted in any case.
     pub committed: i64,
+    /// The least that an offer it could not make needs granted in all; 0 where there was none.
+    pub needed: i64,
     /// What it wants granted in all.
     pub wanted: i64,
     /// The moment of the server's clock, microseconds since 1970.
@@ -101,10 +103,12 @@ pub struct Grant {
 }
 
 /// What is granted of a `budget` of which `used` is spent or owed and `others` is granted to others: what is committed
-/// already, and of what is left free no more than half, so that whoever asks next finds something too.
+/// already, and of what is left free no more than half, so that whoever asks next finds something too, or as much as an offer
+/// needs.
 pub fn granted(budget: i64, used: i64, others: i64, ask: Ask) -> i64 {
     let free = budget.saturating_sub(used).saturating_sub(others).saturating_sub(ask.committed).max(0);
-    ask.committed + (ask.wanted - ask.committed).clamp(0, free - free / 2)
+    let needed = (ask.needed - ask.committed).clamp(0, free);
+    ask.committed + (ask.wanted - ask.committed).clamp(0, (free - free / 2).max(needed))
 }
 
 impl Ledger {
@@ -145,7 +149,8 @@ impl Ledger {
         self.granted = committed;
         let more = (2.0 * self.lately).max(in_hand);
         let wanted = (committed + more).max(self.needed + more);
-        Ask { committed: committed as i64, wanted: wanted.ceil() as i64, at, until }
+        let needed = self.needed.ceil() as i64;
+        Ask { committed: committed as i64, needed, wanted: wanted.ceil() as i64, at, until }
     }
 
     /// Takes the grant asked for.
@@ -235,6 +240,15 @@ mod tests {
         assert_eq!(ledger.affords(100.0, 500.0, 2_000), Afford::NotGranted, "others may have the grant now");
         ledger.tell_spent(9_700);
         assert_eq!(ledger.affords(1.0, 500.0, 0), Afford::Spent, "one redemption would break it");
+    }
+
+    #[test]
+    fn half_of_what_is_free_is_granted_or_what_an_offer_needs() {
+        let ask = |needed| Ask { committed: 100, needed, wanted: 5_000, at: 0, until: 1 };
+        assert_eq!(granted(2_000, 500, 400, ask(0)), 600, "half of 1 000");
+        assert_eq!(granted(2_000, 500, 400, ask(900)), 900);
+        assert_eq!(granted(2_000, 500, 400, ask(3_000)), 1_100, "all there is");
+        assert_eq!(granted(2_000, 1_900, 400, ask(900)), 100, "what is committed already");
     }
 
     #[test]

@@ -27,6 +27,7 @@ impl Personaliser {
                 ..DecisionContext::default()
             }),
             decision_id: moment.decision_id.clone(),
+            dry_run: moment.request.dry_run,
         };
         let mut client = self.upstream.strategy();
         stage::run(DegradationStage::Decide, plan.choose(), client.decide(request)).await

@@ -96,8 +96,12 @@ impl Line {
             seed,
             ..DecisionContext::default()
         };
-        let request =
-            DecideRequest { user_id: user.to_owned(), context: Some(context), decision_id: id.to_owned() };
+        let request = DecideRequest {
+            user_id: user.to_owned(),
+            context: Some(context),
+            decision_id: id.to_owned(),
+            ..DecideRequest::default()
+        };
         let mut client = StrategyServiceClient::new(self.gateway.clone());
         Ok(deadline::within(PROMPT, client.decide(request)).await??.into_inner())
     }
