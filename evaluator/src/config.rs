@@ -82,11 +82,29 @@ pub struct StrategyConfig {
     /// How often what the plan that decides has brought is judged by what it promised, seconds; 0: only when a plan is
     /// asked for.
     pub judge_every_s: u64,
+    /// How far a caller's moment may be from the server's clock, seconds.
+    pub clock_skew_s: u32,
+    /// Whether callers say what time it is, as replays and simulations do: budgets and windows then follow the latest moment
+    /// told. Never for a shop that sells.
+    pub simulated_clock: bool,
+    /// How long an offer without `ends_at` is owed after it was made, days.
+    pub offer_valid_days: u32,
+    /// Whether redemptions that nobody reports are inferred from the terms of offers. Books more or less than was given:
+    /// GetPlan tells the error, measured on purchases that do report their discount.
+    pub infer_redemptions: bool,
 }
 
 impl Default for StrategyConfig {
     fn default() -> Self {
-        Self { holdout: 0.0, cache_ms: 1_000, judge_every_s: 300 }
+        Self {
+            holdout: 0.0,
+            cache_ms: 1_000,
+            judge_every_s: 300,
+            clock_skew_s: 300,
+            simulated_clock: false,
+            offer_valid_days: 30,
+            infer_redemptions: false,
+        }
     }
 }
 
@@ -107,6 +125,11 @@ impl Validate for Config {
             (0.0..1.0).contains(&self.strategy.holdout),
             "strategy.holdout",
             "must be 0 to below 1",
+        );
+        problems.require(
+            (1..=3_650).contains(&self.strategy.offer_valid_days),
+            "strategy.offer_valid_days",
+            "must be 1 to 3650",
         );
     }
 }

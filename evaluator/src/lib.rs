@@ -52,6 +52,7 @@ async fn serve(config: Config, listener: TcpListener, shutdown: CancellationToke
         pool: pool::Pool::new(&config.analysis),
         snapshots: service::Snapshots::new(config.strategy.cache_ms),
         deciding: service::Deciding::new(config.strategy.cache_ms),
+        clock: service::Clock::new(&config.strategy),
         strategy: config.strategy.clone(),
     });
     let most = config.server.max_request_bytes;

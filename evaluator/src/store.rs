@@ -12,6 +12,7 @@ mod migration;
 mod models;
 mod moments;
 mod offers;
+mod owed;
 mod plans;
 mod requests;
 
@@ -28,7 +29,9 @@ pub use decisions::{PageStart, Recorded};
 pub use entity::decision::Model as DecisionRow;
 pub use entity::event::Model as EventRow;
 pub use entity::offer::Model as OfferRow;
+pub use entity::offer_made::Model as OfferMade;
 pub use events::Ingested;
+pub use ledger::{AccountState, Booking, Request};
 pub use moments::ByExperiment;
 
 /// Rows written by one statement; databases bound the number of parameters.

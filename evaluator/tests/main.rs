@@ -11,6 +11,7 @@ mod links;
 mod moments;
 mod own_metrics;
 mod planning;
+mod plans;
 mod postgres;
 mod reports;
 mod returns;

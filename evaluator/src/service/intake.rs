@@ -143,7 +143,14 @@ pub(super) fn decision(
         in_holdout: decision.in_holdout,
         payload,
     };
-    Ok(Recorded { row, assignments, channel: i16::try_from(decision.channel).unwrap_or_default(), segment })
+    Ok(Recorded {
+        row,
+        assignments,
+        channel: i16::try_from(decision.channel).unwrap_or_default(),
+        segment,
+        plan_id: decision.plan_id,
+        made: None,
+    })
 }
 
 fn check(decision: &Decision) -> Vec<Violation> {

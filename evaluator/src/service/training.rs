@@ -60,8 +60,9 @@ pub(super) async fn joined_from(
     let before = from.map(|from| from.saturating_sub(fatigue::REMEMBERED));
     let decided = base.store.decided_within(before, None).await?;
     let answers = base.store.answers(kind, from).await?;
+    let infer = base.strategy.infer_redemptions;
     let join = move || {
-        let (mut log, currencies) = log::join(decided, &answers, kind, &offers);
+        let (mut log, currencies) = log::join(decided, &answers, kind, &offers, infer);
         fatigue::add(&mut log);
         log.retain(|row| from.is_none_or(|from| row.at >= from));
         (log, currencies)

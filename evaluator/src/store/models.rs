@@ -15,7 +15,7 @@ use crate::error::{Error, Result};
 /// Of a decision: id, person, visitor, time, offer, propensity and the whole of it.
 type Logged = (String, String, String, i64, String, f64, Vec<u8>);
 
-/// Attribute of a redemption that tells the discount given, minor units.
+/// Attribute of a redemption or a purchase that tells the discount given, minor units.
 const DISCOUNT: &str = "discount_minor";
 /// Most offers whose terms are read.
 const MOST_OFFERS: u64 = 10_000;
@@ -135,9 +135,10 @@ impl Store {
 /// An event as an answer.
 pub(super) fn answer(row: event::Model) -> Result<Answer> {
     let kind = EventKind::try_from(i32::from(row.kind)).unwrap_or_default();
-    let discount = if kind == EventKind::OfferRedeemed {
+    let discount = if kind == EventKind::OfferRedeemed || !row.offer_id.is_empty() {
         let whole = Event::decode(row.payload.as_slice()).map_err(|error| broken(&error))?;
-        whole.attributes.get(DISCOUNT).and_then(|text| text.parse().ok())
+        let told = whole.attributes.get(DISCOUNT).and_then(|text| text.parse().ok());
+        told.or(whole.purchase.and_then(|bought| bought.discount).map(|discount| discount.minor_units))
     } else {
         None
     };
@@ -149,6 +150,7 @@ pub(super) fn answer(row: event::Model) -> Result<Answer> {
         at: row.occurred_at,
         sale: row.revenue.map(|revenue| (revenue, row.cost, row.tax.unwrap_or(0))),
         currency: row.currency,
-        discount,
+        discount: discount.filter(|discount| *discount >= 0),
+        offer_id: row.offer_id,
     })
 }

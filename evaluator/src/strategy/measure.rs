@@ -1,11 +1,6 @@
 //! What a plan promised beside what it brought.
 
-use std::collections::HashMap;
-
-use proto::common::v1::EventKind;
-
 use super::plan::Plan;
-use crate::effect::log::{Answer, Decided};
 use crate::effect::train::Outcome;
 use crate::effect::{LEVEL, Model, NONE};
 use crate::stats::{Interval, normal};
@@ -38,12 +33,21 @@ pub struct Measured {
     pub why: Option<String>,
 }
 
-/// Times redemptions took, microseconds.
-pub fn delays(decided: &[Decided], answers: &[Answer]) -> Vec<i64> {
-    let at: HashMap<&str, i64> =
-        decided.iter().map(|decided| (decided.decision_id.as_str(), decided.at)).collect();
-    let redeemed = answers.iter().filter(|answer| answer.kind == EventKind::OfferRedeemed);
-    redeemed.filter_map(|answer| at.get(answer.decision_id.as_str()).map(|at| answer.at - at)).collect()
+/// Counts what an exploration plan did on the decisions of `log` it made: chance promises nothing.
+pub fn count(plan: &Plan, log: &[Outcome]) -> Measured {
+    let rows: Vec<&Outcome> = log.iter().filter(|row| row.plan_id == plan.id).collect();
+    let nothing = Interval::around(0.0, 0.0, LEVEL);
+    Measured {
+        decisions: rows.len() as u64,
+        offers: rows.iter().filter(|row| row.action != NONE).count() as u64,
+        redeemed: rows.iter().filter(|row| row.spend > 0.0).count() as u64,
+        spend: rows.iter().map(|row| row.spend).sum::<f64>() as i64,
+        profit: nothing,
+        promised: nothing,
+        calibration_error: 0.0,
+        coverage: 0.0,
+        why: None,
+    }
 }
 
 /// Measures `plan` on the decisions of `log` it made.

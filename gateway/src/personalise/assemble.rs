@@ -65,8 +65,9 @@ pub(super) fn placed(moment: &Moment, decision: Option<DecideResponse>, goods: R
 }
 
 /// The record of what was decided.
-pub(super) fn decision(id: &str, moment: &Moment, chosen: &Chosen, report: &Report) -> Row {
+pub(super) fn decision(moment: &Moment, chosen: &Chosen, report: &Report) -> Row {
     let now = Utc::now();
+    let id = &moment.decision_id;
     let answer = &chosen.answer;
     let placements = answer.placements.iter().zip(&chosen.propensities).zip(0..);
     let placements = placements.map(|((placement, propensity), position)| DecidedPlacement {
@@ -88,7 +89,7 @@ pub(super) fn decision(id: &str, moment: &Moment, chosen: &Chosen, report: &Repo
     let mut versions = report.versions.clone();
     versions.extend(answer.versions.clone());
     let decision = Decision {
-        decision_id: id.to_owned(),
+        decision_id: id.clone(),
         user_id: moment.person.user.clone(),
         visitor_id: moment.person.visitor.clone(),
         decided_at: Some(Timestamp {
@@ -178,9 +179,11 @@ mod tests {
             withheld: None,
             undelivered: Vec::new(),
             seed: 1,
+            decision_id: "d".into(),
+            token: String::new(),
             unrecorded: None,
         };
-        let row = decision("d", &moment, &chosen, &Report::default());
+        let row = decision(&moment, &chosen, &Report::default());
         let recorded = Decision::decode(row.payload.as_slice()).unwrap();
         let clicks: Vec<_> =
             recorded.placements.iter().map(|placement| placement.beats_average_probability).collect();
@@ -195,6 +198,8 @@ mod tests {
             withheld: None,
             undelivered: Vec::new(),
             seed: 1,
+            decision_id: "d".into(),
+            token: String::new(),
             unrecorded: None,
         };
         let decide =
@@ -212,7 +217,7 @@ mod tests {
             [(Some(offer("tea")), ("o", 0.25)), (Some(offer("milk")), ("", 0.0)), (None, ("", 0.25))]
         {
             let chosen = placed(&moment, Some(decide(offer)), items());
-            let row = decision("d", &moment, &chosen, &Report::default());
+            let row = decision(&moment, &chosen, &Report::default());
             let recorded = Decision::decode(row.payload.as_slice()).unwrap();
             assert_eq!((recorded.offer_id.as_str(), recorded.offer_propensity), expected);
         }

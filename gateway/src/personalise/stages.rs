@@ -26,6 +26,8 @@ impl Personaliser {
                 seed: moment.seed,
                 ..DecisionContext::default()
             }),
+            decision_id: moment.decision_id.clone(),
+            dry_run: moment.request.dry_run,
         };
         let mut client = self.upstream.strategy();
         stage::run(DegradationStage::Decide, plan.choose(), client.decide(request)).await
