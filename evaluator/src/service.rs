@@ -11,6 +11,7 @@ mod definitions;
 mod effects;
 mod experiments;
 mod export;
+mod features;
 mod intake;
 mod metrics;
 mod offers;

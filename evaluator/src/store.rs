@@ -5,6 +5,7 @@ mod entity;
 mod erasure;
 mod events;
 mod experiments;
+mod histories;
 mod ledger;
 mod links;
 mod metrics;
@@ -30,6 +31,7 @@ pub use entity::decision::Model as DecisionRow;
 pub use entity::event::Model as EventRow;
 pub use entity::offer::Model as OfferRow;
 pub use events::Ingested;
+pub use histories::Histories;
 pub use moments::ByExperiment;
 
 /// Rows written by one statement; databases bound the number of parameters.
@@ -59,6 +61,7 @@ impl Store {
         migration::Migrator::up(&db, None).await?;
         let store = Self { db, writer, calendar };
         store.build_missing_cells().await?;
+        store.build_missing_histories().await?;
         Ok(store)
     }
 

@@ -6,6 +6,7 @@ mod attribution;
 mod batch;
 mod bucketing;
 mod experiments;
+mod features;
 mod growthbook;
 mod links;
 mod moments;

@@ -5,7 +5,6 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use proto::common::v1::{Channel, EventKind, Offer};
 
 use super::NONE;
-use super::moment::with_moment;
 use super::train::Outcome;
 use crate::strategy::terms;
 
@@ -28,6 +27,8 @@ pub struct Decided {
     pub angle: String,
     /// What it was chosen by.
     pub features: BTreeMap<String, f64>,
+    /// Version of the evaluator's own among these features; 0: they are not among them.
+    pub feature_version: u32,
     /// The plan that decided.
     pub plan_id: String,
 }
@@ -126,7 +127,7 @@ pub fn join(
             spend: if decided.offer_id.is_empty() { 0.0 } else { spend as f64 },
             action: if decided.offer_id.is_empty() { NONE.to_owned() } else { decided.offer_id },
             propensity: decided.propensity,
-            features: with_moment(decided.features, decided.channel, decided.at),
+            features: decided.features,
             unit: decided.unit,
             at: decided.at,
             channel: decided.channel,

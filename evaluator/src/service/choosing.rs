@@ -8,10 +8,8 @@ use tonic::Status;
 use super::deciding::Active;
 use super::experiments::assignment;
 use super::status::refuse;
-use super::{Shared, convert, now};
-use crate::effect::moment::with_moment;
-use crate::effect::{Model, fatigue};
-use crate::error::Error;
+use super::{Shared, convert, features, now};
+use crate::features::{Features, VERSION};
 use crate::metric::fact::DAY;
 use crate::strategy::choose::{Beliefs, pick, probabilities};
 use crate::strategy::ledger::Afford;
@@ -39,6 +37,7 @@ pub(super) async fn decide(
     refuse(found)?;
     let at = context.at.as_ref().map_or_else(now, convert::micros);
     let unit = base.unit(&user_id).await?;
+    let features = features::of_unit(base, &unit, context.features.clone(), context.channel(), at).await?;
     let moment = base.snapshots.moment(&base.store, at).await?;
     let active = base.deciding.active(&base.store).await?;
     let active = active.filter(|active| active.plan.covers(context.channel()));
@@ -54,8 +53,7 @@ pub(super) async fn decide(
     let (offer, propensity) = if in_holdout {
         (None, 1.0)
     } else if let Some(active) = &active {
-        let lately = lately(base, &active.model, &unit, at).await?;
-        let moment = Moment { context: &context, unit: &unit, at, seed, lately };
+        let moment = Moment { context: &context, features: &features, unit: &unit, at, seed };
         let made = if active.plan.daily_cap > 0 {
             base.store.offers_made(&unit, context.channel(), at.div_euclid(DAY) * DAY).await?
         } else {
@@ -90,36 +88,26 @@ pub(super) async fn decide(
         in_holdout,
         plan_id: active.map_or_else(|| UNIFORM.into(), |active| active.plan.id.clone()),
         seed,
-        features: context.features,
+        features: features.into_iter().collect(),
+        feature_version: VERSION,
     })
-}
-
-/// Offers this person was given in the week before, where the model goes by that.
-pub(super) async fn lately(base: &Shared, model: &Model, unit: &str, at: i64) -> Result<u64, Error> {
-    if !model.features.iter().any(|name| name == fatigue::RECENT) {
-        return Ok(0);
-    }
-    base.store.offers_lately(unit, at.saturating_sub(fatigue::REMEMBERED), at).await
 }
 
 /// Whom and when is decided for.
 struct Moment<'a> {
     context: &'a wire::DecisionContext,
+    features: &'a Features,
     unit: &'a str,
     at: i64,
     seed: u64,
-    /// Offers in the week before.
-    lately: u64,
 }
 
 /// What the plan gives this person now, to whom `made` offers were recorded today, and with which probability. `None`
 /// where this replica's grant is too small and more may be had, unless it is `last`.
 fn planned(active: &Active, moment: &Moment<'_>, made: u32, last: bool) -> Option<(Option<Offer>, f64)> {
     let Active { plan, model, state, .. } = active;
-    let Moment { context, unit, at, seed, lately } = *moment;
-    let mut features = with_moment(context.features.clone().into_iter().collect(), context.channel(), at);
-    features.entry(fatigue::RECENT.to_owned()).or_insert(lately as f64);
-    let row = model.row(&features);
+    let Moment { context, features, unit, at, seed } = *moment;
+    let row = model.row(features);
     let mut books = active.books();
     books.come_to(at);
     if plan.daily_cap > 0 && books.money.offered(unit, context.channel, at).max(made) >= plan.daily_cap {

@@ -70,7 +70,10 @@ impl Deciding {
         let found = match (id, old) {
             (None, _) => None,
             (Some(id), Some((known, model))) if known == id => Some((id, model)),
-            (Some(id), _) => store.model(&id).await?.map(|model| (id, Arc::new(model))),
+            (Some(id), _) => match store.model(&id).await? {
+                Some(model) => Some((id.clone(), Arc::new(model.served(&id)?))),
+                None => None,
+            },
         };
         *self.model.write().unwrap_or_else(PoisonError::into_inner) = Some((Instant::now(), found.clone()));
         Ok(found)
@@ -99,6 +102,7 @@ impl Deciding {
                 let model = store.model(&plan.model_version).await?.ok_or_else(|| {
                     Error::Internal(format!("plan {} decides by a model that is gone", plan.id))
                 })?;
+                let model = model.served(&plan.model_version)?;
                 let books = match old.filter(|old| old.plan.id == plan.id) {
                     Some(old) => old.books().clone(),
                     None => Books::new(&plan),

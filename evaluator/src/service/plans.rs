@@ -253,7 +253,8 @@ pub(super) async fn replayed(
         .store
         .model(&plan.model_version)
         .await?
-        .ok_or_else(|| Error::Internal(format!("the model of plan {} is gone", plan.id)))?;
+        .ok_or_else(|| Error::Internal(format!("the model of plan {} is gone", plan.id)))?
+        .served(&plan.model_version)?;
     let (log, _) = joined(base, kind_of(&model.target).unwrap_or_default()).await?;
     let (plan, currency) = (plan.clone(), plan.currency.clone());
     let work = move || {

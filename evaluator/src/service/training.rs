@@ -10,9 +10,9 @@ use tonic::Status;
 
 use super::requests::{self, Method};
 use super::status::refuse;
-use super::{Shared, now};
+use super::{Shared, features, now};
 use crate::effect::train::{Order, Outcome, train as fit};
-use crate::effect::{NONE, fatigue, log};
+use crate::effect::{NONE, log};
 use crate::error::{Error, Result};
 use crate::strategy::plan::by_id;
 
@@ -56,15 +56,13 @@ pub(super) async fn joined_from(
     from: Option<i64>,
 ) -> Result<(Vec<Outcome>, String)> {
     let offers = by_id(&base.store.all_offers().await?);
-    // Offers of the week before count for the first decisions.
-    let before = from.map(|from| from.saturating_sub(fatigue::REMEMBERED));
-    let decided = base.store.decided_within(before, None).await?;
+    let mut decided = base.store.decided_within(from, None).await?;
     let answers = base.store.answers(kind, from).await?;
+    let mut replays = features::replays(base, &decided).await?;
+    let calendar = base.calendar;
     let join = move || {
-        let (mut log, currencies) = log::join(decided, &answers, kind, &offers);
-        fatigue::add(&mut log);
-        log.retain(|row| from.is_none_or(|from| row.at >= from));
-        (log, currencies)
+        features::complete(&mut decided, &mut replays, calendar);
+        log::join(decided, &answers, kind, &offers)
     };
     let (outcomes, currencies) = base.pool.run(join).await?;
     if currencies.len() > 1 {

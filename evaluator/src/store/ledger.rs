@@ -89,17 +89,6 @@ impl Store {
         Ok(Grant { amount, spent })
     }
 
-    /// Offers recorded as made to a unit, wherever, from a moment on and before another.
-    pub async fn offers_lately(&self, unit: &str, from: i64, until: i64) -> Result<u64> {
-        let made = decision::Entity::find()
-            .filter(of_unit(unit))
-            .filter(decision::Column::DecidedAt.gte(from))
-            .filter(decision::Column::DecidedAt.lt(until))
-            .filter(decision::Column::OfferId.ne(""))
-            .filter(decision::Column::InHoldout.eq(false));
-        Ok(made.count(&self.db).await?)
-    }
-
     /// Offers recorded as made to a unit in a channel from a moment on.
     pub async fn offers_made(&self, unit: &str, channel: Channel, from: i64) -> Result<u32> {
         let made: Vec<Vec<u8>> = decision::Entity::find()

@@ -1,3 +1,4 @@
+mod histories;
 mod lines;
 
 use sea_orm_migration::prelude::*;
@@ -18,6 +19,7 @@ impl MigratorTrait for Migrator {
             Box::new(Dimensions),
             Box::new(lines::OrderLines),
             Box::new(lines::Requests),
+            Box::new(histories::Histories),
         ]
     }
 

@@ -66,6 +66,7 @@ impl Store {
                     channel: Channel::try_from(whole.channel).unwrap_or_default(),
                     angle: whole.angle,
                     features: whole.features.into_iter().collect(),
+                    feature_version: whole.feature_version,
                     plan_id: whole.plan_id,
                 })
             })

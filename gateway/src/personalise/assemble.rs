@@ -60,6 +60,7 @@ pub(super) fn placed(moment: &Moment, decision: Option<DecideResponse>, goods: R
         angle: decision.angle,
         plan_id: decision.plan_id,
         features: decision.features,
+        feature_version: decision.feature_version,
     }
 }
 
@@ -107,6 +108,7 @@ pub(super) fn decision(id: &str, moment: &Moment, chosen: &Chosen, report: &Repo
         versions,
         seed: moment.seed,
         features: chosen.features.clone(),
+        feature_version: chosen.feature_version,
     };
     let (kind, person) = (Kind::Decision, moment.unit().to_owned());
     Row { id: format!("decision:{id}"), kind, person, payload: decision.encode_to_vec(), link: None }
@@ -168,6 +170,7 @@ mod tests {
             angle: String::new(),
             plan_id: String::new(),
             features: BTreeMap::new(),
+            feature_version: 0,
         };
         let moment = Moment {
             request: PersonaliseRequest::default(),
