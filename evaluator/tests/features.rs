@@ -4,7 +4,7 @@ use chassis::calendar::Calendar;
 use chassis::config::Secret;
 use evaluator::features::{Features, vector};
 use evaluator::store::Store;
-use proto::common::v1::{Channel, Event, EventKind, Money, Offer, OfferKind, ProductReturn, Purchase};
+use proto::common::v1::{Channel, Event, EventKind, Money, Offer, OfferKind, ProductReturn};
 use proto::evaluator::v1::*;
 use rand::rngs::StdRng;
 use rand::{Rng as _, SeedableRng as _};

@@ -254,8 +254,11 @@ impl History {
 
     fn forget_rare_categories(&mut self) {
         while self.categories.len() > MAX_CATEGORIES {
-            let rarest = self.categories.iter().min_by_key(|(_, count)| **count).map(|(name, _)| name.clone());
-            rarest.into_iter().for_each(|name| drop(self.categories.remove(&name)));
+            let rarest =
+                self.categories.iter().min_by_key(|(_, count)| **count).map(|(name, _)| name.clone());
+            if let Some(name) = rarest {
+                self.categories.remove(&name);
+            }
         }
     }
 }
@@ -291,7 +294,15 @@ mod tests {
         let redeemed = Activity { kind: EventKind::OfferRedeemed, ..purchase(3, "", 0) };
         let shown = Activity { kind: EventKind::Impression, at: 1, ..purchase(4, "", 0) };
         let dollars = Activity { currency: "USD".into(), offer_id: "ten".into(), ..purchase(5, "", 700) };
-        vec![purchase(1, "o1", 1_000), purchase(2, "o1", 500), purchase(6, "o2", 300), back, redeemed, shown, dollars]
+        vec![
+            purchase(1, "o1", 1_000),
+            purchase(2, "o1", 500),
+            purchase(6, "o2", 300),
+            back,
+            redeemed,
+            shown,
+            dollars,
+        ]
     }
 
     fn whole(events: &[Activity]) -> History {
@@ -308,7 +319,10 @@ mod tests {
         assert_eq!(spend, [("EUR".to_owned(), 1_400.0, 900.0), ("USD".to_owned(), 700.0, 700.0)]);
         assert_eq!(history.return_share(), Some(0.125));
         assert!((history.discount_share().expect("orders") - 1.0 / 3.0).abs() < 1e-12);
-        assert_eq!((history.actions(), history.first_at(), history.last_order_at()), (4, Some(1), Some(6_000)));
+        assert_eq!(
+            (history.actions(), history.first_at(), history.last_order_at()),
+            (4, Some(1), Some(6_000))
+        );
     }
 
     #[test]

@@ -79,6 +79,9 @@ mod tests {
             let history = replay.before(at);
             (history.orders() as u32, history.offers_since(0))
         };
-        assert_eq!([seen(40), seen(51), seen(100), seen(101), seen(301)], [(0, 0), (1, 1), (1, 1), (2, 2), (3, 2)]);
+        assert_eq!(
+            [seen(40), seen(51), seen(100), seen(101), seen(301)],
+            [(0, 0), (1, 1), (1, 1), (2, 2), (3, 2)]
+        );
     }
 }

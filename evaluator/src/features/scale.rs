@@ -1,7 +1,7 @@
 //! How models read the evaluator's own features: on scales on which a difference means about the same everywhere.
 
 use super::PERSON;
-use super::vector::{ACTIONS, ORDERS, ORDER_VALUE, SINCE_ACTION, SINCE_OFFER, SINCE_ORDER, SPEND, TENURE};
+use super::vector::{ACTIONS, ORDER_VALUE, ORDERS, SINCE_ACTION, SINCE_OFFER, SINCE_ORDER, SPEND, TENURE};
 
 /// Days after which a recency has lost half its weight.
 const HALF_LIFE_DAYS: f64 = 30.0;

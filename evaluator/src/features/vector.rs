@@ -56,7 +56,9 @@ pub fn vector(
 /// What `history` says of a person at a moment. `history` holds nothing that came later.
 pub fn person(history: &History, at: i64) -> Features {
     let mut found = Features::new();
-    let mut add = |name: &str, value: f64| drop(found.insert(name.to_owned(), value));
+    let mut add = |name: &str, value: f64| {
+        found.insert(name.to_owned(), value);
+    };
     let days_since = |then: i64| at.saturating_sub(then).max(0) as f64 / DAY as f64;
     add(ORDERS, history.orders());
     add(ACTIONS, history.actions() as f64);
@@ -125,7 +127,8 @@ mod tests {
     #[test]
     fn a_frequent_buyer_a_rare_one_and_a_stranger_differ() {
         let at = 20 * DAY + DAY / 2;
-        let (often, rarely, stranger) = (person(&buyer(20), at), person(&buyer(2), at), person(&buyer(0), at));
+        let (often, rarely, stranger) =
+            (person(&buyer(20), at), person(&buyer(2), at), person(&buyer(0), at));
         assert_eq!((often[ORDERS], rarely[ORDERS], stranger[ORDERS]), (20.0, 2.0, 0.0));
         assert_eq!((often["person:spend:CNY"], often["person:order_value:CNY"]), (100_000.0, 5_000.0));
         assert!((often[SINCE_ORDER] - 1.5).abs() < 1e-12 && (rarely[SINCE_ORDER] - 19.5).abs() < 1e-12);

@@ -35,11 +35,7 @@ pub(super) async fn replays(base: &Shared, decided: &[Decided]) -> Result<BTreeM
 
 /// Gives each decision, in order of time, the vector it was made by: the one logged with it, or, where that is of another
 /// version or there is none, the one that this version would have computed then.
-pub(super) fn complete(
-    decided: &mut [Decided],
-    replays: &mut BTreeMap<String, Replay>,
-    calendar: Calendar,
-) {
+pub(super) fn complete(decided: &mut [Decided], replays: &mut BTreeMap<String, Replay>, calendar: Calendar) {
     let none = &mut Replay::default();
     for row in decided.iter_mut().filter(|row| row.feature_version != VERSION) {
         let mut given = std::mem::take(&mut row.features);

@@ -103,7 +103,13 @@ pub(super) async fn train(
     }
     tell("read", 0.2, [("decisions".to_owned(), outcomes.len() as f64)].into()).await?;
     let offers = base.store.all_offers().await?;
-    let order = Order { target: request.target, currency, features: request.features, seed: request.seed };
+    let order = Order {
+        target: request.target,
+        currency,
+        features: request.features,
+        seed: request.seed,
+        outcome_window: 0,
+    };
     let trained = tokio::select! {
         trained = base.pool.run(move || fit(&order, &outcomes, &offers)) => trained??,
         () = told.closed() => return Err(Error::Cancelled.into()),

@@ -5,8 +5,8 @@ use futures::TryStreamExt as _;
 use proto::common::v1::{Channel, EventKind};
 use sea_orm::sea_query::{Expr, OnConflict, SimpleExpr};
 use sea_orm::{
-    ColumnTrait as _, DatabaseTransaction, EntityTrait as _, FromQueryResult, IntoActiveModel as _, Order, QueryFilter as _,
-    QueryOrder as _, QuerySelect as _, Select,
+    ColumnTrait as _, DatabaseTransaction, EntityTrait as _, FromQueryResult, IntoActiveModel as _, Order,
+    QueryFilter as _, QueryOrder as _, QuerySelect as _, Select,
 };
 use tokio::sync::mpsc::Sender;
 

@@ -123,8 +123,7 @@ fn decoded(row: &history::Model) -> Result<History> {
 
 /// An event as it counts for features.
 fn activity(row: &EventRow) -> Result<Activity> {
-    let whole =
-        Event::decode(row.payload.as_slice()).map_err(|error| Error::Internal(error.to_string()))?;
+    let whole = Event::decode(row.payload.as_slice()).map_err(|error| Error::Internal(error.to_string()))?;
     let mut attributes = whole.attributes;
     Ok(Activity {
         event_id: row.event_id.clone(),
@@ -160,19 +159,16 @@ impl Store {
     pub async fn replays(&self, units: &[&str]) -> Result<BTreeMap<String, Replay>> {
         let mut logs: BTreeMap<String, (Vec<Activity>, Vec<PastDecision>)> = BTreeMap::new();
         for chunk in units.chunks(STATEMENT) {
-            let of_events = Condition::any()
-                .add(event::Column::Person.is_in(chunk.iter().copied()))
-                .add(
-                    Condition::all()
-                        .add(event::Column::Person.eq(""))
-                        .add(event::Column::Visitor.is_in(chunk.iter().copied())),
-                );
+            let of_events = Condition::any().add(event::Column::Person.is_in(chunk.iter().copied())).add(
+                Condition::all()
+                    .add(event::Column::Person.eq(""))
+                    .add(event::Column::Visitor.is_in(chunk.iter().copied())),
+            );
             for row in event::Entity::find().filter(of_events).all(&self.db).await? {
                 logs.entry(unit(&row.person, &row.visitor)).or_default().0.push(activity(&row)?);
             }
-            let of_decisions = Condition::any()
-                .add(decision::Column::Person.is_in(chunk.iter().copied()))
-                .add(
+            let of_decisions =
+                Condition::any().add(decision::Column::Person.is_in(chunk.iter().copied())).add(
                     Condition::all()
                         .add(decision::Column::Person.eq(""))
                         .add(decision::Column::Visitor.is_in(chunk.iter().copied())),

@@ -8,7 +8,7 @@ use proto::evaluator::v1::Decision;
 use sea_orm::sea_query::{ExprTrait as _, OnConflict};
 use sea_orm::{
     ColumnTrait as _, Condition, ConnectionTrait, DatabaseTransaction, DbBackend, EntityTrait as _,
-    FromQueryResult, IntoActiveModel as _, PaginatorTrait as _, QueryFilter as _, QuerySelect as _,
+    FromQueryResult, IntoActiveModel as _, QueryFilter as _, QuerySelect as _,
 };
 
 use super::entity::{cost, decision, grant};
