@@ -12,6 +12,7 @@ mod effects;
 mod experiments;
 mod export;
 mod features;
+mod holdout;
 mod intake;
 mod metrics;
 mod offers;

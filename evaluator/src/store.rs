@@ -6,6 +6,7 @@ mod erasure;
 mod events;
 mod experiments;
 mod histories;
+mod holdout;
 mod ledger;
 mod links;
 mod metrics;

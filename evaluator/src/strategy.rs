@@ -5,6 +5,7 @@ pub mod choose;
 mod describe;
 pub mod displace;
 pub mod generate;
+pub mod holdout;
 pub mod knapsack;
 pub mod ledger;
 pub mod limit;

@@ -28,7 +28,7 @@ fn category(mut event: Event, name: &str) -> Event {
     event
 }
 
-fn coupon() -> Offer {
+pub(crate) fn coupon() -> Offer {
     Offer {
         offer_id: "twenty".into(),
         kind: OfferKind::Coupon.into(),
@@ -51,7 +51,7 @@ async fn features(served: &mut Served, user: &str, seconds: i64) -> Features {
     found.features.into_iter().collect()
 }
 
-async fn predicted(served: &mut Served, user: &str) -> (f64, PredictEffectResponse) {
+pub(crate) async fn predicted(served: &mut Served, user: &str) -> (f64, PredictEffectResponse) {
     let treatment = Treatment {
         treatment_id: "t".into(),
         offer: Some(coupon()),
@@ -70,9 +70,16 @@ async fn predicted(served: &mut Served, user: &str) -> (f64, PredictEffectRespon
 
 /// Nine hundred people of an ordinary shop, a third each with twenty orders, with two and with none. The coupon wins over
 /// strangers, and none of those who buy anyway. Decisions are recorded as a caller does who knows no features.
-async fn shop(served: &mut Served) {
+pub(crate) async fn shop(served: &mut Served) {
+    let (log, events) = logged(THEN, true);
     let rows = [UpsertOffersRequest { offer: Some(coupon()) }];
     served.strategies.upsert_offers(tokio_stream::iter(rows)).await.expect("stored");
+    assert!(record(served, log).await.rejected.is_empty());
+    assert!(ingest(served, events).await.rejected.is_empty());
+}
+
+/// Its decisions from `begin` on and its events; purchases carry their decision's token where there are `tokens`.
+pub(crate) fn logged(begin: i64, tokens: bool) -> (Vec<Decision>, Vec<Event>) {
     let mut random = StdRng::seed_from_u64(11);
     let (mut log, mut events) = (Vec::new(), Vec::new());
     for person in 0..900_u32 {
@@ -80,7 +87,7 @@ async fn shop(served: &mut Served) {
         let kind = person % 3;
         events.extend(orders(&user, [20, 2, 0][kind as usize]));
         for visit in 0..4 {
-            let seconds = THEN + i64::from(visit) * 600 + i64::from(person % 500);
+            let seconds = begin + i64::from(visit) * 600 + i64::from(person % 500);
             let offer = ["", "twenty"][random.random_range(0..2)];
             let chance = match (kind, offer) {
                 (0, _) => 0.5,
@@ -93,7 +100,7 @@ async fn shop(served: &mut Served) {
             if random.random_bool(chance) {
                 let bought = purchase(&format!("{decision_id}-p"), &user, 4_000);
                 events.push(Event {
-                    decision_id: decision_id.clone(),
+                    decision_id: if tokens { decision_id.clone() } else { String::new() },
                     occurred_at: at(seconds + 30),
                     ..bought
                 });
@@ -109,11 +116,10 @@ async fn shop(served: &mut Served) {
             });
         }
     }
-    assert!(record(served, log).await.rejected.is_empty());
-    assert!(ingest(served, events).await.rejected.is_empty());
+    (log, events)
 }
 
-async fn train(served: &mut Served) {
+pub(crate) async fn train(served: &mut Served) {
     let request = TrainEffectModelRequest { target: "purchase".into(), seed: 3, ..Default::default() };
     let mut stages = served.effects.train_effect_model(request).await.expect("trains").into_inner();
     while let Some(stage) = stages.message().await.expect("a stage") {

@@ -9,6 +9,7 @@ mod experiments;
 mod features;
 mod growthbook;
 mod links;
+mod measuring;
 mod moments;
 mod own_metrics;
 mod planning;

@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use proto::common::v1::{Channel, EventKind, Offer};
 
 use super::NONE;
+use super::outcomes::{Horizon, assign};
 use super::train::Outcome;
 use crate::strategy::terms;
 
@@ -50,6 +51,8 @@ pub struct Answer {
     pub currency: String,
     /// Of a redemption: the discount given, where it was told.
     pub discount: Option<i64>,
+    /// The offer it names; empty: none.
+    pub offer_id: String,
 }
 
 /// Discount given on a decision with `offer`: what redemptions say, else what its terms took off the purchases.
@@ -97,16 +100,24 @@ fn profit(answers: &[&Answer]) -> f64 {
     answers.iter().filter_map(part).sum()
 }
 
+/// Whether the profit of a decision's order lines is not known, since the cost of something bought is not.
+fn cost_unknown(answers: &[&Answer]) -> bool {
+    let bought = answers.iter().filter(|answer| answer.kind == EventKind::Purchase);
+    bought.filter_map(|answer| answer.sale).any(|(_, cost, _)| cost.is_none())
+}
+
 /// The joined log in order of time, and the currencies of its sales. `target` is the kind of event that is a hit.
 pub fn join(
     decided: Vec<Decided>,
-    answers: &[Answer],
+    answers: Vec<Answer>,
+    horizon: Horizon,
     target: EventKind,
     offers: &BTreeMap<String, Offer>,
 ) -> (Vec<Outcome>, BTreeSet<String>) {
     let mut by_decision: HashMap<&str, Vec<&Answer>> = HashMap::new();
     let mut currencies = BTreeSet::new();
-    for answer in answers {
+    let answers = assign(&decided, answers, horizon.window);
+    for answer in &answers {
         by_decision.entry(&answer.decision_id).or_default().push(answer);
         if answer.sale.is_some() {
             currencies.insert(answer.currency.clone());
@@ -124,6 +135,8 @@ pub fn join(
             bought: flag(mine, EventKind::Purchase),
             revenue: sales().map(|(revenue, ..)| revenue as f64).sum(),
             profit: profit(mine),
+            cost_unknown: cost_unknown(mine),
+            open: horizon.is_open(decided.at),
             spend: if decided.offer_id.is_empty() { 0.0 } else { spend as f64 },
             action: if decided.offer_id.is_empty() { NONE.to_owned() } else { decided.offer_id },
             propensity: decided.propensity,
@@ -159,17 +172,17 @@ mod tests {
             sale,
             ..Answer::default()
         };
-        let mut answers = vec![
+        let answers = vec![
             back("o", Some((-300, Some(-200), -30))),
             back("elsewhere", Some((-300, None, 0))),
             bought,
             back("o", Some((-100, None, -10))),
         ];
-        join_returns(&mut answers);
-        assert_eq!(answers.len(), 3, "a return of another order is no answer");
-        let (log, _) = join(vec![decided], &answers, EventKind::Purchase, &BTreeMap::new());
+        let horizon = Horizon { window: 100, at: 100 };
+        let (log, _) = join(vec![decided], answers, horizon, EventKind::Purchase, &BTreeMap::new());
         // 1000 − 300 − 100; 300 − 70 − 90.
         assert_eq!((log[0].revenue, log[0].profit, log[0].hit), (600.0, 140.0, 1.0));
+        assert!(!log[0].open && !log[0].cost_unknown, "what a return recovers may be unknown");
     }
 
     #[test]

@@ -47,8 +47,12 @@ pub struct Outcome {
     pub bought: f64,
     /// Revenue it brought, minor units.
     pub revenue: f64,
-    /// Profit it brought, minor units.
+    /// Profit it brought, minor units: of the order lines whose cost is known.
     pub profit: f64,
+    /// Whether the cost of something bought, and with it the profit, is not known.
+    pub cost_unknown: bool,
+    /// Whether its outcome window is still open: what it brings is not known yet.
+    pub open: bool,
     /// Discount it cost, minor units.
     pub spend: f64,
 }

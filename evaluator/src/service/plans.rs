@@ -13,7 +13,7 @@ use tonic::Status;
 use super::convert::{self, interval};
 use super::requests::{self, Method};
 use super::status::refuse;
-use super::training::{joined, joined_from, kind_of};
+use super::training::{horizon, joined, joined_from, kind_of};
 use super::{Base, Shared, now, page};
 use crate::effect::model::Estimate;
 use crate::effect::train::Outcome;
@@ -215,11 +215,11 @@ async fn make(base: &Shared, mut brief: Brief) -> Result<Plan> {
         }
     }
     let kind = kind_of(&model.target).unwrap_or_default();
-    let answers = base.store.answers(kind, None).await?;
+    let answers = base.store.answers(kind, None, i64::MAX).await?;
     let decided = base.store.decided().await?;
     let mut delays = measure::delays(&decided, &answers);
     drop((decided, answers));
-    let (log, _) = joined(base, kind).await?;
+    let (log, _) = joined(base, kind, horizon(base, &model, brief.at)).await?;
     let id = format!("plan-{}", uuid::Uuid::now_v7().simple());
     let work = move || generate::generate(&id, brief, &version, &model, &log, &mut delays);
     let plan = base.pool.run(work).await??;
@@ -255,7 +255,9 @@ pub(super) async fn replayed(
         .await?
         .ok_or_else(|| Error::Internal(format!("the model of plan {} is gone", plan.id)))?
         .served(&plan.model_version)?;
-    let (log, _) = joined(base, kind_of(&model.target).unwrap_or_default()).await?;
+    let horizon = horizon(base, &model, at);
+    let (mut log, _) = joined(base, kind_of(&model.target).unwrap_or_default(), horizon).await?;
+    log.retain(|row| !row.open && !row.cost_unknown);
     let (plan, currency) = (plan.clone(), plan.currency.clone());
     let work = move || {
         let mut by_logger: BTreeMap<&str, Vec<&Outcome>> = BTreeMap::new();
@@ -336,10 +338,11 @@ pub(super) async fn judged(base: &Shared, plan: &Plan, state: State) -> Result<(
     let model = base.store.model(&plan.model_version).await?;
     let model = model.ok_or_else(|| Error::Internal(format!("the model of plan {} is gone", plan.id)))?;
     let kind = kind_of(&model.target).unwrap_or_default();
-    let (log, _) = joined_from(base, kind, Some(plan.created_at.min(now()))).await?;
+    let horizon = horizon(base, &model, now());
+    let (log, _) = joined_from(base, kind, Some(plan.created_at.min(now())), horizon).await?;
     let measured = {
         let plan = plan.clone();
-        base.pool.run(move || measure::measure(&plan, &model, &log)).await?
+        base.pool.run(move || measure::measure(&plan, &model, &log, horizon.window)).await?
     };
     if measured.why.is_none() || state != State::Active {
         return Ok((measured, state));
@@ -455,10 +458,14 @@ pub(super) fn report(plan: &Plan, at: State, found: &Measured, used: &[u64]) -> 
             calibration_error: found.calibration_error,
             coverage: found.coverage,
             currency_code: plan.currency.clone(),
+            open_decisions: found.open,
+            cost_unknown_decisions: found.cost_unknown,
+            outcome_window: Some(convert::duration(found.window)),
         }),
         flagged: found.why.is_some(),
         reason: found.why.clone().unwrap_or_default(),
         model_version: plan.model_version.clone(),
         limits: plan.limits.iter().zip(used).map(limit).collect(),
+        holdout: None,
     }
 }

@@ -4,7 +4,7 @@ use proto::validate::Violations;
 use tonic::{Request, Response, Status, Streaming};
 
 use super::status::refuse;
-use super::{Base, choosing, convert, now, offers, optimising, plans};
+use super::{Base, choosing, convert, holdout, now, offers, optimising, plans};
 use crate::error::Error;
 use crate::strategy::limit::account;
 use crate::strategy::plan::{Plan, State};
@@ -95,7 +95,9 @@ impl StrategyService for Strategies {
         for limit in 0..plan.limits.len() {
             used.push(self.0.store.used(&account(&plan.id, limit)).await?);
         }
-        Ok(Response::new(plans::report(&plan, state, &measured, &used)))
+        let holdout = holdout::result(&self.0, &plan, measured.window).await?;
+        let report = plans::report(&plan, state, &measured, &used);
+        Ok(Response::new(wire::GetPlanResponse { holdout, ..report }))
     }
 
     async fn delete_offer(
