@@ -6,6 +6,7 @@ pub mod config;
 pub mod effect;
 pub mod error;
 pub mod experiment;
+pub mod features;
 pub mod metric;
 pub mod policy;
 pub mod pool;

@@ -5,6 +5,8 @@ mod entity;
 mod erasure;
 mod events;
 mod experiments;
+mod histories;
+mod holdout;
 mod ledger;
 mod links;
 mod metrics;
@@ -31,6 +33,7 @@ pub use entity::event::Model as EventRow;
 pub use entity::offer::Model as OfferRow;
 pub use entity::offer_made::Model as OfferMade;
 pub use events::Ingested;
+pub use histories::Histories;
 pub use ledger::{AccountState, Booking, Request};
 pub use moments::ByExperiment;
 
@@ -61,6 +64,7 @@ impl Store {
         chassis::database::migrate::<migration::Migrator>(&db).await?;
         let store = Self { db, writer, calendar };
         store.build_missing_cells().await?;
+        store.build_missing_histories().await?;
         Ok(store)
     }
 

@@ -6,6 +6,7 @@ mod describe;
 pub mod displace;
 pub mod explore;
 pub mod generate;
+pub mod holdout;
 pub mod knapsack;
 pub mod ledger;
 pub mod limit;

@@ -80,6 +80,8 @@ pub(crate) struct Chosen {
     features: BTreeMap<String, f64>,
     /// Name of the person's segment; empty where none is known.
     segment: String,
+    /// Version of the evaluator's own among them.
+    feature_version: u32,
 }
 
 /// What the gateway knows of a person.
@@ -119,7 +121,7 @@ impl Personaliser {
             let moment = self.moment(request, &plan, &mut report).await;
             let mut chosen = self.choose(&moment, &plan, &mut report).await;
             self.write_copy(&moment, &plan, &mut chosen, &mut report).await;
-            self.forecast(&moment, plan.forecast(), &mut chosen.answer.placements, &mut report).await;
+            self.forecast(&moment, plan.forecast(), &mut chosen, &mut report).await;
             self.record(&moment, &plan, &mut chosen, &mut report).await;
             assemble::closed(chosen.answer, report, &plan)
         })

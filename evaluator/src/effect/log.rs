@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use proto::common::v1::{Channel, EventKind, Offer};
 
 use super::NONE;
-use super::moment::with_moment;
+use super::outcomes::{Horizon, assign};
 use super::train::Outcome;
 use crate::strategy::terms;
 
@@ -28,6 +28,8 @@ pub struct Decided {
     pub angle: String,
     /// What it was chosen by.
     pub features: BTreeMap<String, f64>,
+    /// Version of the evaluator's own among these features; 0: they are not among them.
+    pub feature_version: u32,
     /// The plan that decided.
     pub plan_id: String,
 }
@@ -121,18 +123,26 @@ fn profit(answers: &[&Answer]) -> f64 {
     answers.iter().filter_map(part).sum()
 }
 
+/// Whether the profit of a decision's order lines is not known, since the cost of something bought is not.
+fn cost_unknown(answers: &[&Answer]) -> bool {
+    let bought = answers.iter().filter(|answer| answer.kind == EventKind::Purchase);
+    bought.filter_map(|answer| answer.sale).any(|(_, cost, _)| cost.is_none())
+}
+
 /// The joined log in order of time, and the currencies of its sales. `target` is the kind of event that is a hit. With
 /// `infer`, discounts that nobody reported are inferred from the offers' terms.
 pub fn join(
     decided: Vec<Decided>,
-    answers: &[Answer],
+    answers: Vec<Answer>,
+    horizon: Horizon,
     target: EventKind,
     offers: &BTreeMap<String, Offer>,
     infer: bool,
 ) -> (Vec<Outcome>, BTreeSet<String>) {
     let mut by_decision: HashMap<&str, Vec<&Answer>> = HashMap::new();
     let mut currencies = BTreeSet::new();
-    for answer in answers {
+    let answers = assign(&decided, answers, horizon.window);
+    for answer in &answers {
         by_decision.entry(&answer.decision_id).or_default().push(answer);
         if answer.sale.is_some() {
             currencies.insert(answer.currency.clone());
@@ -151,10 +161,12 @@ pub fn join(
             bought: flag(mine, EventKind::Purchase),
             revenue: sales().map(|(revenue, ..)| revenue as f64).sum(),
             profit: profit(mine),
+            cost_unknown: cost_unknown(mine),
+            open: horizon.is_open(decided.at),
             spend: if decided.offer_id.is_empty() { 0.0 } else { spend as f64 },
             action: if decided.offer_id.is_empty() { NONE.to_owned() } else { decided.offer_id },
             propensity: decided.propensity,
-            features: with_moment(decided.features, decided.channel, decided.at),
+            features: decided.features,
             unit: decided.unit,
             at: decided.at,
             channel: decided.channel,
@@ -186,17 +198,17 @@ mod tests {
             sale,
             ..Answer::default()
         };
-        let mut answers = vec![
+        let answers = vec![
             back("o", Some((-300, Some(-200), -30))),
             back("elsewhere", Some((-300, None, 0))),
             bought,
             back("o", Some((-100, None, -10))),
         ];
-        join_returns(&mut answers);
-        assert_eq!(answers.len(), 3, "a return of another order is no answer");
-        let (log, _) = join(vec![decided], &answers, EventKind::Purchase, &BTreeMap::new(), false);
+        let horizon = Horizon { window: 100, at: 100 };
+        let (log, _) = join(vec![decided], answers, horizon, EventKind::Purchase, &BTreeMap::new(), false);
         // 1000 − 300 − 100; 300 − 70 − 90.
         assert_eq!((log[0].revenue, log[0].profit, log[0].hit), (600.0, 140.0, 1.0));
+        assert!(!log[0].open && !log[0].cost_unknown, "what a return recovers may be unknown");
     }
 
     /// A full-price purchase under "$15 off $80" costs nothing; only reports say that the offer was redeemed.

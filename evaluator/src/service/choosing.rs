@@ -8,10 +8,8 @@ use tonic::Status;
 use super::deciding::Active;
 use super::experiments::assignment;
 use super::status::refuse;
-use super::{Shared, now};
-use crate::effect::moment::with_moment;
-use crate::effect::{Model, fatigue};
-use crate::error::Error;
+use super::{Shared, features, now};
+use crate::features::{Features, VERSION};
 use crate::metric::fact::DAY;
 use crate::strategy::choose::{Beliefs, pick, probabilities};
 use crate::strategy::ledger::{Afford, Reserve};
@@ -39,6 +37,7 @@ pub(super) async fn decide(
     let decision_id =
         if decision_id.is_empty() { uuid::Uuid::now_v7().simple().to_string() } else { decision_id };
     let unit = base.unit(&user_id).await?;
+    let features = features::of_unit(base, &unit, context.features.clone(), context.channel(), at).await?;
     let moment = base.snapshots.moment(&base.store).await?;
     let active = base.deciding.active(&base.store, at).await?;
     let in_force = |plan: &Plan| plan.covers(context.channel()) && plan.phase(at) == Phase::Within;
@@ -55,12 +54,8 @@ pub(super) async fn decide(
     let (offer, propensity) = if in_holdout {
         (None, 1.0)
     } else if let Some(active) = &active {
-        let lately = match &active.model {
-            Some(model) => lately(base, model, &unit, at).await?,
-            None => 0,
-        };
         let id = (!dry_run).then_some(decision_id.as_str());
-        let moment = Moment { context: &context, id, unit: &unit, at, seed, lately };
+        let moment = Moment { context: &context, features: &features, id, unit: &unit, at, seed };
         let made = if active.plan.daily_cap > 0 {
             base.store.offers_made(&unit, context.channel(), at.div_euclid(DAY) * DAY).await?
         } else {
@@ -89,46 +84,35 @@ pub(super) async fn decide(
         in_holdout,
         plan_id: active.map_or_else(String::new, |active| active.plan.id.clone()),
         seed,
-        features: context.features,
+        features: features.into_iter().collect(),
         decision_id,
+        feature_version: VERSION,
     })
-}
-
-/// Offers this person was given in the week before, where the model goes by that.
-pub(super) async fn lately(base: &Shared, model: &Model, unit: &str, at: i64) -> Result<u64, Error> {
-    if !model.features.iter().any(|name| name == fatigue::RECENT) {
-        return Ok(0);
-    }
-    base.store.offers_lately(unit, at.saturating_sub(fatigue::REMEMBERED), at).await
 }
 
 /// Whom and when is decided for.
 struct Moment<'a> {
     context: &'a wire::DecisionContext,
+    features: &'a Features,
     /// The decision's; `None` for a preview, for which nothing is set aside.
     id: Option<&'a str>,
     unit: &'a str,
     at: i64,
     seed: u64,
-    /// Offers in the week before.
-    lately: u64,
 }
 
 /// What the plan gives this person now, to whom `made` offers were recorded today, and with which probability. `None`
 /// where this replica's grant is too small and more may be had, unless it is `last`.
 fn planned(active: &Active, moment: &Moment<'_>, made: u32, last: bool) -> Option<(Option<Offer>, f64)> {
     let Active { plan, model, state, .. } = active;
-    let Moment { context, id, unit, at, seed, lately } = *moment;
+    let Moment { context, features, id, unit, at, seed } = *moment;
     let mut books = active.books();
     if plan.daily_cap > 0 && books.offered.count(unit, context.channel, at).max(made) >= plan.daily_cap {
         return Some((None, 1.0));
     }
     let mut options = match model {
         Some(model) => {
-            let given = context.features.clone().into_iter().collect();
-            let mut features = with_moment(given, context.channel(), at);
-            features.entry(fatigue::RECENT.to_owned()).or_insert(lately as f64);
-            let (row, prices) = (model.row(&features), books.prices(plan, at));
+            let (row, prices) = (model.row(features), books.prices(plan, at));
             plan.options(model, &row, (context.channel(), at), &prices, |offer| suits(offer, context))
         }
         None => plan.explore((context.channel(), at), |offer| suits(offer, context)),

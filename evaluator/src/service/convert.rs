@@ -1,5 +1,5 @@
 use chassis::calendar::Calendar;
-use pbjson_types::Timestamp;
+use pbjson_types::{Duration, Timestamp};
 use proto::common::v1 as wire;
 use proto::evaluator::v1 as wire_evaluator;
 use proto::validate::Violations;
@@ -16,6 +16,14 @@ pub(super) fn micros(at: &Timestamp) -> i64 {
 
 pub(super) fn timestamp(micros: i64) -> Timestamp {
     Timestamp {
+        seconds: micros.div_euclid(1_000_000),
+        nanos: i32::try_from(micros.rem_euclid(1_000_000) * 1_000).unwrap_or(0),
+    }
+}
+
+/// A length of time, microseconds.
+pub(super) fn duration(micros: i64) -> Duration {
+    Duration {
         seconds: micros.div_euclid(1_000_000),
         nanos: i32::try_from(micros.rem_euclid(1_000_000) * 1_000).unwrap_or(0),
     }

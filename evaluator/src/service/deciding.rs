@@ -85,7 +85,10 @@ impl Deciding {
         let found = match (id, old) {
             (None, _) => None,
             (Some(id), Some((known, model))) if known == id => Some((id, model)),
-            (Some(id), _) => store.model(&id).await?.map(|model| (id, Arc::new(model))),
+            (Some(id), _) => match store.model(&id).await? {
+                Some(model) => Some((id.clone(), Arc::new(model.served(&id)?))),
+                None => None,
+            },
         };
         *self.model.write().unwrap_or_else(PoisonError::into_inner) = Some((Instant::now(), found.clone()));
         Ok(found)
@@ -138,7 +141,7 @@ impl Deciding {
     async fn model_of(&self, store: &Store, plan: &Plan) -> Result<Arc<Model>> {
         let model = store.model(&plan.model_version).await?;
         let gone = || Error::Internal(format!("plan {} decides by a model that is gone", plan.id));
-        Ok(Arc::new(model.ok_or_else(gone)?))
+        Ok(Arc::new(model.ok_or_else(gone)?.served(&plan.model_version)?))
     }
 
     /// A plan by its id, as it was made.

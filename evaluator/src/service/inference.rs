@@ -18,7 +18,7 @@ const MIN_REPORTED: usize = 30;
 /// `None` where they are too few.
 pub(super) async fn error(base: &Shared, plan: &Plan) -> Result<Option<Interval>> {
     let decided = base.store.decided_within(Some(plan.created_at), None).await?;
-    let answers = base.store.answers(EventKind::Purchase, Some(plan.created_at)).await?;
+    let answers = base.store.answers(EventKind::Purchase, Some(plan.created_at), i64::MAX).await?;
     let mut by_decision: HashMap<&str, Vec<&Answer>> = HashMap::new();
     for answer in &answers {
         by_decision.entry(&answer.decision_id).or_default().push(answer);

@@ -14,10 +14,11 @@ use tonic::Status;
 use super::convert::{self, interval};
 use super::requests::{self, Method};
 use super::status::refuse;
-use super::training::{joined, joined_from, kind_of};
+use super::training::{horizon, joined, joined_from, kind_of};
 use super::{Base, Shared, now, page};
 use super::{exploring, funds};
 use crate::effect::model::Estimate;
+use crate::effect::outcomes::Horizon;
 use crate::effect::train::Outcome;
 use crate::effect::{Model, NONE};
 use crate::error::{Error, Result};
@@ -233,7 +234,8 @@ async fn make(base: &Shared, mut brief: Brief) -> Result<Plan> {
         return Err(Error::invalid("budget.currency_code", "OTHER_CURRENCY", text));
     }
     funds::complete(base, &mut brief).await?;
-    let (log, _) = joined(base, kind_of(&model.target).unwrap_or_default()).await?;
+    let (log, _) =
+        joined(base, kind_of(&model.target).unwrap_or_default(), horizon(base, &model, brief.at)).await?;
     let id = funds::new_id();
     let work = move || generate::generate(&id, brief, &version, &model, &log);
     let plan = base.pool.run(work).await??;
@@ -273,8 +275,11 @@ pub(super) async fn replayed(base: &Shared, plan: &Plan, accepted_risk: f64) -> 
         .store
         .model(&plan.model_version)
         .await?
-        .ok_or_else(|| Error::Internal(format!("the model of plan {} is gone", plan.id)))?;
-    let (log, _) = joined(base, kind_of(&model.target).unwrap_or_default()).await?;
+        .ok_or_else(|| Error::Internal(format!("the model of plan {} is gone", plan.id)))?
+        .served(&plan.model_version)?;
+    let horizon = horizon(base, &model, at);
+    let (mut log, _) = joined(base, kind_of(&model.target).unwrap_or_default(), horizon).await?;
+    log.retain(|row| !row.open && !row.cost_unknown);
     let (plan, currency) = (plan.clone(), plan.currency.clone());
     let work = move || {
         let mut by_logger: BTreeMap<&str, Vec<&Outcome>> = BTreeMap::new();
@@ -353,16 +358,20 @@ fn beside(plan: &Plan, model: &Model, row: &Outcome) -> (Replayed, Replayed) {
 /// falls back to the safe default.
 pub(super) async fn judged(base: &Shared, plan: &Plan, state: State) -> Result<(Measured, State)> {
     if plan.kind == Kind::Exploration {
-        let (log, _) = joined_from(base, EventKind::Purchase, Some(plan.created_at.min(now()))).await?;
-        return Ok((measure::count(plan, &log), state));
+        let window = base.strategy.outcome_windows.of_target("purchase");
+        let horizon = Horizon { window, at: now() };
+        let from = Some(plan.created_at.min(now()));
+        let (log, _) = joined_from(base, EventKind::Purchase, from, horizon).await?;
+        return Ok((measure::count(plan, &log, window), state));
     }
     let model = base.store.model(&plan.model_version).await?;
     let model = model.ok_or_else(|| Error::Internal(format!("the model of plan {} is gone", plan.id)))?;
     let kind = kind_of(&model.target).unwrap_or_default();
-    let (log, _) = joined_from(base, kind, Some(plan.created_at.min(now()))).await?;
+    let horizon = horizon(base, &model, now());
+    let (log, _) = joined_from(base, kind, Some(plan.created_at.min(now())), horizon).await?;
     let measured = {
         let plan = plan.clone();
-        base.pool.run(move || measure::measure(&plan, &model, &log)).await?
+        base.pool.run(move || measure::measure(&plan, &model, &log, horizon.window)).await?
     };
     if measured.why.is_none() || state != State::Active {
         return Ok((measured, state));
@@ -486,6 +495,9 @@ pub(super) fn report(
             calibration_error: found.calibration_error,
             coverage: found.coverage,
             currency_code: plan.currency.clone(),
+            open_decisions: found.open,
+            cost_unknown_decisions: found.cost_unknown,
+            outcome_window: Some(convert::duration(found.window)),
             ..wire::MeasuredOutcome::default()
         }),
         flagged: found.why.is_some(),

@@ -4,7 +4,9 @@ use proto::validate::Violations;
 use tonic::{Request, Response, Status, Streaming};
 
 use super::status::refuse;
-use super::{Base, activation, choosing, convert, explaining, funds, inference, offers, optimising, plans};
+use super::{
+    Base, activation, choosing, convert, explaining, funds, holdout, inference, offers, optimising, plans,
+};
 use crate::error::Error;
 use crate::strategy::limit::account;
 
@@ -79,6 +81,7 @@ impl StrategyService for Strategies {
         let mut report = plans::report(&plan, (state, at), &measured, &used);
         report.why = explaining::why(&plan, state, at, account);
         report.account = Some(funds::report(&plan, account));
+        report.holdout = holdout::result(&self.0, &plan, measured.window).await?;
         if let Some(measured) = report.measured.as_mut().filter(|_| self.0.strategy.infer_redemptions) {
             measured.inferred_spend = self.0.store.inferred(&plan.id).await?;
             measured.inference_error = inference::error(&self.0, &plan).await?.map(convert::interval);

@@ -8,6 +8,7 @@ use sea_orm::{
 };
 
 use super::entity::{assignment, decision, event};
+use super::histories::Additions;
 use super::{DecisionRow, EventRow, OfferMade, STATEMENT, Store, links, moments, owed, requests, unit};
 use crate::effect::NONE;
 use crate::effect::log::Decided;
@@ -70,11 +71,13 @@ impl Store {
         }
         let (mut rows, mut assignments) = (Vec::new(), Vec::new());
         let (mut units, mut made) = (BTreeSet::new(), BTreeSet::new());
+        let mut additions = Additions::default();
         for decision in decisions {
             if !seen.insert(decision.row.decision_id.clone()) {
                 continue;
             }
             let row = &decision.row;
+            additions.decision(row);
             let unit = unit(&row.person, &row.visitor);
             if !decision.assignments.is_empty() {
                 units.insert(unit.clone());
@@ -114,6 +117,7 @@ impl Store {
                 .exec_without_returning(&transaction)
                 .await?;
         }
+        additions.store(&transaction).await?;
         if let Some(before) = before {
             moments::settle(&transaction, before).await?;
         }

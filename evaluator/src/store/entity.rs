@@ -62,6 +62,29 @@ pub(super) mod decision {
     impl ActiveModelBehavior for ActiveModel {}
 }
 
+/// `evaluator_history`
+pub(super) mod history {
+    use sea_orm::entity::prelude::*;
+
+    /// What is known of a person.
+    #[derive(Clone, Debug, DeriveEntityModel)]
+    #[sea_orm(table_name = "evaluator_history")]
+    pub(crate) struct Model {
+        /// The person, or the visitor where the person is not known.
+        #[sea_orm(primary_key, auto_increment = false)]
+        pub(crate) unit: String,
+        /// Version of the features it was summed up for.
+        pub(crate) version: i32,
+        /// The history, JSON.
+        pub(crate) payload: String,
+    }
+
+    /// None.
+    #[derive(Copy, Clone, Debug, EnumIter, DeriveRelation)]
+    pub(crate) enum Relation {}
+    impl ActiveModelBehavior for ActiveModel {}
+}
+
 /// `evaluator_link`
 pub(super) mod link {
     use sea_orm::entity::prelude::*;

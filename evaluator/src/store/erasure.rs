@@ -12,7 +12,7 @@ use sea_orm::{
 };
 
 use super::entity::{assignment, decision, event, link};
-use super::{STATEMENT, Store, links, moments, unit};
+use super::{STATEMENT, Store, histories, links, moments, unit};
 use crate::error::{Error, Result};
 
 impl Store {
@@ -69,6 +69,8 @@ impl Store {
         deleted += event::Entity::delete_many().filter(happened).exec(&transaction).await?.rows_affected;
         let linked = link::Column::Person.eq(&user);
         deleted += link::Entity::delete_many().filter(linked).exec(&transaction).await?.rows_affected;
+        deleted +=
+            histories::forget(&transaction, &ids.iter().map(String::as_str).collect::<Vec<_>>()).await?;
         forget_visitors(&transaction, &ids).await?;
         moments::settle(&transaction, before).await?;
         transaction.commit().await?;

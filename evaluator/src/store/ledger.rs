@@ -8,7 +8,7 @@ use proto::evaluator::v1::Decision;
 use sea_orm::sea_query::{Expr, ExprTrait as _, OnConflict};
 use sea_orm::{
     ColumnTrait as _, Condition, ConnectionTrait, DatabaseTransaction, DbBackend, EntityTrait as _,
-    FromQueryResult, IntoActiveModel as _, PaginatorTrait as _, QueryFilter as _, QuerySelect as _,
+    FromQueryResult, IntoActiveModel as _, QueryFilter as _, QuerySelect as _,
 };
 
 use super::entity::{cost, decision, grant, offer_made};
@@ -169,17 +169,6 @@ impl Store {
         }
         transaction.commit().await?;
         Ok(granted_all)
-    }
-
-    /// Offers recorded as made to a unit, wherever, from a moment on and before another.
-    pub async fn offers_lately(&self, unit: &str, from: i64, until: i64) -> Result<u64> {
-        let made = decision::Entity::find()
-            .filter(of_unit(unit))
-            .filter(decision::Column::DecidedAt.gte(from))
-            .filter(decision::Column::DecidedAt.lt(until))
-            .filter(decision::Column::OfferId.ne(""))
-            .filter(decision::Column::InHoldout.eq(false));
-        Ok(made.count(&self.db).await?)
     }
 
     /// Offers recorded as made to a unit in a channel from a moment on.

@@ -1,4 +1,5 @@
 mod accounts;
+mod histories;
 mod lines;
 
 use sea_orm_migration::prelude::*;
@@ -20,6 +21,7 @@ impl MigratorTrait for Migrator {
             Box::new(lines::OrderLines),
             Box::new(lines::Requests),
             Box::new(accounts::BudgetAccounts),
+            Box::new(histories::Histories),
         ]
     }
 

@@ -61,6 +61,7 @@ pub(super) fn placed(moment: &Moment, decision: Option<DecideResponse>, goods: R
         plan_id: decision.plan_id,
         features: decision.features,
         segment: goods.segment,
+        feature_version: decision.feature_version,
     }
 }
 
@@ -110,6 +111,7 @@ pub(super) fn decision(moment: &Moment, chosen: &Chosen, report: &Report) -> Row
         seed: moment.seed,
         features: chosen.features.clone(),
         segment: chosen.segment.clone(),
+        feature_version: chosen.feature_version,
     };
     let (kind, person) = (Kind::Decision, moment.unit().to_owned());
     Row { id: format!("decision:{id}"), kind, person, payload: decision.encode_to_vec(), link: None }
@@ -172,6 +174,7 @@ mod tests {
             plan_id: String::new(),
             features: BTreeMap::new(),
             segment: String::new(),
+            feature_version: 0,
         };
         let moment = Moment {
             request: PersonaliseRequest::default(),

@@ -236,6 +236,7 @@ fn decision(told: &Told) -> RecordDecisionsRequest {
         plan_id: made.plan_id.clone(),
         seed: made.seed,
         features: made.features.clone(),
+        feature_version: made.feature_version,
         ..Decision::default()
     };
     RecordDecisionsRequest { decision: Some(decision), log_position: 0 }

@@ -5,6 +5,7 @@ use proto::common::v1::{Channel as Place, Interval};
 use proto::evaluator::v1::strategy_service_client::StrategyServiceClient;
 use proto::evaluator::v1::{GetPlanRequest, GetPlanResponse, MeasuredOutcome, PlanKind, PlanState, Strategy};
 
+use super::holdout;
 use crate::cli::{Failure, show};
 
 pub(super) async fn print(plan_id: String, gateway: Channel, json: bool) -> Result<(), Failure> {
@@ -108,9 +109,11 @@ fn lines(plan: &GetPlanResponse) -> Vec<String> {
                 100.0 * error.upper
             ));
         }
+        lines.extend(left_out(measured));
     } else {
         lines.push("Nothing is measured yet: it has decided nothing".into());
     }
+    lines.extend(plan.holdout.iter().flat_map(holdout::lines));
     if plan.flagged {
         lines.push(format!("Warning: {}", plan.reason));
     }
@@ -152,6 +155,25 @@ fn trust(measured: &MeasuredOutcome) -> Vec<String> {
         ),
         format!("  intervals    held in {:.0} % of the tenths checked", 100.0 * measured.coverage),
     ]
+}
+
+/// What is not in the measured profit.
+fn left_out(measured: &MeasuredOutcome) -> Vec<String> {
+    let hours = measured.outcome_window.as_ref().map_or(0, |window| window.seconds / 3_600);
+    let mut lines = Vec::new();
+    if measured.open_decisions > 0 {
+        lines.push(format!(
+            "  too early    {} decisions are younger than {hours} hours: what they bring is not known yet",
+            measured.open_decisions
+        ));
+    }
+    if measured.cost_unknown_decisions > 0 {
+        lines.push(format!(
+            "  Warning: the cost of what {} decisions sold is unknown: they are left out of profit",
+            measured.cost_unknown_decisions
+        ));
+    }
+    lines
 }
 
 #[cfg(test)]
