@@ -277,7 +277,7 @@ pub(super) async fn replayed(base: &Shared, plan: &Plan, accepted_risk: f64) -> 
         .await?
         .ok_or_else(|| Error::Internal(format!("the model of plan {} is gone", plan.id)))?
         .served(&plan.model_version)?;
-    let horizon = horizon(base, &model, at);
+    let horizon = horizon(base, &model, now());
     let (mut log, _) = joined(base, kind_of(&model.target).unwrap_or_default(), horizon).await?;
     log.retain(|row| !row.open && !row.cost_unknown);
     let (plan, currency) = (plan.clone(), plan.currency.clone());
