@@ -34,6 +34,7 @@ pub use entity::offer_made::Model as OfferMade;
 pub use events::Ingested;
 pub use ledger::{AccountState, Booking, Request};
 pub use moments::ByExperiment;
+pub use owed::RedeemedOf;
 
 /// Rows written by one statement; databases bound the number of parameters.
 const STATEMENT: usize = 250;
