@@ -36,6 +36,7 @@ pub use events::Ingested;
 pub use histories::Histories;
 pub use ledger::{AccountState, Booking, Request};
 pub use moments::ByExperiment;
+pub use owed::RedeemedOf;
 
 /// Rows written by one statement; databases bound the number of parameters.
 const STATEMENT: usize = 250;

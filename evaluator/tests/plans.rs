@@ -381,7 +381,9 @@ async fn only_reports_book_discounts_whether_they_carry_a_token_or_not() {
     if let Some(purchase) = &mut foreign.purchase {
         (purchase.revenue, purchase.discount) = (Some(euros.clone()), Some(euros));
     }
-    assert_eq!(spent(vec![foreign]).await, 4_400, "euros are not dollars");
+    assert_eq!(spent(vec![foreign]).await, 4_400, "euros are not dollars: what was offered stays owed");
+    let measured = get(&mut served, &plan_id).await.measured.expect("measured");
+    assert_eq!((measured.redeemed, measured.spend), (3, 4_400));
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -82,9 +82,16 @@ impl StrategyService for Strategies {
         report.why = explaining::why(&plan, state, at, account);
         report.account = Some(funds::report(&plan, account));
         report.holdout = holdout::result(&self.0, &plan, measured.window).await?;
-        if let Some(measured) = report.measured.as_mut().filter(|_| self.0.strategy.infer_redemptions) {
-            measured.inferred_spend = self.0.store.inferred(&plan.id).await?;
-            measured.inference_error = inference::error(&self.0, &plan).await?.map(convert::interval);
+        if let Some(measured) = &mut report.measured {
+            // The books know the redemptions that were reported without a decision too.
+            let booked = self.0.store.redeemed_of(&plan.id).await?;
+            if booked.count > 0 {
+                (measured.redeemed, measured.spend) = (booked.count, booked.cost);
+            }
+            if self.0.strategy.infer_redemptions {
+                measured.inferred_spend = booked.inferred;
+                measured.inference_error = inference::error(&self.0, &plan).await?.map(convert::interval);
+            }
         }
         Ok(Response::new(report))
     }

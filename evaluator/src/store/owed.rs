@@ -34,6 +34,17 @@ struct Ended {
     worst: i64,
 }
 
+/// What redemptions of a plan's offers came to, whether their reports carried a decision or not.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct RedeemedOf {
+    /// How many.
+    pub count: u64,
+    /// What they cost, minor units.
+    pub cost: i64,
+    /// Of that, what was inferred.
+    pub inferred: i64,
+}
+
 /// The bin of age at the moment an offer was last looked at: when it was redeemed or ended, or `now`.
 fn bin(now: i64) -> SimpleExpr {
     let seen: SimpleExpr =
@@ -159,17 +170,26 @@ impl Store {
         Ok(made.iter().find(same).or_else(|| made.iter().find(open)).cloned())
     }
 
-    /// What a plan's offers cost by inference and not by report, minor units.
-    pub async fn inferred(&self, plan_id: &str) -> Result<i64> {
-        let total: Option<Option<i64>> = Entity::find()
+    /// What became of the offers a plan made.
+    pub async fn redeemed_of(&self, plan_id: &str) -> Result<RedeemedOf> {
+        let of_plan = Condition::all().add(Column::PlanId.eq(plan_id)).add(Column::Redeemed.eq(true));
+        let rows = Entity::find()
             .select_only()
-            .expr_as(sum(Expr::col(Column::Cost).into()), "total")
-            .filter(Column::PlanId.eq(plan_id))
-            .filter(Column::Inferred.eq(true))
-            .into_tuple()
-            .one(&self.db)
+            .column(Column::Inferred)
+            .expr_as(Expr::col(Column::DecisionId).count(), "count")
+            .expr_as(sum(Expr::col(Column::Cost).into()), "cost")
+            .filter(of_plan)
+            .group_by(Expr::col(Column::Inferred))
+            .into_tuple::<(bool, i64, i64)>()
+            .all(&self.db)
             .await?;
-        Ok(total.flatten().unwrap_or(0))
+        let mut found = RedeemedOf::default();
+        for (inferred, count, cost) in rows {
+            found.count += u64::try_from(count).unwrap_or(0);
+            found.cost += cost;
+            found.inferred += if inferred { cost } else { 0 };
+        }
+        Ok(found)
     }
 }
 
