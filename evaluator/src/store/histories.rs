@@ -68,14 +68,13 @@ pub(super) async fn join(transaction: &DatabaseTransaction, links: &[link::Model
     joined.store(transaction).await
 }
 
-/// Deletes the histories of `units`; returns how many there were.
-pub(super) async fn forget(transaction: &DatabaseTransaction, units: &[&str]) -> Result<u64> {
-    let mut deleted = 0;
+/// Deletes the histories of `units`.
+pub(super) async fn forget(transaction: &DatabaseTransaction, units: &[&str]) -> Result<()> {
     for chunk in units.chunks(STATEMENT) {
         let of_units = history::Column::Unit.is_in(chunk.iter().copied());
-        deleted += history::Entity::delete_many().filter(of_units).exec(transaction).await?.rows_affected;
+        history::Entity::delete_many().filter(of_units).exec(transaction).await?;
     }
-    Ok(deleted)
+    Ok(())
 }
 
 async fn read(db: &impl ConnectionTrait, units: &[&str]) -> Result<Histories> {
