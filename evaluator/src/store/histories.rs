@@ -271,7 +271,9 @@ async fn add_decisions(transaction: &DatabaseTransaction) -> Result<()> {
         let Some(last) = rows.last() else { return Ok(()) };
         after = Some((last.decided_at, last.decision_id.clone()));
         let mut additions = Additions::default();
-        rows.iter().for_each(|row| additions.decision(row));
+        for row in &rows {
+            additions.decision(row);
+        }
         additions.store(transaction).await?;
     }
 }
