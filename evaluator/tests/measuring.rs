@@ -1,5 +1,8 @@
 //! What counts as an outcome of a decision, from when on, and what the people held out say.
 
+// Messages gain fields.
+#![allow(clippy::needless_update)]
+
 use proto::common::v1::{Channel, Event, Money};
 use proto::evaluator::v1::*;
 use tonic::Status;
@@ -52,7 +55,9 @@ async fn decisions_whose_outcome_window_is_open_are_left_out_and_counted() {
     refused_for(stages(&mut served, for_target("purchase")).await, "OUTCOMES_OPEN");
     // An older log of the same shop: what was bought then is known, and the latest decisions are no zeros among it.
     let (mut log, mut events) = logged(THEN, true);
-    log.iter_mut().for_each(|decision| decision.decision_id.insert(0, 'x'));
+    for decision in &mut log {
+        decision.decision_id.insert(0, 'x');
+    }
     for event in events.iter_mut().filter(|event| !event.decision_id.is_empty()) {
         event.decision_id.insert(0, 'x');
     }

@@ -144,7 +144,9 @@ async fn the_coupon_goes_to_the_doubtful_and_never_beyond_the_budget() {
         let keen = person % 2 == 0;
         let choice = decide(&mut served, person, keen).await;
         assert!(choice.propensity > 0.0 && choice.plan_id == made.plan_id);
-        assert_eq!(choice.features.len(), 1, "what it was chosen by is told, to be recorded");
+        let told = choice.features.get("keen");
+        assert_eq!(told, Some(&f64::from(u8::from(keen))), "what it was chosen by, to be recorded");
+        assert!(choice.features.contains_key("person:orders") && choice.feature_version > 0);
         held += u32::from(choice.in_holdout);
         let twenty = choice.offer.is_some_and(|offer| offer.offer_id == "twenty");
         assert!(!(twenty && choice.in_holdout));

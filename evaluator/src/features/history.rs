@@ -147,13 +147,17 @@ impl History {
 
     /// Adds what another history of the same person holds.
     pub fn merge(&mut self, other: Self) {
-        other.first_at.into_iter().for_each(|at| lower(&mut self.first_at, at));
+        if let Some(at) = other.first_at {
+            lower(&mut self.first_at, at);
+        }
         for (mine, theirs) in [
             (&mut self.last_action_at, other.last_action_at),
             (&mut self.last_order_at, other.last_order_at),
             (&mut self.latest_at, other.latest_at),
         ] {
-            theirs.into_iter().for_each(|at| raise(mine, at));
+            if let Some(at) = theirs {
+                raise(mine, at);
+            }
         }
         for (channel, count) in other.channels {
             *self.channels.entry(channel).or_default() += count;
@@ -307,7 +311,9 @@ mod tests {
 
     fn whole(events: &[Activity]) -> History {
         let mut history = History::default();
-        events.iter().for_each(|event| history.add(event));
+        for event in events {
+            history.add(event);
+        }
         history
     }
 

@@ -46,11 +46,11 @@ impl Replay {
 
     /// The history of all that came before `at`, which is not earlier than that of the call before.
     pub fn before(&mut self, at: i64) -> &History {
-        while self.events.last().is_some_and(|(known_at, _)| *known_at < at) {
-            self.events.pop().into_iter().for_each(|(_, event)| self.history.add(&event));
+        while let Some((_, event)) = self.events.pop_if(|(known_at, _)| *known_at < at) {
+            self.history.add(&event);
         }
-        while self.offers.last().is_some_and(|made| *made < at) {
-            self.offers.pop().into_iter().for_each(|made| self.history.add_offer(made));
+        while let Some(made) = self.offers.pop_if(|made| *made < at) {
+            self.history.add_offer(made);
         }
         &self.history
     }

@@ -68,10 +68,16 @@ pub fn person(history: &History, at: i64) -> Features {
         (SINCE_ORDER, history.last_order_at()),
         (SINCE_OFFER, history.last_offer_at()),
     ] {
-        then.into_iter().for_each(|then| add(name, days_since(then)));
+        if let Some(then) = then {
+            add(name, days_since(then));
+        }
     }
-    history.discount_share().into_iter().for_each(|share| add(DISCOUNT_SHARE, share));
-    history.return_share().into_iter().for_each(|share| add(RETURN_SHARE, share));
+    for (name, share) in [(DISCOUNT_SHARE, history.discount_share()), (RETURN_SHARE, history.return_share())]
+    {
+        if let Some(share) = share {
+            add(name, share);
+        }
+    }
     for (currency, net, order_value) in history.spend() {
         add(&format!("{SPEND}{currency}"), net);
         add(&format!("{ORDER_VALUE}{currency}"), order_value);

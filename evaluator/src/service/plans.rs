@@ -1,6 +1,7 @@
 //! Plans on the wire.
 
 use std::collections::BTreeMap;
+use std::hash::{DefaultHasher, Hash as _, Hasher as _};
 use std::time::Duration;
 
 use pbjson_types::Timestamp;
@@ -234,8 +235,7 @@ async fn make(base: &Shared, mut brief: Brief) -> Result<Plan> {
         return Err(Error::invalid("budget.currency_code", "OTHER_CURRENCY", text));
     }
     funds::complete(base, &mut brief).await?;
-    let (log, _) =
-        joined(base, kind_of(&model.target).unwrap_or_default(), horizon(base, &model, brief.at)).await?;
+    let (log, _) = joined(base, kind_of(&model.target).unwrap_or_default(), horizon(base, &model)).await?;
     let id = funds::new_id();
     let work = move || generate::generate(&id, brief, &version, &model, &log);
     let plan = base.pool.run(work).await??;
@@ -277,7 +277,7 @@ pub(super) async fn replayed(base: &Shared, plan: &Plan, accepted_risk: f64) -> 
         .await?
         .ok_or_else(|| Error::Internal(format!("the model of plan {} is gone", plan.id)))?
         .served(&plan.model_version)?;
-    let horizon = horizon(base, &model, now());
+    let horizon = horizon(base, &model);
     let (mut log, _) = joined(base, kind_of(&model.target).unwrap_or_default(), horizon).await?;
     log.retain(|row| !row.open && !row.cost_unknown);
     let (plan, currency) = (plan.clone(), plan.currency.clone());
@@ -349,7 +349,10 @@ fn beside(plan: &Plan, model: &Model, row: &Outcome) -> (Replayed, Replayed) {
         }
     }
     let guess = guess_of(&row.action);
-    let ours = Replayed { propensity: row.propensity, target, reward: row.profit, guess, direct };
+    let mut hasher = DefaultHasher::new();
+    row.unit.hash(&mut hasher);
+    let person = hasher.finish();
+    let ours = Replayed { propensity: row.propensity, target, reward: row.profit, guess, direct, person };
     let none = Replayed { target: f64::from(u8::from(row.action == NONE)), direct: control, ..ours };
     (ours, none)
 }
@@ -367,7 +370,7 @@ pub(super) async fn judged(base: &Shared, plan: &Plan, state: State) -> Result<(
     let model = base.store.model(&plan.model_version).await?;
     let model = model.ok_or_else(|| Error::Internal(format!("the model of plan {} is gone", plan.id)))?;
     let kind = kind_of(&model.target).unwrap_or_default();
-    let horizon = horizon(base, &model, now());
+    let horizon = horizon(base, &model);
     let (log, _) = joined_from(base, kind, Some(plan.created_at.min(now())), horizon).await?;
     let measured = {
         let plan = plan.clone();

@@ -104,11 +104,11 @@ pub(super) async fn joined(
     joined_from(base, kind, None, horizon).await
 }
 
-/// Outcome window of a model, judged at `at` or now, whichever is earlier.
-pub(super) fn horizon(base: &Shared, model: &Model, at: i64) -> Horizon {
+/// Outcome window of a model, judged now.
+pub(super) fn horizon(base: &Shared, model: &Model) -> Horizon {
     let set = || base.strategy.outcome_windows.of_target(&model.target);
     let window = if model.outcome_window > 0 { model.outcome_window } else { set() };
-    Horizon { window, at: at.min(now()) }
+    Horizon { window, at: now() }
 }
 
 /// The same of decisions from a moment on, microseconds since 1970.

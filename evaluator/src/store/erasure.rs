@@ -69,8 +69,9 @@ impl Store {
         deleted += event::Entity::delete_many().filter(happened).exec(&transaction).await?.rows_affected;
         let linked = link::Column::Person.eq(&user);
         deleted += link::Entity::delete_many().filter(linked).exec(&transaction).await?.rows_affected;
-        deleted +=
-            histories::forget(&transaction, &ids.iter().map(String::as_str).collect::<Vec<_>>()).await?;
+        // Sums of what was deleted, and counted with it.
+        let units: Vec<&str> = ids.iter().map(String::as_str).collect();
+        histories::forget(&transaction, &units).await?;
         forget_visitors(&transaction, &ids).await?;
         moments::settle(&transaction, before).await?;
         transaction.commit().await?;

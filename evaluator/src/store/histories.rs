@@ -68,14 +68,13 @@ pub(super) async fn join(transaction: &DatabaseTransaction, links: &[link::Model
     joined.store(transaction).await
 }
 
-/// Deletes the histories of `units`; returns how many there were.
-pub(super) async fn forget(transaction: &DatabaseTransaction, units: &[&str]) -> Result<u64> {
-    let mut deleted = 0;
+/// Deletes the histories of `units`.
+pub(super) async fn forget(transaction: &DatabaseTransaction, units: &[&str]) -> Result<()> {
     for chunk in units.chunks(STATEMENT) {
         let of_units = history::Column::Unit.is_in(chunk.iter().copied());
-        deleted += history::Entity::delete_many().filter(of_units).exec(transaction).await?.rows_affected;
+        history::Entity::delete_many().filter(of_units).exec(transaction).await?;
     }
-    Ok(deleted)
+    Ok(())
 }
 
 async fn read(db: &impl ConnectionTrait, units: &[&str]) -> Result<Histories> {
@@ -272,7 +271,9 @@ async fn add_decisions(transaction: &DatabaseTransaction) -> Result<()> {
         let Some(last) = rows.last() else { return Ok(()) };
         after = Some((last.decided_at, last.decision_id.clone()));
         let mut additions = Additions::default();
-        rows.iter().for_each(|row| additions.decision(row));
+        for row in &rows {
+            additions.decision(row);
+        }
         additions.store(transaction).await?;
     }
 }

@@ -119,10 +119,10 @@ pub fn compare(met: &Met, sales: &Sales) -> Holdout {
         treated.iter().chain(&held_out).flatten().flat_map(|sales| sales.keys()).collect();
     for currency in currencies {
         let amounts = |people: &[Option<&BTreeMap<String, Bought>>]| {
-            let of_person = |sales: &Option<&BTreeMap<String, Bought>>| {
+            let of_person = |sales: Option<&BTreeMap<String, Bought>>| {
                 sales.and_then(|sales| sales.get(currency)).copied().unwrap_or_default()
             };
-            people.iter().map(of_person).collect::<Vec<Bought>>()
+            people.iter().copied().map(of_person).collect::<Vec<Bought>>()
         };
         let (with, without) = (amounts(&treated), amounts(&held_out));
         let revenue = |all: &[Bought]| all.iter().map(|one| one.revenue as f64).collect::<Vec<_>>();

@@ -26,7 +26,7 @@ pub(super) fn lines(found: &HoldoutResult) -> Vec<String> {
 
 fn buyers(conversion: &HoldoutContrast) -> String {
     let share = |value: f64| format!("{:.2} %", 100.0 * value);
-    let added = conversion.total.clone().unwrap_or_default();
+    let added = conversion.total.unwrap_or_default();
     format!(
         "  buyers       {} with offers, {} without: {:.0} [{:.0}, {:.0}] more people bought{}",
         share(conversion.treated),
@@ -41,8 +41,7 @@ fn buyers(conversion: &HoldoutContrast) -> String {
 fn amounts(found: &HoldoutAmounts) -> Vec<String> {
     let money = |minor_units: f64| show::amount(minor_units, &found.currency_code);
     let row = |name: &str, contrast: &HoldoutContrast| {
-        let [each, all] =
-            [&contrast.per_person, &contrast.total].map(|found| found.clone().unwrap_or_default());
+        let [each, all] = [contrast.per_person, contrast.total].map(Option::unwrap_or_default);
         format!(
             "  {name:<12} {} [{}, {}] more a person, {} [{}, {}] in all{}",
             money(each.estimate),
