@@ -59,7 +59,9 @@ impl Clock {
         convert::time(&mut wrong, field, given);
         let wrong = wrong.into_vec();
         if !wrong.is_empty() {
-            wrong.into_iter().for_each(|wrong| found.add(wrong.field, wrong.reason, wrong.description));
+            for wrong in wrong {
+                found.add(wrong.field, wrong.reason, wrong.description);
+            }
             return self.now();
         }
         let at = convert::micros(given);
