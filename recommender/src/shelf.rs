@@ -197,6 +197,15 @@ impl Shelf {
         self.inferred.get(row)
     }
 
+    /// The factors that the text of an item tells, one that the model knows included: few interactions leave its own at 0.
+    pub fn text_factors(&self, item_id: &str) -> Option<Vec<f32>> {
+        if let Some(inferred) = self.inferred_factors(item_id) {
+            return Some(inferred.to_vec());
+        }
+        let ngrams = self.serving.as_ref()?.artefact.ngrams.as_ref()?;
+        ngrams.map_one(&text(self.catalogue.get(item_id)?))
+    }
+
     /// Scores of unknown items for the person in `fold_in`, the first slot behind the model's columns first; 0 where
     /// nothing was inferred.
     pub fn inferred_scores(&self, fold_in: &FoldIn<'_>) -> Vec<f32> {

@@ -1,5 +1,5 @@
-//! Fold-in of people who only interacted with items that the model does not know: each such item is represented by the
-//! known item whose factors are nearest to the factors inferred from its text.
+//! Fold-in of people who only interacted with items that the model does not know, or knows from too few interactions: each
+//! such item is represented by the known item whose factors are nearest to the factors inferred from its text.
 
 use std::collections::HashMap;
 
@@ -34,7 +34,8 @@ impl StandIns {
             if known_by_original.contains_key(deed.item_id.as_str()) {
                 continue;
             }
-            let nearest = shelf.inferred_factors(&deed.item_id).and_then(|row| nearest(factors, row.into()));
+            let row = shelf.text_factors(&deed.item_id);
+            let nearest = row.and_then(|row| nearest(factors, ArrayView1::from(&row)));
             if let Some(column) = nearest {
                 known_by_original.insert(&deed.item_id, serving.artefact.item_ids.get(column)?.clone());
             }

@@ -237,7 +237,9 @@ async fn make(base: &Shared, mut brief: Brief) -> Result<Plan> {
         return Err(Error::invalid("budget.currency_code", "OTHER_CURRENCY", text));
     }
     funds::complete(base, &mut brief).await?;
-    let (log, _) = joined(base, kind_of(&model.target).unwrap_or_default(), horizon(base, &model)).await?;
+    let (log, _) =
+        joined(base, kind_of(&model.target).unwrap_or_default(), horizon(base, &model), &brief.currency)
+            .await?;
     let id = funds::new_id();
     let work = move || generate::generate(&id, brief, &version, &model, &log);
     let plan = base.pool.run(work).await??;
@@ -280,7 +282,8 @@ pub(super) async fn replayed(base: &Shared, plan: &Plan, accepted_risk: f64) -> 
         .ok_or_else(|| Error::Internal(format!("the model of plan {} is gone", plan.id)))?
         .served(&plan.model_version)?;
     let horizon = horizon(base, &model);
-    let (mut log, _) = joined(base, kind_of(&model.target).unwrap_or_default(), horizon).await?;
+    let (mut log, _) =
+        joined(base, kind_of(&model.target).unwrap_or_default(), horizon, &plan.currency).await?;
     log.retain(|row| !row.open && !row.cost_unknown);
     let (plan, currency) = (plan.clone(), plan.currency.clone());
     let work = move || {
@@ -366,14 +369,14 @@ pub(super) async fn judged(base: &Shared, plan: &Plan, state: State) -> Result<(
         let window = base.strategy.outcome_windows.of_target("purchase");
         let horizon = Horizon { window, at: now() };
         let from = Some(plan.created_at.min(now()));
-        let (log, _) = joined_from(base, EventKind::Purchase, from, horizon).await?;
+        let (log, _) = joined_from(base, EventKind::Purchase, from, horizon, &plan.currency).await?;
         return Ok((measure::count(plan, &log, window), state));
     }
     let model = base.store.model(&plan.model_version).await?;
     let model = model.ok_or_else(|| Error::Internal(format!("the model of plan {} is gone", plan.id)))?;
     let kind = kind_of(&model.target).unwrap_or_default();
     let horizon = horizon(base, &model);
-    let (log, _) = joined_from(base, kind, Some(plan.created_at.min(now())), horizon).await?;
+    let (log, _) = joined_from(base, kind, Some(plan.created_at.min(now())), horizon, &plan.currency).await?;
     let measured = {
         let plan = plan.clone();
         base.pool.run(move || measure::measure(&plan, &model, &log, horizon.window)).await?

@@ -2,9 +2,9 @@
 
 use std::collections::BTreeMap;
 
-use proto::common::v1::EventKind;
+use proto::common::v1::{EventKind, Money};
 use proto::evaluator::v1::{TrainEffectModelRequest, TrainEffectModelResponse};
-use proto::validate::Violations;
+use proto::validate::{self, Violations};
 use tokio::sync::mpsc::Sender;
 use tonic::Status;
 
@@ -79,6 +79,12 @@ pub(super) fn target(request: &TrainEffectModelRequest) -> Result<EventKind, Sta
         found.required_id(&format!("treatments[{index}]"), treatment);
     }
     requests::check(&mut found, &request.request_id);
+    if !request.currency_code.is_empty() {
+        let money = Money { currency_code: request.currency_code.clone(), minor_units: 0 };
+        for fault in validate::money(&money) {
+            found.add(fault.field, fault.reason, fault.description);
+        }
+    }
     if request.at.as_ref().is_some_and(|at| convert::micros(at) > now()) {
         found.add("at", "IN_THE_FUTURE", "must not be later than the server's clock");
     }
@@ -100,8 +106,9 @@ pub(super) async fn joined(
     base: &Shared,
     kind: EventKind,
     horizon: Horizon,
+    currency: &str,
 ) -> Result<(Vec<Outcome>, String)> {
-    joined_from(base, kind, None, horizon).await
+    joined_from(base, kind, None, horizon, currency).await
 }
 
 /// Outcome window of a model, judged now.
@@ -111,17 +118,20 @@ pub(super) fn horizon(base: &Shared, model: &Model) -> Horizon {
     Horizon { window, at: now() }
 }
 
-/// The same of decisions from a moment on, microseconds since 1970.
+/// The same of decisions from a moment on, microseconds since 1970. Sales in other currencies than `currency` are left out;
+/// where it is empty all are read, and must be of one.
 pub(super) async fn joined_from(
     base: &Shared,
     kind: EventKind,
     from: Option<i64>,
     horizon: Horizon,
+    currency: &str,
 ) -> Result<(Vec<Outcome>, String)> {
     let offers = by_id(&base.store.all_offers().await?);
     let mut decided = base.store.decided_within(from, None).await?;
     let first = decided.first().map_or(i64::MAX, |first| first.at);
-    let answers = base.store.answers(kind, from, first).await?;
+    let mut answers = base.store.answers(kind, from, first).await?;
+    answers.retain(|answer| currency.is_empty() || answer.sale.is_none() || answer.currency == currency);
     let mut replays = features::replays(base, &decided).await?;
     let (calendar, infer) = (base.calendar, base.strategy.infer_redemptions);
     let join = move || {
@@ -130,7 +140,10 @@ pub(super) async fn joined_from(
     };
     let (outcomes, currencies) = base.pool.run(join).await?;
     if currencies.len() > 1 {
-        let text = format!("sales were made in {currencies:?}; one currency is needed");
+        let text = format!(
+            "sales were made in {currencies:?}: name one of them as currency_code of TrainEffectModel; sales in the others \
+             are then left out"
+        );
         return Err(Error::precondition("MIXED_CURRENCIES", text));
     }
     Ok((outcomes, currencies.into_iter().next().unwrap_or_default()))
@@ -154,7 +167,7 @@ pub(super) async fn train(
     }
     let at = request.at.as_ref().map_or_else(now, convert::micros);
     let horizon = Horizon { window: base.strategy.outcome_windows.of_target(&request.target), at };
-    let (mut outcomes, currency) = joined(base, kind, horizon).await?;
+    let (mut outcomes, currency) = joined(base, kind, horizon, &request.currency_code).await?;
     outcomes.retain(|row| row.at < at);
     if let Some((index, name)) = request
         .features
