@@ -1,0 +1,317 @@
+//! Policies that learn from the log: the product, by its own library, and a T-learner with boosted trees.
+
+use std::collections::{BTreeMap, HashMap};
+
+use boost::{Matrix, Objective, Sample, Settings, Stopping, Trees};
+use evaluator::effect::log::{Answer, Decided, join};
+use evaluator::effect::moment::with_moment;
+use evaluator::effect::train::{Order, Outcome, train};
+use evaluator::effect::{Model, NONE, fatigue};
+use evaluator::strategy::choose::{pick, probabilities};
+use evaluator::strategy::generate::{Brief, generate};
+use evaluator::strategy::knapsack::{Candidate, solve_within};
+use evaluator::strategy::ledger::{Afford, Grant, Ledger};
+use evaluator::strategy::plan::{self, Plan};
+use evaluator::strategy::{measure, terms, uniform};
+use proto::common::v1::{Channel, EventKind, Offer};
+
+use super::deals::{ARMS, Arm, CURRENCY, IDS, offers};
+use super::shop::{Choice, Log, Policy, Visit};
+
+/// Microseconds of a day.
+const DAY: f64 = 86_400e6;
+/// Day 0 of a shop, microseconds since 1970: a Monday.
+const ZERO: i64 = 20_000 / 7 * 7 * 86_400_000_000 + 4 * 86_400_000_000;
+
+/// A moment of the shop as the product counts.
+pub fn micros(at: f64) -> i64 {
+    ZERO + (at * DAY) as i64
+}
+
+fn unit(person: usize) -> String {
+    format!("person-{person:06}")
+}
+
+fn channel(app: bool) -> Channel {
+    if app { Channel::App } else { Channel::Web }
+}
+
+/// What the shop tells the product: decisions, and purchases and redemptions that name theirs.
+pub fn joined(log: &Log) -> (Vec<Outcome>, Vec<i64>) {
+    let decided: Vec<Decided> = log
+        .decisions
+        .iter()
+        .enumerate()
+        .map(|(number, made)| Decided {
+            decision_id: number.to_string(),
+            unit: unit(made.person),
+            at: micros(made.moment.at),
+            offer_id: made.choice.arm.map_or(String::new(), |offer| IDS[offer].into()),
+            propensity: made.choice.propensity,
+            channel: channel(made.moment.app),
+            features: made.features.clone(),
+            ..Decided::default()
+        })
+        .collect();
+    let mut answers = Vec::new();
+    for (number, bought) in log.purchases.iter().enumerate() {
+        let Some(decision) = bought.decision else { continue };
+        let answer = |kind| Answer {
+            decision_id: decision.to_string(),
+            line: (unit(bought.person), number.to_string(), "basket".into()),
+            kind,
+            at: micros(bought.at),
+            currency: CURRENCY.into(),
+            ..Answer::default()
+        };
+        let paid = (bought.sale.basket - bought.sale.discount) as i64;
+        let sale = Some((paid, Some(bought.sale.cost() as i64), 0));
+        answers.push(Answer { sale, ..answer(EventKind::Purchase) });
+        if bought.sale.discount > 0.0 {
+            let discount = Some(bought.sale.discount as i64);
+            answers.push(Answer { discount, ..answer(EventKind::OfferRedeemed) });
+        }
+    }
+    let delays = measure::delays(&decided, &answers);
+    let (mut outcomes, _) = join(decided, &answers, EventKind::Purchase, &plan::by_id(&offers()));
+    fatigue::add(&mut outcomes);
+    (outcomes, delays)
+}
+
+/// Money of one policy: what the product's own ledger of one replica allows.
+struct Money {
+    ledger: Ledger,
+    spent: f64,
+    budget: i64,
+}
+
+impl Money {
+    fn new(budget: i64, lasts: i64) -> Self {
+        let mut ledger = Ledger::new(budget, lasts);
+        ledger.take(Grant { amount: budget, spent: 0 });
+        Self { ledger, spent: 0.0, budget }
+    }
+
+    fn booked(&mut self, discount: f64) {
+        self.spent += discount;
+        // One replica: all that is not spent is its own.
+        let spent = self.spent as i64;
+        self.ledger.take(Grant { amount: self.budget - spent, spent });
+    }
+}
+
+/// The product with a plan.
+pub struct Product {
+    model: Model,
+    plan: Plan,
+    money: Money,
+    given: HashMap<usize, Vec<i64>>,
+}
+
+/// What the product made of a log.
+pub struct Made {
+    /// The policy.
+    pub policy: Product,
+    /// Seconds the effect training took.
+    pub seconds: f64,
+    /// Profit the plan promises, and its interval.
+    pub promise: (f64, f64, f64),
+    /// Figures of the training.
+    pub metrics: BTreeMap<String, f64>,
+}
+
+impl Product {
+    /// Trains and plans by the product's defaults; why not, where there is no plan.
+    pub fn make(log: &Log, budget: f64, (from, until): (f64, f64), seed: u64) -> Result<Made, String> {
+        let (outcomes, mut delays) = joined(log);
+        let order = Order { target: "purchase".into(), currency: CURRENCY.into(), features: Vec::new(), seed };
+        let started = std::time::Instant::now();
+        let trained = train(&order, &outcomes, &offers()).map_err(|error| error.to_string())?;
+        let seconds = started.elapsed().as_secs_f64();
+        let brief = Brief {
+            objective: plan::Objective::Profit,
+            budget: budget as i64,
+            currency: CURRENCY.into(),
+            offers: offers(),
+            channels: Vec::new(),
+            segments: Vec::new(),
+            window: Some((micros(from), micros(until))),
+            at: micros(from),
+            holdout: 0.02,
+            exploration: 0.02,
+            daily_cap: 0,
+            limits: Vec::new(),
+            risk_aversion: 0.0,
+            seed,
+        };
+        let plan = generate("plan", brief, "model", &trained.model, &outcomes, &mut delays)
+            .map_err(|error| error.to_string())?;
+        let promised = plan.expected.profit.interval();
+        let mut given: HashMap<usize, Vec<i64>> = HashMap::new();
+        for made in log.decisions.iter().filter(|made| made.choice.arm.is_some()) {
+            given.entry(made.person).or_default().push(micros(made.moment.at));
+        }
+        let money = Money::new(budget as i64, plan.redemption);
+        Ok(Made {
+            promise: (promised.estimate, promised.lower, promised.upper),
+            policy: Self { model: trained.model, plan, money, given },
+            seconds,
+            metrics: trained.metrics,
+        })
+    }
+}
+
+impl Policy for Product {
+    fn decide(&mut self, visit: &Visit<'_>) -> Choice {
+        let at = micros(visit.moment.at);
+        let channel = channel(visit.moment.app);
+        let unit = unit(visit.number);
+        if uniform::held_out(&unit, self.plan.holdout) {
+            return Choice { arm: None, propensity: 1.0 };
+        }
+        let mut features = with_moment(visit.person.features(visit.moment.at), channel, at);
+        let lately = self.given.get(&visit.number).map_or(0, |given| {
+            given.iter().filter(|made| **made >= at - fatigue::REMEMBERED).count()
+        });
+        features.entry(fatigue::RECENT.to_owned()).or_insert(lately as f64);
+        let row = self.model.row(&features);
+        let ledger = &mut self.money.ledger;
+        ledger.come_to(at);
+        let mut prices = self.plan.prices();
+        prices.money = ledger.price(prices.money, self.plan.window, at);
+        let mut options = self.plan.options(&self.model, &row, (channel, at), &prices, |_| true);
+        let worst = |offer: usize| terms::worst(&self.plan.offers[offer], self.model.basket);
+        options.keep(|offer, cost, _| ledger.affords(cost.mean, worst(offer)) == Afford::Yes);
+        let chances = probabilities(options.beliefs(), self.plan.exploration);
+        let arm = pick(&chances, visit.luck[0]);
+        let Some(chosen) = arm.checked_sub(1) else { return Choice { arm: None, propensity: chances[0] } };
+        let offer = options.offers[chosen];
+        ledger.reserve(&unit, channel.into(), at, options.costs[chosen].mean, worst(offer));
+        self.given.entry(visit.number).or_default().push(at);
+        let id = &self.plan.offers[offer].offer_id;
+        Choice { arm: IDS.iter().position(|other| other == id), propensity: chances[arm] }
+    }
+
+    fn booked(&mut self, discount: f64, _: f64) {
+        self.money.booked(discount);
+    }
+}
+
+/// A T-learner: for every arm boosted trees of profit and of discount, on the product's own log.
+pub struct TLearner {
+    names: Vec<String>,
+    profit: Vec<Trees>,
+    discount: Vec<Trees>,
+    money: Money,
+    price: f64,
+    window: (i64, i64),
+    basket: f64,
+    given: HashMap<usize, Vec<i64>>,
+}
+
+impl TLearner {
+    /// Learns, and prices the budget by the people of the log.
+    pub fn make(log: &Log, budget: f64, (from, until): (f64, f64), seed: u64) -> Result<Self, String> {
+        let (outcomes, mut delays) = joined(log);
+        let mut names: Vec<String> = outcomes.iter().flat_map(|row| row.features.keys().cloned()).collect();
+        names.sort();
+        names.dedup();
+        let rows: Vec<Vec<f64>> = outcomes.iter().map(|row| row_of(&names, &row.features)).collect();
+        let fit = |arm: Arm, of: fn(&Outcome) -> f64| {
+            let id = arm.map_or(NONE, |offer| IDS[offer]);
+            let mine: Vec<usize> = (0..outcomes.len()).filter(|&row| outcomes[row].action == id).collect();
+            let values = mine.iter().flat_map(|&row| rows[row].iter().copied()).collect();
+            let features = Matrix::new(values, mine.len(), names.len()).map_err(|error| error.to_string())?;
+            let targets: Vec<f64> = mine.iter().map(|&row| of(&outcomes[row])).collect();
+            let settings = Settings {
+                rounds: 300,
+                learning_rate: 0.05,
+                leaves: 8,
+                depth: 4,
+                leaf_rows: 50,
+                stopping: Some(Stopping { share: 0.2, patience: 20 }),
+                seed,
+                ..Settings::new(Objective::Squared)
+            };
+            boost::trees::fit(&Sample::new(&features, &targets), &settings).map_err(|error| error.to_string())
+        };
+        let profit = ARMS.iter().map(|&arm| fit(arm, |row| row.profit)).collect::<Result<Vec<_>, _>>()?;
+        let discount = ARMS.iter().map(|&arm| fit(arm, |row| row.spend)).collect::<Result<Vec<_>, _>>()?;
+        delays.sort_unstable();
+        let lasts = delays.get(delays.len() * 99 / 100).copied().unwrap_or(0);
+        let bought: f64 = outcomes.iter().map(|row| row.bought).sum();
+        let mut found = Self {
+            names,
+            profit,
+            discount,
+            money: Money::new(budget as i64, (lasts * 3 / 2).max(3_600_000_000)),
+            price: 0.0,
+            window: (micros(from), micros(until)),
+            basket: outcomes.iter().map(|row| row.revenue + row.spend).sum::<f64>() / bought.max(1.0),
+            given: HashMap::new(),
+        };
+        // Every decision of the log stands for as many of the window.
+        let (first, last) = (outcomes[0].at, outcomes[outcomes.len() - 1].at);
+        let share = (micros(until) - micros(from)) as f64 / (last - first) as f64;
+        let candidates: Vec<Vec<Candidate>> = rows
+            .iter()
+            .map(|row| {
+                let candidate = |(value, cost)| Candidate { value, cost, uses: [None; 2] };
+                found.judged(row).into_iter().map(candidate).collect()
+            })
+            .collect();
+        let Ok((sum, _)) = solve_within(candidates.as_slice(), budget / share, &[], &mut |_| ());
+        found.price = sum.shadow_price;
+        for made in log.decisions.iter().filter(|made| made.choice.arm.is_some()) {
+            found.given.entry(made.person).or_default().push(micros(made.moment.at));
+        }
+        Ok(found)
+    }
+
+    /// Value and cost of every offer.
+    fn judged(&self, row: &[f64]) -> Vec<(f64, f64)> {
+        let control = self.profit[0].predict(row);
+        let of = |arm: usize| (self.profit[arm].predict(row) - control, self.discount[arm].predict(row).max(0.0));
+        (1..ARMS.len()).map(of).collect()
+    }
+}
+
+fn row_of(names: &[String], features: &BTreeMap<String, f64>) -> Vec<f64> {
+    names.iter().map(|name| features.get(name).copied().unwrap_or(f64::NAN)).collect()
+}
+
+impl Policy for TLearner {
+    fn decide(&mut self, visit: &Visit<'_>) -> Choice {
+        let at = micros(visit.moment.at);
+        let channel = channel(visit.moment.app);
+        let mut features = with_moment(visit.person.features(visit.moment.at), channel, at);
+        let lately = self.given.get(&visit.number).map_or(0, |given| {
+            given.iter().filter(|made| **made >= at - fatigue::REMEMBERED).count()
+        });
+        if lately > 0 {
+            features.insert(fatigue::RECENT.to_owned(), lately as f64);
+        }
+        let judged = self.judged(&row_of(&self.names, &features));
+        let all: Vec<Offer> = offers();
+        let ledger = &mut self.money.ledger;
+        ledger.come_to(at);
+        let price = ledger.price(self.price, Some(self.window), at);
+        let mut best = (0, 0.0);
+        for (offer, (value, cost)) in judged.iter().enumerate() {
+            let worst = terms::worst(&all[offer], self.basket);
+            if value - price * cost > best.1 && ledger.affords(*cost, worst) == Afford::Yes {
+                best = (offer + 1, value - price * cost);
+            }
+        }
+        if let Some(offer) = best.0.checked_sub(1) {
+            let worst = terms::worst(&all[offer], self.basket);
+            ledger.reserve(&unit(visit.number), channel.into(), at, judged[offer].1, worst);
+            self.given.entry(visit.number).or_default().push(at);
+        }
+        Choice { arm: ARMS[best.0], propensity: 1.0 }
+    }
+
+    fn booked(&mut self, discount: f64, _: f64) {
+        self.money.booked(discount);
+    }
+}

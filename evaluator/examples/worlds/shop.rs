@@ -1,0 +1,214 @@
+//! A shop's days: who comes, what a policy decides, what is bought and when.
+//!
+//! Chance is a function of seed, person and day, the same for every policy: policies differ by what they decide.
+
+use std::collections::BTreeMap;
+
+use rand::rngs::StdRng;
+use rand::{Rng as _, SeedableRng as _};
+
+use super::deals::{Arm, Sale};
+use super::world::{Moment, Person, World, mean};
+
+/// A visit that is to be decided.
+pub struct Visit<'a> {
+    /// The world.
+    pub world: &'a dyn World,
+    /// Index of the person.
+    pub number: usize,
+    /// The person.
+    pub person: &'a Person,
+    /// When and where.
+    pub moment: Moment,
+    /// Uniform numbers that are the policy's own.
+    pub luck: [f64; 2],
+}
+
+/// What was decided, and with which probability.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Choice {
+    /// The arm.
+    pub arm: Arm,
+    /// Its probability.
+    pub propensity: f64,
+}
+
+/// What decides.
+pub trait Policy {
+    /// Decides a visit.
+    fn decide(&mut self, visit: &Visit<'_>) -> Choice;
+    /// Is told of a discount that was booked, of the decision `number` where it is known, minor units.
+    fn booked(&mut self, _discount: f64, _at: f64) {}
+}
+
+/// A decision as the shop logged it.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Logged {
+    /// Index of the person.
+    pub person: usize,
+    /// The moment.
+    pub moment: Moment,
+    /// What was known.
+    pub features: BTreeMap<String, f64>,
+    /// What was decided.
+    pub choice: Choice,
+}
+
+/// A purchase as the shop logged it.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Bought {
+    /// Index of the person.
+    pub person: usize,
+    /// When, days.
+    pub at: f64,
+    /// The decision it names, an index into [`Log::decisions`].
+    pub decision: Option<usize>,
+    /// The sale.
+    pub sale: Sale,
+}
+
+/// Everything the shop logged.
+#[derive(Debug, Clone, Default)]
+pub struct Log {
+    /// Decisions in order of time.
+    pub decisions: Vec<Logged>,
+    /// Purchases in order of time.
+    pub purchases: Vec<Bought>,
+}
+
+/// What a policy brought.
+#[derive(Debug, Clone, Copy, PartialEq, Default)]
+pub struct Book {
+    /// Visits.
+    pub visits: f64,
+    /// Visits with an offer.
+    pub offered: f64,
+    /// Profit, minor units: the expectation at each visit, given what people had become.
+    pub profit: f64,
+    /// The same of discounts.
+    pub discount: f64,
+    /// Discounts as they were booked.
+    pub booked: f64,
+}
+
+/// A purchase that is still to come.
+#[derive(Debug, Clone, Copy)]
+struct Pending {
+    bought: Bought,
+    arm: Arm,
+}
+
+/// The shop.
+#[derive(Clone)]
+pub struct Shop<'a> {
+    world: &'a dyn World,
+    people: Vec<Person>,
+    seed: u64,
+    pending: Vec<Pending>,
+}
+
+impl<'a> Shop<'a> {
+    /// A shop with so many people whom it has never seen.
+    pub fn new(world: &'a dyn World, people: usize, seed: u64) -> Self {
+        let mut random = StdRng::seed_from_u64(seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) ^ 0x51);
+        let people = (0..people).map(|_| world.person(&mut random)).collect();
+        Self { world, people, seed, pending: Vec::new() }
+    }
+
+    /// The world.
+    pub fn world(&self) -> &dyn World {
+        self.world
+    }
+
+    /// Plays the days of `days` by `policy`; what is logged goes into `log`.
+    pub fn play(
+        &mut self,
+        days: std::ops::Range<u32>,
+        policy: &mut dyn Policy,
+        mut log: Option<&mut Log>,
+    ) -> Book {
+        let mut book = Book::default();
+        for day in days {
+            for (at, number, mut random) in self.visits(day) {
+                self.settle(at, &mut book, policy, &mut log);
+                let person = &mut self.people[number];
+                person.come_to(self.world, at);
+                let moment = Moment { at, app: random.random_bool(person.app) };
+                let [buys, basket, fills, late, lost] = std::array::from_fn(|_| random.random::<f64>());
+                let luck = std::array::from_fn(|_| random.random());
+                let visit = Visit { world: self.world, number, person, moment, luck };
+                let choice = policy.decide(&visit);
+                let (expected, _) = mean(self.world, person, &moment, choice.arm);
+                book.visits += 1.0;
+                book.offered += f64::from(u8::from(choice.arm.is_some()));
+                book.profit += expected.profit;
+                book.discount += expected.discount;
+                let decision = log.as_mut().map(|log| {
+                    let features = person.features(at);
+                    log.decisions.push(Logged { person: number, moment, features, choice });
+                    log.decisions.len() - 1
+                });
+                if buys < self.world.chance(person, &moment, choice.arm) {
+                    let basket = self.world.basket(person, basket);
+                    let sale = Sale::new(basket, choice.arm, fills < self.world.fills_up(basket));
+                    let decision = decision.filter(|_| lost >= self.world.untracked());
+                    let at = at + self.world.delay(choice.arm, late);
+                    let bought = Bought { person: number, at, decision, sale };
+                    let after = self.pending.partition_point(|other| other.bought.at > at);
+                    self.pending.insert(after, Pending { bought, arm: choice.arm });
+                }
+                let history = &mut person.history;
+                history.visits.0 += 1.0;
+                history.visits.1 += f64::from(u8::from(moment.app));
+                if choice.arm.is_some() {
+                    person.fatigue += 1.0;
+                }
+            }
+            self.settle(f64::from(day + 1), &mut book, policy, &mut log);
+        }
+        book
+    }
+
+    /// Books the purchases due until `at`.
+    fn settle(&mut self, at: f64, book: &mut Book, policy: &mut dyn Policy, log: &mut Option<&mut Log>) {
+        while let Some(Pending { bought, arm }) = self.pending.pop_if(|next| next.bought.at <= at) {
+            let person = &mut self.people[bought.person];
+            person.come_to(self.world, bought.at);
+            person.stock += self.world.stocks(person, bought.sale);
+            let history = &mut person.history;
+            history.last_order = Some(bought.at);
+            history.orders += 1.0;
+            history.worth += bought.sale.basket;
+            history.discounted += f64::from(u8::from(bought.sale.discount > 0.0));
+            if arm.is_some() && bought.sale.discount > 0.0 {
+                book.booked += bought.sale.discount;
+                policy.booked(bought.sale.discount, bought.at);
+            }
+            if let Some(log) = log {
+                log.purchases.push(bought);
+            }
+        }
+    }
+
+    /// Visits of a day in order of time: when, who, and their chance.
+    fn visits(&self, day: u32) -> Vec<(f64, usize, StdRng)> {
+        let mut found = Vec::new();
+        for (number, person) in self.people.iter().enumerate() {
+            let key = mix(mix(self.seed, number as u64), u64::from(day));
+            if ((key >> 11) as f64) < person.visits * (1_u64 << 53) as f64 {
+                let mut random = StdRng::seed_from_u64(mix(key, 1));
+                found.push((f64::from(day) + random.random::<f64>(), number, random));
+            }
+        }
+        found.sort_by(|a, b| a.0.total_cmp(&b.0));
+        found
+    }
+}
+
+/// SplitMix64 of both.
+fn mix(state: u64, part: u64) -> u64 {
+    let state = (state ^ part).wrapping_add(0x9e37_79b9_7f4a_7c15);
+    let state = (state ^ (state >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+    let state = (state ^ (state >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+    state ^ (state >> 31)
+}
