@@ -139,7 +139,8 @@ fn summary(arguments: &Arguments, found: &[Value]) -> Value {
     let told = |values: Vec<f64>| {
         let mean = values.iter().sum::<f64>() / values.len().max(1) as f64;
         let worst = values.iter().copied().fold(f64::INFINITY, f64::min);
-        json!({ "mean": mean, "worst": worst })
+        let most = values.iter().copied().fold(f64::NEG_INFINITY, f64::max);
+        json!({ "mean": mean, "worst": worst, "most": most })
     };
     let held = |world: &str| {
         let mine: Vec<bool> = found
