@@ -9,6 +9,7 @@ pub mod knapsack;
 pub mod ledger;
 pub mod limit;
 pub mod measure;
+pub mod optimism;
 mod people;
 pub mod plan;
 pub mod terms;

@@ -25,6 +25,7 @@ mod fit;
 mod layout;
 mod line;
 mod prior;
+mod sale;
 mod steps;
 mod taken;
 
@@ -35,6 +36,8 @@ pub(crate) use self::baskets::Purchases;
 use self::baskets::{Baskets, Felt};
 pub(crate) use self::line::Lesson;
 use self::line::Line;
+pub use self::sale::{Means, Sale};
+pub(crate) use self::sale::Sold;
 pub use self::steps::Steps;
 use crate::error::Result;
 use boost::Objective;

@@ -6,7 +6,7 @@ use super::describe::describe;
 use super::limit::Limit;
 use super::people::{candidates, people};
 use super::plan::{Expected, Objective, Plan, SEGMENTS};
-use super::{knapsack, terms};
+use super::{knapsack, optimism, terms};
 use crate::effect::Model;
 use crate::effect::train::Outcome;
 use crate::error::{Error, Result};
@@ -116,7 +116,8 @@ pub fn generate(
         .chain([(brief.budget as f64, sum.primal * treated)])
         .collect();
     plan.frontier.sort_by(|a, b| a.0.total_cmp(&b.0));
-    describe(&mut plan, model, &people, &chosen, log, treated);
+    let kept = optimism::kept(&plan, model, log, &plan.prices());
+    describe(&mut plan, model, &people, &chosen, log, treated, kept);
     if plan.strategies.is_empty() {
         let text = "no offer is expected to bring more than it costs for anybody; nothing is proposed";
         return Err(Error::precondition("NO_OFFER_PAYS", text));
