@@ -81,9 +81,9 @@ fn play(world: &dyn World, seed: u64, arguments: &Arguments) -> Value {
     shop.play(0..WARM_UP, &mut ByChance { share: WARM_UP_SHARE, only: None }, None);
     let mut log = Log::default();
     let begin = WARM_UP + explore_days;
-    let explored = shop.play(WARM_UP..begin, &mut ByChance::UNIFORM, Some(&mut log));
+    let explored = shop.play(WARM_UP..begin, &mut ByChance::uniform(), Some(&mut log));
     let season = Season { shop: &shop, days: begin..begin + plan_days, after: AFTER };
-    let nothing = season.book(&mut ByChance::NOTHING);
+    let nothing = season.book(&mut ByChance::nothing());
     let (best, budget, oracle) = season.oracle(budget_share);
     let whole = best.profit - nothing.profit;
     let share = |book: &Book| (book.profit - nothing.profit) / whole;

@@ -37,7 +37,7 @@ impl World for Rules {
         let History { last_order, orders, worth, discounted, .. } = person.history;
         let recency = last_order.map_or(99.0, |last| moment.at - last);
         let (usual, hunts) = (worth / orders.max(1.0), discounted / orders.max(1.0));
-        let mut chance = if recency <= 7.0 {
+        let mut chance: f64 = if recency <= 7.0 {
             if orders >= 6.0 { 0.17 } else { 0.11 }
         } else if recency <= 30.0 {
             if moment.app { 0.10 } else { 0.06 }

@@ -14,9 +14,14 @@ pub struct ByChance {
 
 impl ByChance {
     /// No offers.
-    pub const NOTHING: Self = Self { share: 0.0, only: None };
+    pub fn nothing() -> Self {
+        Self { share: 0.0, only: None }
+    }
+
     /// Every arm alike, no offer among them.
-    pub const UNIFORM: Self = Self { share: (ARMS.len() - 1) as f64 / ARMS.len() as f64, only: None };
+    pub fn uniform() -> Self {
+        Self { share: (ARMS.len() - 1) as f64 / ARMS.len() as f64, only: None }
+    }
 }
 
 impl Policy for ByChance {

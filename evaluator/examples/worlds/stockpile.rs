@@ -23,9 +23,9 @@ impl World for Stockpile {
     fn person(&self, random: &mut StdRng) -> Person {
         let sound = "sound parameters";
         let taste = Normal::new(-2.3, 0.6).expect(sound).sample(random);
-        let hunger = LogNormal::new(-1.0, 0.8).expect(sound).sample(random).min(2.5);
+        let hunger: f64 = LogNormal::new(-1.0, 0.8).expect(sound).sample(random);
         Person {
-            traits: [taste, hunger, 0.0, 0.0],
+            traits: [taste, hunger.min(2.5), 0.0, 0.0],
             basket: LogNormal::new(8.2, 0.6).expect(sound).sample(random),
             visits: random.random_range(0.05..0.45),
             app: random.random(),

@@ -48,7 +48,7 @@ pub struct Person {
 }
 
 /// A visit's moment.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Moment {
     /// Days since the beginning.
     pub at: f64,
