@@ -3,17 +3,17 @@
 use proto::common::v1::{Money, Offer, OfferKind};
 
 /// Currency of the shops.
-pub const CURRENCY: &str = "USD";
+pub(crate) const CURRENCY: &str = "USD";
 /// Share of a basket that is left after its goods are paid.
 const MARGIN: f64 = 0.4;
 /// Least basket of the threshold discount and its amount, minor units.
-pub const THRESHOLD: (f64, f64) = (9_000.0, 1_200.0);
+pub(crate) const THRESHOLD: (f64, f64) = (9_000.0, 1_200.0);
 /// What free shipping takes off, minor units.
 const SHIPPING: f64 = 600.0;
 
 /// How an offer works.
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub enum Deal {
+pub(crate) enum Deal {
     /// A share of the basket off.
     Percent(f64),
     /// No charge for shipping.
@@ -23,28 +23,28 @@ pub enum Deal {
 }
 
 /// No offer, or one of [`DEALS`].
-pub type Arm = Option<usize>;
+pub(crate) type Arm = Option<usize>;
 /// All that can be decided; no offer comes first.
-pub const ARMS: [Arm; 6] = [None, Some(0), Some(1), Some(2), Some(3), Some(4)];
+pub(crate) const ARMS: [Arm; 6] = [None, Some(0), Some(1), Some(2), Some(3), Some(4)];
 /// The deals.
-pub const DEALS: [Deal; 5] =
+pub(crate) const DEALS: [Deal; 5] =
     [Deal::Percent(0.05), Deal::Percent(0.10), Deal::Percent(0.20), Deal::Shipping, Deal::Threshold];
 /// Their offer ids.
-pub const IDS: [&str; 5] =
+pub(crate) const IDS: [&str; 5] =
     ["five-percent", "ten-percent", "twenty-percent", "free-shipping", "twelve-off-ninety"];
 
 /// A sale, minor units.
 #[derive(Debug, Clone, Copy, PartialEq, Default)]
-pub struct Sale {
+pub(crate) struct Sale {
     /// Worth before the discount.
-    pub basket: f64,
+    pub(crate) basket: f64,
     /// Discount.
-    pub discount: f64,
+    pub(crate) discount: f64,
 }
 
 impl Sale {
     /// The sale of a basket under an offer; one short of the threshold is filled up to it where `fills_up`.
-    pub fn new(basket: f64, arm: Arm, fills_up: bool) -> Self {
+    pub(crate) fn new(basket: f64, arm: Arm, fills_up: bool) -> Self {
         let deal = arm.map(|offer| DEALS[offer]);
         let mut basket = basket.round().max(100.0);
         if deal == Some(Deal::Threshold) && fills_up && basket < THRESHOLD.0 {
@@ -61,18 +61,18 @@ impl Sale {
     }
 
     /// What is left for the shop.
-    pub fn profit(self) -> f64 {
+    pub(crate) fn profit(self) -> f64 {
         (self.basket * MARGIN).round() - self.discount
     }
 
     /// What the goods cost the shop.
-    pub fn cost(self) -> f64 {
+    pub(crate) fn cost(self) -> f64 {
         self.basket - (self.basket * MARGIN).round()
     }
 }
 
 /// The offers as the product is told them.
-pub fn offers() -> Vec<Offer> {
+pub(crate) fn offers() -> Vec<Offer> {
     let money = |minor: f64| Some(Money { currency_code: CURRENCY.into(), minor_units: minor as i64 });
     let offer = |(deal, id): (&Deal, &str)| {
         let named = Offer { offer_id: id.into(), title: id.replace('-', " "), ..Offer::default() };

@@ -9,7 +9,7 @@ use super::world::{History, Moment, Person, World};
 use evaluator::stats::normal;
 
 /// The world; hidden properties of a person: taste, interest in offers.
-pub struct Late;
+pub(crate) struct Late;
 
 impl World for Late {
     fn name(&self) -> &'static str {

@@ -24,7 +24,7 @@ const DAY: f64 = 86_400e6;
 const ZERO: i64 = 20_000 / 7 * 7 * 86_400_000_000 + 4 * 86_400_000_000;
 
 /// A moment of the shop as the product counts.
-pub fn micros(at: f64) -> i64 {
+pub(crate) fn micros(at: f64) -> i64 {
     ZERO + (at * DAY) as i64
 }
 
@@ -37,7 +37,7 @@ fn channel(app: bool) -> Channel {
 }
 
 /// What the shop tells the product: decisions, and purchases and redemptions that name theirs.
-pub fn joined(log: &Log) -> (Vec<Outcome>, Vec<i64>) {
+pub(crate) fn joined(log: &Log) -> (Vec<Outcome>, Vec<i64>) {
     let decided: Vec<Decided> = log
         .decisions
         .iter()
@@ -101,7 +101,7 @@ impl Money {
 }
 
 /// The product with a plan.
-pub struct Product {
+pub(crate) struct Product {
     model: Model,
     plan: Plan,
     money: Money,
@@ -109,22 +109,23 @@ pub struct Product {
 }
 
 /// What the product made of a log.
-pub struct Made {
+pub(crate) struct Made {
     /// The policy.
-    pub policy: Product,
+    pub(crate) policy: Product,
     /// Seconds the effect training took.
-    pub seconds: f64,
+    pub(crate) seconds: f64,
     /// Profit the plan promises, and its interval.
-    pub promise: (f64, f64, f64),
+    pub(crate) promise: (f64, f64, f64),
     /// Figures of the training.
-    pub metrics: BTreeMap<String, f64>,
+    pub(crate) metrics: BTreeMap<String, f64>,
 }
 
 impl Product {
     /// Trains and plans by the product's defaults; why not, where there is no plan.
-    pub fn make(log: &Log, budget: f64, (from, until): (f64, f64), seed: u64) -> Result<Made, String> {
+    pub(crate) fn make(log: &Log, budget: f64, (from, until): (f64, f64), seed: u64) -> Result<Made, String> {
         let (outcomes, mut delays) = joined(log);
-        let order = Order { target: "purchase".into(), currency: CURRENCY.into(), features: Vec::new(), seed };
+        let order =
+            Order { target: "purchase".into(), currency: CURRENCY.into(), features: Vec::new(), seed };
         let started = std::time::Instant::now();
         let trained = train(&order, &outcomes, &offers()).map_err(|error| error.to_string())?;
         let seconds = started.elapsed().as_secs_f64();
@@ -170,9 +171,10 @@ impl Policy for Product {
             return Choice { arm: None, propensity: 1.0 };
         }
         let mut features = with_moment(visit.person.features(visit.moment.at), channel, at);
-        let lately = self.given.get(&visit.number).map_or(0, |given| {
-            given.iter().filter(|made| **made >= at - fatigue::REMEMBERED).count()
-        });
+        let lately = self
+            .given
+            .get(&visit.number)
+            .map_or(0, |given| given.iter().filter(|made| **made >= at - fatigue::REMEMBERED).count());
         features.entry(fatigue::RECENT.to_owned()).or_insert(lately as f64);
         let row = self.model.row(&features);
         let ledger = &mut self.money.ledger;
@@ -198,7 +200,7 @@ impl Policy for Product {
 }
 
 /// A T-learner: for every arm boosted trees of profit and of discount, on the product's own log.
-pub struct TLearner {
+pub(crate) struct TLearner {
     names: Vec<String>,
     profit: Vec<Trees>,
     discount: Vec<Trees>,
@@ -211,7 +213,7 @@ pub struct TLearner {
 
 impl TLearner {
     /// Learns, and prices the budget by the people of the log.
-    pub fn make(log: &Log, budget: f64, (from, until): (f64, f64), seed: u64) -> Result<Self, String> {
+    pub(crate) fn make(log: &Log, budget: f64, (from, until): (f64, f64), seed: u64) -> Result<Self, String> {
         let (outcomes, mut delays) = joined(log);
         let mut names: Vec<String> = outcomes.iter().flat_map(|row| row.features.keys().cloned()).collect();
         names.sort();
@@ -271,7 +273,8 @@ impl TLearner {
     /// Value and cost of every offer.
     fn judged(&self, row: &[f64]) -> Vec<(f64, f64)> {
         let control = self.profit[0].predict(row);
-        let of = |arm: usize| (self.profit[arm].predict(row) - control, self.discount[arm].predict(row).max(0.0));
+        let of =
+            |arm: usize| (self.profit[arm].predict(row) - control, self.discount[arm].predict(row).max(0.0));
         (1..ARMS.len()).map(of).collect()
     }
 }
@@ -285,9 +288,10 @@ impl Policy for TLearner {
         let at = micros(visit.moment.at);
         let channel = channel(visit.moment.app);
         let mut features = with_moment(visit.person.features(visit.moment.at), channel, at);
-        let lately = self.given.get(&visit.number).map_or(0, |given| {
-            given.iter().filter(|made| **made >= at - fatigue::REMEMBERED).count()
-        });
+        let lately = self
+            .given
+            .get(&visit.number)
+            .map_or(0, |given| given.iter().filter(|made| **made >= at - fatigue::REMEMBERED).count());
         if lately > 0 {
             features.insert(fatigue::RECENT.to_owned(), lately as f64);
         }

@@ -63,7 +63,8 @@ fn main() -> anyhow::Result<()> {
     let mut found: Vec<Value> = Vec::new();
     for name in &arguments.worlds {
         let world = all.iter().find(|world| world.name() == name);
-        let world = *world.ok_or_else(|| anyhow::anyhow!("no world {name:?}; there are rules, stockpile, late"))?;
+        let world =
+            *world.ok_or_else(|| anyhow::anyhow!("no world {name:?}; there are rules, stockpile, late"))?;
         for &seed in &arguments.seeds {
             let score = play(world, seed, &arguments);
             println!("{score}");
@@ -151,7 +152,15 @@ fn summary(arguments: &Arguments, found: &[Value]) -> Value {
         json!({ "plans": mine.len(), "held": mine.iter().filter(|held| **held).count() })
     };
     let worlds = arguments.worlds.iter().map(|world| {
-        let names = ["product", "t_learner", "best_single", "same_visit_oracle", "spent", "promise_of_truth", "training_s"];
+        let names = [
+            "product",
+            "t_learner",
+            "best_single",
+            "same_visit_oracle",
+            "spent",
+            "promise_of_truth",
+            "training_s",
+        ];
         let mut all: serde_json::Map<String, Value> =
             names.iter().map(|name| ((*name).to_owned(), told(of(world, name)))).collect();
         all.insert("promises".into(), held(world));

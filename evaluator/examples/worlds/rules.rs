@@ -7,7 +7,7 @@ use super::deals::{Arm, DEALS, Deal, THRESHOLD};
 use super::world::{History, Moment, Person, World};
 
 /// The world; hidden properties of a person: household, day of pay, share of small baskets.
-pub struct Rules;
+pub(crate) struct Rules;
 
 impl World for Rules {
     fn name(&self) -> &'static str {
@@ -22,7 +22,12 @@ impl World for Rules {
         let household = f64::from(random.random_range(0..3_u32));
         let basket = [3_500.0, 5_500.0, 8_000.0, 12_000.0][random.random_range(0..4)];
         Person {
-            traits: [household, f64::from(random.random_range(0..28_u32)), random.random_range(0.2..0.8), 0.0],
+            traits: [
+                household,
+                f64::from(random.random_range(0..28_u32)),
+                random.random_range(0.2..0.8),
+                0.0,
+            ],
             basket: basket * random.random_range(0.8..1.25),
             visits: random.random_range(0.05..0.45),
             app: if random.random_bool(0.4) { 0.9 } else { 0.15 },
@@ -51,7 +56,11 @@ impl World for Rules {
         let lift = match arm.map(|offer| DEALS[offer]) {
             None => 1.0,
             Some(Deal::Percent(share)) if share < 0.08 => {
-                if hunts > 0.3 && moment.app { 1.25 } else { 1.0 }
+                if hunts > 0.3 && moment.app {
+                    1.25
+                } else {
+                    1.0
+                }
             }
             Some(Deal::Percent(share)) if share < 0.15 => match (hunts > 0.3, lapsed) {
                 (true, true) => 1.9,
@@ -71,7 +80,11 @@ impl World for Rules {
                 _ => 1.0,
             },
             Some(Deal::Threshold) => {
-                if (6_000.0..12_000.0).contains(&usual) && orders >= 3.0 { 1.7 } else { 1.0 }
+                if (6_000.0..12_000.0).contains(&usual) && orders >= 3.0 {
+                    1.7
+                } else {
+                    1.0
+                }
             }
         };
         // Who hunts for bargains is moved further and families less: nobody logs who that is.

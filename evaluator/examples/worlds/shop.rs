@@ -11,30 +11,30 @@ use super::deals::{Arm, Sale};
 use super::world::{Moment, Person, World, mean};
 
 /// A visit that is to be decided.
-pub struct Visit<'a> {
+pub(crate) struct Visit<'a> {
     /// The world.
-    pub world: &'a dyn World,
+    pub(crate) world: &'a dyn World,
     /// Index of the person.
-    pub number: usize,
+    pub(crate) number: usize,
     /// The person.
-    pub person: &'a Person,
+    pub(crate) person: &'a Person,
     /// When and where.
-    pub moment: Moment,
+    pub(crate) moment: Moment,
     /// Uniform numbers that are the policy's own.
-    pub luck: [f64; 2],
+    pub(crate) luck: [f64; 2],
 }
 
 /// What was decided, and with which probability.
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub struct Choice {
+pub(crate) struct Choice {
     /// The arm.
-    pub arm: Arm,
+    pub(crate) arm: Arm,
     /// Its probability.
-    pub propensity: f64,
+    pub(crate) propensity: f64,
 }
 
 /// What decides.
-pub trait Policy {
+pub(crate) trait Policy {
     /// Decides a visit.
     fn decide(&mut self, visit: &Visit<'_>) -> Choice;
     /// Is told of a discount that was booked, of the decision `number` where it is known, minor units.
@@ -43,52 +43,52 @@ pub trait Policy {
 
 /// A decision as the shop logged it.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Logged {
+pub(crate) struct Logged {
     /// Index of the person.
-    pub person: usize,
+    pub(crate) person: usize,
     /// The moment.
-    pub moment: Moment,
+    pub(crate) moment: Moment,
     /// What was known.
-    pub features: BTreeMap<String, f64>,
+    pub(crate) features: BTreeMap<String, f64>,
     /// What was decided.
-    pub choice: Choice,
+    pub(crate) choice: Choice,
 }
 
 /// A purchase as the shop logged it.
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub struct Bought {
+pub(crate) struct Bought {
     /// Index of the person.
-    pub person: usize,
+    pub(crate) person: usize,
     /// When, days.
-    pub at: f64,
+    pub(crate) at: f64,
     /// The decision it names, an index into [`Log::decisions`].
-    pub decision: Option<usize>,
+    pub(crate) decision: Option<usize>,
     /// The sale.
-    pub sale: Sale,
+    pub(crate) sale: Sale,
 }
 
 /// Everything the shop logged.
 #[derive(Debug, Clone, Default)]
-pub struct Log {
+pub(crate) struct Log {
     /// Decisions in order of time.
-    pub decisions: Vec<Logged>,
+    pub(crate) decisions: Vec<Logged>,
     /// Purchases in order of time.
-    pub purchases: Vec<Bought>,
+    pub(crate) purchases: Vec<Bought>,
 }
 
 /// What a policy brought.
 #[derive(Debug, Clone, Copy, PartialEq, Default)]
-pub struct Book {
+pub(crate) struct Book {
     /// Visits.
-    pub visits: f64,
+    pub(crate) visits: f64,
     /// Visits with an offer.
-    pub offered: f64,
+    pub(crate) offered: f64,
     /// Profit, minor units: the expectation at each visit, given what people had become.
-    pub profit: f64,
+    pub(crate) profit: f64,
     /// The same of discounts.
-    pub discount: f64,
+    pub(crate) discount: f64,
     /// Discounts as they were booked.
-    pub booked: f64,
+    pub(crate) booked: f64,
 }
 
 /// A purchase that is still to come.
@@ -100,7 +100,7 @@ struct Pending {
 
 /// The shop.
 #[derive(Clone)]
-pub struct Shop<'a> {
+pub(crate) struct Shop<'a> {
     world: &'a dyn World,
     people: Vec<Person>,
     seed: u64,
@@ -109,19 +109,19 @@ pub struct Shop<'a> {
 
 impl<'a> Shop<'a> {
     /// A shop with so many people whom it has never seen.
-    pub fn new(world: &'a dyn World, people: usize, seed: u64) -> Self {
+    pub(crate) fn new(world: &'a dyn World, people: usize, seed: u64) -> Self {
         let mut random = StdRng::seed_from_u64(seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) ^ 0x51);
         let people = (0..people).map(|_| world.person(&mut random)).collect();
         Self { world, people, seed, pending: Vec::new() }
     }
 
     /// The world.
-    pub fn world(&self) -> &dyn World {
+    pub(crate) fn world(&self) -> &dyn World {
         self.world
     }
 
     /// Plays the days of `days` by `policy`; what is logged goes into `log`.
-    pub fn play(
+    pub(crate) fn play(
         &mut self,
         days: std::ops::Range<u32>,
         policy: &mut dyn Policy,

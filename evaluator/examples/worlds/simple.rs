@@ -5,21 +5,21 @@ use super::shop::{Book, Choice, Policy, Shop, Visit};
 use super::world::means;
 
 /// Offers with a probability, otherwise none; one of them or any.
-pub struct ByChance {
+pub(crate) struct ByChance {
     /// Probability of an offer.
-    pub share: f64,
+    pub(crate) share: f64,
     /// The offer; `None`: any.
-    pub only: Arm,
+    pub(crate) only: Arm,
 }
 
 impl ByChance {
     /// No offers.
-    pub fn nothing() -> Self {
+    pub(crate) fn nothing() -> Self {
         Self { share: 0.0, only: None }
     }
 
     /// Every arm alike, no offer among them.
-    pub fn uniform() -> Self {
+    pub(crate) fn uniform() -> Self {
         Self { share: (ARMS.len() - 1) as f64 / ARMS.len() as f64, only: None }
     }
 }
@@ -42,11 +42,11 @@ impl Policy for ByChance {
 
 /// Knows every response, and prices what an offer takes from later visits.
 #[derive(Debug, Clone, Copy)]
-pub struct Oracle {
+pub(crate) struct Oracle {
     /// Price of a minor unit of discount.
-    pub price: f64,
+    pub(crate) price: f64,
     /// Price of stock at home and of an offer seen, as multiples of what later visits bring.
-    pub later: (f64, f64),
+    pub(crate) later: (f64, f64),
 }
 
 /// Days over which stock and fatigue are felt.
@@ -58,8 +58,7 @@ impl Policy for Oracle {
         let later = FELT_DAYS * visit.person.visits * means[0].0.profit;
         let value = |arm: usize| {
             let (mean, stock) = means[arm];
-            let harm =
-                self.later.0 * (stock - means[0].1) + self.later.1 * f64::from(u8::from(arm > 0));
+            let harm = self.later.0 * (stock - means[0].1) + self.later.1 * f64::from(u8::from(arm > 0));
             mean.profit - self.price * mean.discount - later * harm
         };
         let best = (1..ARMS.len()).fold(0, |best, arm| if value(arm) > value(best) { arm } else { best });
@@ -73,18 +72,18 @@ const HALVINGS: usize = 9;
 const DEAREST: f64 = 8.0;
 
 /// What the days after `shop` are decided in.
-pub struct Season<'a> {
+pub(crate) struct Season<'a> {
     /// The shop on the first morning.
-    pub shop: &'a Shop<'a>,
+    pub(crate) shop: &'a Shop<'a>,
     /// Days a policy decides.
-    pub days: std::ops::Range<u32>,
+    pub(crate) days: std::ops::Range<u32>,
     /// Days after them, without offers: what was taken from later counts.
-    pub after: u32,
+    pub(crate) after: u32,
 }
 
 impl Season<'_> {
     /// What a policy brings, the days after it included.
-    pub fn book(&self, policy: &mut dyn Policy) -> Book {
+    pub(crate) fn book(&self, policy: &mut dyn Policy) -> Book {
         let mut shop = self.shop.clone();
         let mut book = shop.play(self.days.clone(), policy, None);
         let after = shop.play(self.days.end..self.days.end + self.after, policy_after(policy).as_mut(), None);
@@ -95,7 +94,7 @@ impl Season<'_> {
 
     /// The oracle's best, its prices of later visits chosen by trying, for a budget that is `share` of what the best
     /// would spend without one; the budget, and its prices.
-    pub fn oracle(&self, share: f64) -> (Book, f64, Oracle) {
+    pub(crate) fn oracle(&self, share: f64) -> (Book, f64, Oracle) {
         let (stocks, fatigues) = self.shop.world().later_scales();
         let grid = || stocks.iter().flat_map(|a| fatigues.iter().map(move |b| (*a, *b)));
         let free = |later| (self.book(&mut Oracle { price: 0.0, later }), later);
@@ -109,7 +108,7 @@ impl Season<'_> {
     }
 
     /// The oracle that prices later visits so, at the lowest price of discounts that keeps to the budget.
-    pub fn within(&self, budget: f64, later: (f64, f64)) -> (Book, Oracle) {
+    pub(crate) fn within(&self, budget: f64, later: (f64, f64)) -> (Book, Oracle) {
         let (mut low, mut high) = (0.0, DEAREST);
         let mut found = (Book::default(), Oracle { price: high, later });
         for _ in 0..HALVINGS {
@@ -126,7 +125,7 @@ impl Season<'_> {
     }
 
     /// The best single offer, known afterwards: for everybody, or for as many as the budget bears.
-    pub fn best_single(&self, budget: f64) -> (Arm, Book) {
+    pub(crate) fn best_single(&self, budget: f64) -> (Arm, Book) {
         let of = |arm: Arm| {
             let (mut low, mut high) = (0.0, 1.0);
             let all = self.book(&mut ByChance { share: 1.0, only: arm });
@@ -144,7 +143,6 @@ impl Season<'_> {
         let best = |a: (Arm, Book), b: (Arm, Book)| if b.1.profit > a.1.profit { b } else { a };
         ARMS[1..].iter().map(|&arm| of(arm)).reduce(best).unwrap_or_default()
     }
-
 }
 
 /// Nobody decides after the last day; what was bought late is still booked with who decided.

@@ -8,7 +8,7 @@ use super::deals::{Arm, DEALS, Deal, Sale, THRESHOLD};
 use super::world::{History, Moment, Person, World};
 
 /// The world; hidden properties of a person: taste, hunger for discounts.
-pub struct Stockpile;
+pub(crate) struct Stockpile;
 
 impl World for Stockpile {
     fn name(&self) -> &'static str {

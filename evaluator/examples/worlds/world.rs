@@ -11,64 +11,64 @@ const QUANTILES: usize = 24;
 
 /// What a shop has seen of a person.
 #[derive(Debug, Clone, Copy, Default)]
-pub struct History {
+pub(crate) struct History {
     /// When they last bought, days; `None` where they never did.
-    pub last_order: Option<f64>,
+    pub(crate) last_order: Option<f64>,
     /// Orders.
-    pub orders: f64,
+    pub(crate) orders: f64,
     /// Sum of their worth, minor units.
-    pub worth: f64,
+    pub(crate) worth: f64,
     /// Orders at a discount.
-    pub discounted: f64,
+    pub(crate) discounted: f64,
     /// Visits, and those in the app.
-    pub visits: (f64, f64),
+    pub(crate) visits: (f64, f64),
     /// Day they became known.
-    pub since: f64,
+    pub(crate) since: f64,
 }
 
 /// A person: what nobody sees, and what the shop has seen.
 #[derive(Debug, Clone)]
-pub struct Person {
+pub(crate) struct Person {
     /// Hidden properties; each world gives them its own meaning.
-    pub traits: [f64; 4],
+    pub(crate) traits: [f64; 4],
     /// Usual basket, minor units.
-    pub basket: f64,
+    pub(crate) basket: f64,
     /// Probability of a visit on a day.
-    pub visits: f64,
+    pub(crate) visits: f64,
     /// Share of visits in the app.
-    pub app: f64,
+    pub(crate) app: f64,
     /// What the shop has seen.
-    pub history: History,
+    pub(crate) history: History,
     /// What they still have at home, in usual baskets.
-    pub stock: f64,
+    pub(crate) stock: f64,
     /// Offers they have seen lately, fading.
-    pub fatigue: f64,
+    pub(crate) fatigue: f64,
     /// When stock and fatigue were last brought up to date, days.
-    pub touched: f64,
+    pub(crate) touched: f64,
 }
 
 /// A visit's moment.
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub struct Moment {
+pub(crate) struct Moment {
     /// Days since the beginning.
-    pub at: f64,
+    pub(crate) at: f64,
     /// Whether the visit is in the app.
-    pub app: bool,
+    pub(crate) app: bool,
 }
 
 /// What a visit brings on average, minor units.
 #[derive(Debug, Clone, Copy, Default)]
-pub struct Mean {
+pub(crate) struct Mean {
     /// Probability to buy.
-    pub buys: f64,
+    pub(crate) buys: f64,
     /// Profit.
-    pub profit: f64,
+    pub(crate) profit: f64,
     /// Discount.
-    pub discount: f64,
+    pub(crate) discount: f64,
 }
 
 /// How people of a world respond.
-pub trait World: Sync {
+pub(crate) trait World: Sync {
     /// Its name.
     fn name(&self) -> &'static str;
     /// Whether all of an offer's effect shows at once and is tracked.
@@ -104,7 +104,7 @@ pub trait World: Sync {
 }
 
 /// What a decision brings on average, and what it adds to the stock at home.
-pub fn mean(world: &dyn World, person: &Person, moment: &Moment, arm: Arm) -> (Mean, f64) {
+pub(crate) fn mean(world: &dyn World, person: &Person, moment: &Moment, arm: Arm) -> (Mean, f64) {
     let buys = world.chance(person, moment, arm);
     let (mut mean, mut stock) = (Mean { buys, ..Mean::default() }, 0.0);
     for at in 0..QUANTILES {
@@ -124,13 +124,13 @@ pub fn mean(world: &dyn World, person: &Person, moment: &Moment, arm: Arm) -> (M
 }
 
 /// The same of every arm.
-pub fn means(world: &dyn World, person: &Person, moment: &Moment) -> Vec<(Mean, f64)> {
+pub(crate) fn means(world: &dyn World, person: &Person, moment: &Moment) -> Vec<(Mean, f64)> {
     ARMS.iter().map(|&arm| mean(world, person, moment, arm)).collect()
 }
 
 impl Person {
     /// Lets stock and fatigue fade until `at`.
-    pub fn come_to(&mut self, world: &dyn World, at: f64) {
+    pub(crate) fn come_to(&mut self, world: &dyn World, at: f64) {
         let (stock, fatigue) = world.fading();
         let days = (at - self.touched).max(0.0);
         self.stock *= stock.powf(days);
@@ -139,7 +139,7 @@ impl Person {
     }
 
     /// What the shop knows of the person at `at`: from what it has seen, not from what they are.
-    pub fn features(&self, at: f64) -> BTreeMap<String, f64> {
+    pub(crate) fn features(&self, at: f64) -> BTreeMap<String, f64> {
         let History { last_order, orders, worth, discounted, visits, since } = self.history;
         let mut found = BTreeMap::from([
             ("orders".to_owned(), orders),

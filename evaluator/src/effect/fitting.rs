@@ -58,8 +58,8 @@ impl Ground<'_> {
             values.extend(with_arm(panel.features.row(row), panel.action[row], &panel.arms, false));
         }
         let columns = values.len() / rows.len().max(1);
-        let features = Matrix::new(values, rows.len(), columns)
-            .map_err(|error| Error::Internal(error.to_string()))?;
+        let features =
+            Matrix::new(values, rows.len(), columns).map_err(|error| Error::Internal(error.to_string()))?;
         self.lesson(rows, &features, Base::Trees)
     }
 

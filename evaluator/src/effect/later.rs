@@ -63,8 +63,8 @@ impl Later {
         }
         let values = cut(known.iter().map(|&row| later[row]).collect());
         let of_known = features.select(&known);
-        let expected =
-            ridge(&Sample::new(&of_known, &values), L2).map_err(|error| Error::Internal(error.to_string()))?;
+        let expected = ridge(&Sample::new(&of_known, &values), L2)
+            .map_err(|error| Error::Internal(error.to_string()))?;
         let guesses: Vec<f64> = (0..known.len()).map(|at| expected.predict(of_known.row(at))).collect();
         let terms: Vec<[f64; TERMS]> =
             known.iter().zip(&guesses).map(|(&row, guess)| terms(*guess, own[row])).collect();
@@ -121,8 +121,7 @@ fn terms(expected: f64, own: Option<Own>) -> [f64; TERMS] {
 fn solve(expected: Linear, terms: &[[f64; TERMS]], left: &[f64]) -> Later {
     // The mean of the log holds offers: terms are measured around theirs.
     let count = left.len() as f64;
-    let means: [f64; TERMS] =
-        std::array::from_fn(|i| terms.iter().map(|row| row[i]).sum::<f64>() / count);
+    let means: [f64; TERMS] = std::array::from_fn(|i| terms.iter().map(|row| row[i]).sum::<f64>() / count);
     let noise = (left.iter().map(|value| value * value).sum::<f64>() / count).max(1e-9);
     let (mut gram, mut goal) = (vec![0.0; TERMS * TERMS], [0.0; TERMS]);
     for (row, value) in terms.iter().zip(left) {

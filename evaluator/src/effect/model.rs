@@ -207,10 +207,8 @@ impl Model {
             }
             let (sale, effect) = (sales[arm], bought[arm]);
             let with = (buys + effect.mean).clamp(0.0, 1.0);
-            let spend = Estimate {
-                mean: with * sale.discount,
-                variance: effect.variance * sale.discount.powi(2),
-            };
+            let spend =
+                Estimate { mean: with * sale.discount, variance: effect.variance * sale.discount.powi(2) };
             let before = with * (sale.profit + sale.discount) - buys * control.profit;
             let own = Own { profit: before, discount: spend.mean };
             let (later, later_variance) = self.later.change(row, own);

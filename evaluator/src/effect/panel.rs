@@ -80,13 +80,6 @@ impl Panel {
         counts
     }
 
-    /// What was known of the persons of `rows`, without the time.
-    pub(crate) fn person(&self, rows: &[usize]) -> Result<Matrix> {
-        let columns = self.features.columns() - self.of_time;
-        let values = rows.iter().flat_map(|&row| &self.features.row(row)[..columns]).copied().collect();
-        Matrix::new(values, rows.len(), columns).map_err(|error| Error::Internal(error.to_string()))
-    }
-
     /// The rows named, in that order.
     #[must_use]
     pub fn select(&self, rows: &[usize]) -> Self {

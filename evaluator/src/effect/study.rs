@@ -135,8 +135,8 @@ pub fn study(panel: &Panel, target: Target<'_>, folds: &[usize], count: usize, s
         .unzip();
     let control_unseen: Vec<f64> = told.iter().map(|told| told.means[control][0]).collect();
     let control_spread = Spread::of_control(panel, target.values, &control_unseen);
-    let of_fold = |(fold, fitted)| {
-        let weights = weights.iter().map(|(_, of_folds): &(_, Vec<Weights>)| of_folds[fold].clone());
+    let of_fold = |(fold, fitted): (usize, Vec<Responses>)| {
+        let weights = weights.iter().map(|(_, of_folds)| of_folds[fold].clone());
         Blend::new(fitted, control, weights.collect())
     };
     let by_fold = fitted.into_iter().enumerate().map(of_fold).collect();
@@ -237,3 +237,6 @@ fn study_arm(
     };
     (found, (weights, of_others))
 }
+
+#[cfg(test)]
+mod tests;

@@ -148,8 +148,11 @@ pub fn train(order: &Order, outcomes: &[Outcome], offers: &[Offer]) -> Result<Tr
     let calibration = calibrate(&panel, &hit, &mut hits, &folds);
     let (metrics, better) = metrics(&panel, &hit, &hits, rows.len());
     let counts = panel.counts();
-    let arm = |((id, (family, depth)), rows): ((&String, (String, f64)), usize)| {
-        Arm { id: id.clone(), family, depth, rows }
+    let arm = |((id, (family, depth)), rows): ((&String, (String, f64)), usize)| Arm {
+        id: id.clone(),
+        family,
+        depth,
+        rows,
     };
     let mut model = Model {
         target: order.target.clone(),
@@ -318,12 +321,7 @@ fn calibrate(panel: &Panel, hit: &[f64], hits: &mut Study, folds: &[usize]) -> C
 }
 
 /// How the models did on decisions they had not seen.
-fn metrics(
-    panel: &Panel,
-    hit: &[f64],
-    hits: &Study,
-    rows: usize,
-) -> (BTreeMap<String, f64>, bool) {
+fn metrics(panel: &Panel, hit: &[f64], hits: &Study, rows: usize) -> (BTreeMap<String, f64>, bool) {
     let total: f64 = panel.propensity.iter().map(|p| p.recip()).sum();
     let rate = hit.iter().zip(&panel.propensity).map(|(hit, p)| hit / p).sum::<f64>() / total;
     let error = |guess: &dyn Fn(usize) -> f64| {

@@ -315,7 +315,8 @@ fn beside(plan: &Plan, model: &Model, row: &Outcome) -> (Replayed, Replayed) {
     });
     let chances = probabilities(options.beliefs(), plan.exploration);
     let control = forecast.profit;
-    let guess_of = |id: &str| control + model.arm(id).map_or(0.0, |arm| all[arm].profit.mean - all[arm].later);
+    let guess_of =
+        |id: &str| control + model.arm(id).map_or(0.0, |arm| all[arm].profit.mean - all[arm].later);
     let mut target = if row.action == NONE { chances[0] } else { 0.0 };
     let mut direct = chances[0] * control;
     for (index, chance) in options.offers.iter().zip(&chances[1..]) {

@@ -58,6 +58,7 @@ pub(super) fn describe(
         audience.anyway += visits * person.base.min(bought);
         audience.discount_anyway += visits * prediction.spend.mean * anyway;
     }
+    let promised: Vec<f64> = audiences.values().map(|audience| audience.sums[1]).collect();
     let forward = displace::later_purchases(log, model);
     let hours = displace::hours(log, model, plan);
     let mut strategies: Vec<Strategy> = audiences
@@ -105,9 +106,8 @@ pub(super) fn describe(
     };
     let mut profit = sum(|e| e.profit);
     // The share kept is one number for all strategies: its error does not average out between them.
-    let before: f64 = strategies.iter().map(|s| s.expected.profit.mean).sum::<f64>() / kept.mean.max(1e-9);
-    let own: f64 = strategies.iter().map(|s| (s.expected.profit.mean / kept.mean.max(1e-9)).powi(2)).sum();
-    profit.variance += (before.powi(2) - own).max(0.0) * kept.variance;
+    let own: f64 = promised.iter().map(|mean| mean * mean).sum();
+    profit.variance += (promised.iter().sum::<f64>().powi(2) - own).max(0.0) * kept.variance;
     plan.expected = Expected { conversions: sum(|e| e.conversions), profit, cost: sum(|e| e.cost) };
     plan.strategies = strategies;
 }

@@ -29,8 +29,6 @@ pub(super) enum Amounts {
         /// The discount.
         taken: Taken,
     },
-    /// The discount alone, where terms are known.
-    Taken(Taken),
 }
 
 impl Amounts {
@@ -59,11 +57,6 @@ impl Amounts {
         };
         let discount = match of {
             Of::Left(_, discount) => pick(discount),
-            Of::Discount(_) => {
-                let taken = by_terms(&values);
-                return taken
-                    .map_or_else(|| Ok(Self::Whole(line(&values)?)), |(_, taken)| Ok(Self::Taken(taken)));
-            }
             Of::Itself | Of::Amount(_) => return Ok(Self::Whole(line(&values)?)),
         };
         let before: Vec<f64> = values.iter().zip(&discount).map(|(left, discount)| left + discount).collect();
@@ -81,7 +74,6 @@ impl Amounts {
     pub(super) fn means(&self, row: &[f64], spends: &[f64]) -> Vec<f64> {
         match self {
             Self::Whole(line) => line.alike(row),
-            Self::Taken(taken) => (0..taken.arms()).map(|arm| taken.mean(spends, arm)).collect(),
             Self::Left { .. } | Self::ByTerms { .. } => {
                 let (before, taken) = self.parts(row, spends);
                 before.into_iter().zip(taken).map(|(before, taken)| before - taken).collect()
@@ -106,10 +98,6 @@ impl Amounts {
                 let shares = before.alike(row).into_iter().enumerate();
                 let before = shares.map(|(arm, share)| share * taken.worth(spends, arm)).collect();
                 (before, (0..taken.arms()).map(|arm| taken.mean(spends, arm)).collect())
-            }
-            Self::Taken(taken) => {
-                let taken: Vec<f64> = (0..taken.arms()).map(|arm| taken.mean(spends, arm)).collect();
-                (vec![0.0; taken.len()], taken)
             }
         }
     }

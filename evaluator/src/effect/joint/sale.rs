@@ -89,3 +89,6 @@ impl Sale {
         (0..discounts.len()).map(mean).collect()
     }
 }
+
+#[cfg(test)]
+mod tests;
