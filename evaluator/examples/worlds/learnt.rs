@@ -12,7 +12,7 @@ use evaluator::strategy::generate::{Brief, generate};
 use evaluator::strategy::knapsack::{Candidate, solve_within};
 use evaluator::strategy::ledger::{Afford, Grant, Ledger};
 use evaluator::strategy::plan::{self, Plan};
-use evaluator::strategy::{measure, terms, uniform};
+use evaluator::strategy::{measure, optimism, terms, uniform};
 use proto::common::v1::{Channel, EventKind, Offer};
 
 use super::deals::{ARMS, Arm, CURRENCY, IDS, offers};
@@ -116,6 +116,10 @@ pub(crate) struct Made {
     pub(crate) seconds: f64,
     /// Profit the plan promises, and its interval.
     pub(crate) promise: (f64, f64, f64),
+    /// Share of the promise that is expected to be kept, and its standard error.
+    pub(crate) kept: (f64, f64),
+    /// What an offer, the purchases it brings and its discount change in the next days.
+    pub(crate) later: [f64; 3],
     /// Figures of the training.
     pub(crate) metrics: BTreeMap<String, f64>,
 }
@@ -148,6 +152,7 @@ impl Product {
         let plan = generate("plan", brief, "model", &trained.model, &outcomes, &mut delays)
             .map_err(|error| error.to_string())?;
         let promised = plan.expected.profit.interval();
+        let kept = optimism::kept(&plan, &trained.model, &outcomes, &plan.prices());
         let mut given: HashMap<usize, Vec<i64>> = HashMap::new();
         for made in log.decisions.iter().filter(|made| made.choice.arm.is_some()) {
             given.entry(made.person).or_default().push(micros(made.moment.at));
@@ -155,6 +160,8 @@ impl Product {
         let money = Money::new(budget as i64, plan.redemption);
         Ok(Made {
             promise: (promised.estimate, promised.lower, promised.upper),
+            kept: (kept.mean, kept.error()),
+            later: trained.model.later.coefficients(),
             policy: Self { model: trained.model, plan, money, given },
             seconds,
             metrics: trained.metrics,

@@ -110,12 +110,14 @@ fn play(world: &dyn World, seed: u64, arguments: &Arguments) -> Value {
         Err(why) => score["t_learner_why"] = why.into(),
     }
     match Product::make(&log, budget, span, seed) {
-        Ok(Made { mut policy, seconds, promise, metrics }) => {
+        Ok(Made { mut policy, seconds, promise, kept, later, metrics }) => {
             let book = season.book(&mut policy);
             let gain = book.profit - nothing.profit;
             score["product"] = share(&book).into();
             score["spent"] = (book.booked / budget).into();
             score["offered"] = (book.offered / book.visits).into();
+            score["kept"] = json!([kept.0, kept.1]);
+            score["later"] = later.into();
             score["training_s"] = seconds.into();
             score["promise_of_truth"] = (promise.0 / gain).into();
             score["promise_holds"] = (promise.1 <= gain && gain <= promise.2).into();

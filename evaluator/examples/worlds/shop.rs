@@ -2,7 +2,9 @@
 //!
 //! Chance is a function of seed, person and day, the same for every policy: policies differ by what they decide.
 
-use std::collections::BTreeMap;
+use std::cell::RefCell;
+use std::collections::{BTreeMap, HashMap};
+use std::rc::Rc;
 
 use rand::rngs::StdRng;
 use rand::{Rng as _, SeedableRng as _};
@@ -98,6 +100,16 @@ struct Pending {
     arm: Arm,
 }
 
+/// What chance holds for a visit, whatever is decided.
+struct Coming {
+    at: f64,
+    number: usize,
+    app: bool,
+    /// Whether it buys, its basket, whether that is filled up, its delay, and whether it is tracked.
+    chances: [f64; 5],
+    luck: [f64; 2],
+}
+
 /// The shop.
 #[derive(Clone)]
 pub(crate) struct Shop<'a> {
@@ -105,6 +117,8 @@ pub(crate) struct Shop<'a> {
     people: Vec<Person>,
     seed: u64,
     pending: Vec<Pending>,
+    /// Days that were played once, shared by all clones.
+    days: Rc<RefCell<HashMap<u32, Rc<[Coming]>>>>,
 }
 
 impl<'a> Shop<'a> {
@@ -112,7 +126,7 @@ impl<'a> Shop<'a> {
     pub(crate) fn new(world: &'a dyn World, people: usize, seed: u64) -> Self {
         let mut random = StdRng::seed_from_u64(seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) ^ 0x51);
         let people = (0..people).map(|_| world.person(&mut random)).collect();
-        Self { world, people, seed, pending: Vec::new() }
+        Self { world, people, seed, pending: Vec::new(), days: Rc::default() }
     }
 
     /// The world.
@@ -129,13 +143,12 @@ impl<'a> Shop<'a> {
     ) -> Book {
         let mut book = Book::default();
         for day in days {
-            for (at, number, mut random) in self.visits(day) {
+            for &Coming { at, number, app, chances, luck } in self.visits(day).iter() {
                 self.settle(at, &mut book, policy, &mut log);
                 let person = &mut self.people[number];
                 person.come_to(self.world, at);
-                let moment = Moment { at, app: random.random_bool(person.app) };
-                let [buys, basket, fills, late, lost] = std::array::from_fn(|_| random.random::<f64>());
-                let luck = std::array::from_fn(|_| random.random());
+                let moment = Moment { at, app };
+                let [buys, basket, fills, late, lost] = chances;
                 let visit = Visit { world: self.world, number, person, moment, luck };
                 let choice = policy.decide(&visit);
                 let (expected, _) = mean(self.world, person, &moment, choice.arm);
@@ -190,17 +203,26 @@ impl<'a> Shop<'a> {
         }
     }
 
-    /// Visits of a day in order of time: when, who, and their chance.
-    fn visits(&self, day: u32) -> Vec<(f64, usize, StdRng)> {
+    /// Visits of a day in order of time.
+    fn visits(&self, day: u32) -> Rc<[Coming]> {
+        if let Some(found) = self.days.borrow().get(&day) {
+            return found.clone();
+        }
         let mut found = Vec::new();
         for (number, person) in self.people.iter().enumerate() {
             let key = mix(mix(self.seed, number as u64), u64::from(day));
             if ((key >> 11) as f64) < person.visits * (1_u64 << 53) as f64 {
                 let mut random = StdRng::seed_from_u64(mix(key, 1));
-                found.push((f64::from(day) + random.random::<f64>(), number, random));
+                let at = f64::from(day) + random.random::<f64>();
+                let app = random.random_bool(person.app);
+                let chances = std::array::from_fn(|_| random.random());
+                let luck = std::array::from_fn(|_| random.random());
+                found.push(Coming { at, number, app, chances, luck });
             }
         }
-        found.sort_by(|a, b| a.0.total_cmp(&b.0));
+        found.sort_by(|a, b| a.at.total_cmp(&b.at));
+        let found: Rc<[Coming]> = found.into();
+        self.days.borrow_mut().insert(day, found.clone());
         found
     }
 }
