@@ -4,6 +4,7 @@ use sea_orm::{
     ConnectOptions, ConnectionTrait as _, Database, DatabaseConnection, DatabaseTransaction, DbBackend,
     DbErr, SqliteTransactionMode, TransactionOptions, TransactionTrait as _,
 };
+use sea_orm_migration::MigratorTrait;
 
 use crate::config::Secret;
 
@@ -25,6 +26,22 @@ pub async fn open(url: &Secret) -> Result<DatabaseConnection, DbErr> {
         database.execute_unprepared("PRAGMA journal_mode=WAL").await?;
     }
     Ok(database)
+}
+
+/// Key of the PostgreSQL advisory lock that one migration at a time holds, of whichever service.
+const MIGRATING: &str = "SELECT pg_advisory_xact_lock(7310579611849183843)";
+
+/// Brings the schema of `database` up to date. Replicas that start together on one PostgreSQL database migrate one after
+/// the other, each wholly or not at all.
+pub async fn migrate<M: MigratorTrait>(database: &DatabaseConnection) -> Result<(), DbErr> {
+    if database.get_database_backend() == DbBackend::Postgres {
+        let transaction = begin(database).await?;
+        transaction.execute_unprepared(MIGRATING).await?;
+        M::up(&transaction, None).await?;
+        transaction.commit().await
+    } else {
+        M::up(database, None).await
+    }
 }
 
 /// Begins a transaction that will write.

@@ -82,11 +82,63 @@ pub struct StrategyConfig {
     /// How often what the plan that decides has brought is judged by what it promised, seconds; 0: only when a plan is
     /// asked for.
     pub judge_every_s: u64,
+    /// How far a caller's moment may be from the server's clock, seconds.
+    pub clock_skew_s: u32,
+    /// Whether callers say what time it is, as replays and simulations do: budgets and windows then follow the latest moment
+    /// told. Never for a shop that sells.
+    pub simulated_clock: bool,
+    /// How long an offer without `ends_at` is owed after it was made, days.
+    pub offer_valid_days: u32,
+    /// Whether redemptions that nobody reports are inferred from the terms of offers. Books more or less than was given:
+    /// GetPlan tells the error, measured on purchases that do report their discount.
+    pub infer_redemptions: bool,
+    /// How long after a decision what happens counts for it.
+    pub outcome_windows: OutcomeWindows,
+}
+
+/// Outcome window of each target, hours after a decision. Decisions whose window is still open are left out of training and
+/// of what a plan is judged by: what they bring is not known yet.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct OutcomeWindows {
+    /// Of the target `click`.
+    pub click_hours: u32,
+    /// Of the target `purchase`.
+    pub purchase_hours: u32,
+    /// Of the target `profit`.
+    pub profit_hours: u32,
+}
+
+impl Default for OutcomeWindows {
+    fn default() -> Self {
+        Self { click_hours: 24, purchase_hours: 168, profit_hours: 168 }
+    }
+}
+
+impl OutcomeWindows {
+    /// Returns the window of a target, microseconds.
+    pub fn of_target(&self, target: &str) -> i64 {
+        let hours = match target {
+            "click" => self.click_hours,
+            "purchase" => self.purchase_hours,
+            _ => self.profit_hours,
+        };
+        i64::from(hours) * 3_600_000_000
+    }
 }
 
 impl Default for StrategyConfig {
     fn default() -> Self {
-        Self { holdout: 0.0, cache_ms: 1_000, judge_every_s: 300 }
+        Self {
+            holdout: 0.0,
+            cache_ms: 1_000,
+            judge_every_s: 300,
+            clock_skew_s: 300,
+            simulated_clock: false,
+            offer_valid_days: 30,
+            infer_redemptions: false,
+            outcome_windows: OutcomeWindows::default(),
+        }
     }
 }
 
@@ -108,5 +160,22 @@ impl Validate for Config {
             "strategy.holdout",
             "must be 0 to below 1",
         );
+        problems.require(
+            (1..=3_650).contains(&self.strategy.offer_valid_days),
+            "strategy.offer_valid_days",
+            "must be 1 to 3650",
+        );
+        let windows = &self.strategy.outcome_windows;
+        for (name, hours) in [
+            ("click_hours", windows.click_hours),
+            ("purchase_hours", windows.purchase_hours),
+            ("profit_hours", windows.profit_hours),
+        ] {
+            problems.require(
+                (1..=8_760).contains(&hours),
+                &format!("strategy.outcome_windows.{name}"),
+                "must be 1 to 8760 hours",
+            );
+        }
     }
 }

@@ -15,6 +15,7 @@ pub mod learner;
 pub mod log;
 pub mod model;
 pub mod moment;
+pub mod outcomes;
 pub mod panel;
 mod pool;
 pub mod qini;

@@ -6,6 +6,7 @@ pub mod config;
 pub mod effect;
 pub mod error;
 pub mod experiment;
+pub mod features;
 pub mod metric;
 pub mod policy;
 pub mod pool;
@@ -52,6 +53,7 @@ async fn serve(config: Config, listener: TcpListener, shutdown: CancellationToke
         pool: pool::Pool::new(&config.analysis),
         snapshots: service::Snapshots::new(config.strategy.cache_ms),
         deciding: service::Deciding::new(config.strategy.cache_ms),
+        clock: service::Clock::new(&config.strategy),
         strategy: config.strategy.clone(),
     });
     let most = config.server.max_request_bytes;

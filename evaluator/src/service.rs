@@ -1,8 +1,11 @@
 //! The contract's services: messages to domain and back, no more.
 
+mod activation;
 pub mod analysis;
 pub mod attribution;
+mod bookings;
 mod choosing;
+mod clock;
 mod cohorts;
 mod convert;
 mod deciding;
@@ -10,7 +13,13 @@ mod decisions;
 mod definitions;
 mod effects;
 mod experiments;
+mod explaining;
+mod exploring;
 mod export;
+mod features;
+mod funds;
+mod holdout;
+mod inference;
 mod intake;
 mod metrics;
 mod offers;
@@ -38,6 +47,7 @@ use crate::pool::Pool;
 use crate::store::Store;
 
 pub(crate) use attribution::Attributions;
+pub(crate) use clock::Clock;
 pub(crate) use deciding::Deciding;
 pub(crate) use decisions::Decisions;
 pub(crate) use effects::Effects;
@@ -55,6 +65,8 @@ pub(crate) struct Shared {
     pub(crate) snapshots: Snapshots,
     pub(crate) deciding: Deciding,
     pub(crate) strategy: StrategyConfig,
+    /// The moment that is decided for.
+    pub(crate) clock: Clock,
     /// The shop's calendar.
     pub(crate) calendar: Calendar,
 }

@@ -5,6 +5,8 @@ mod entity;
 mod erasure;
 mod events;
 mod experiments;
+mod histories;
+mod holdout;
 mod ledger;
 mod links;
 mod metrics;
@@ -12,6 +14,7 @@ mod migration;
 mod models;
 mod moments;
 mod offers;
+mod owed;
 mod plans;
 mod requests;
 
@@ -20,7 +23,6 @@ use std::sync::Arc;
 use chassis::calendar::Calendar;
 use chassis::config::Secret;
 use sea_orm::{DatabaseConnection, DbBackend, DbErr};
-use sea_orm_migration::MigratorTrait as _;
 use tokio::sync::{Mutex, MutexGuard};
 
 use crate::error::{Error, Result};
@@ -29,8 +31,12 @@ pub use decisions::{PageStart, Recorded};
 pub use entity::decision::Model as DecisionRow;
 pub use entity::event::Model as EventRow;
 pub use entity::offer::Model as OfferRow;
+pub use entity::offer_made::Model as OfferMade;
 pub use events::Ingested;
+pub use histories::Histories;
+pub use ledger::{AccountState, Booking, Request};
 pub use moments::ByExperiment;
+pub use owed::RedeemedOf;
 
 /// Rows written by one statement; databases bound the number of parameters.
 const STATEMENT: usize = 250;
@@ -56,9 +62,10 @@ impl Store {
         let db = chassis::database::open(url).await?;
         let sqlite = db.get_database_backend() == DbBackend::Sqlite;
         let writer = sqlite.then(|| Arc::new(Mutex::new(())));
-        migration::Migrator::up(&db, None).await?;
+        chassis::database::migrate::<migration::Migrator>(&db).await?;
         let store = Self { db, writer, calendar };
         store.build_missing_cells().await?;
+        store.build_missing_histories().await?;
         Ok(store)
     }
 

@@ -289,6 +289,11 @@ async fn by_dimension(served: &mut Served, segments: bool) {
             if segments {
                 let segment = if returning { "segment:loyal" } else { "segment:fresh" };
                 decision.features = [(segment.to_owned(), 1.0), ("segment:absent".to_owned(), 0.0)].into();
+                if returning {
+                    // The decision's own field goes before its features.
+                    decision.segment = "loyal".into();
+                    decision.features = [("segment:fresh".to_owned(), 1.0)].into();
+                }
             }
             decisions.push(decision);
             let view = event(format!("v-{user}"), &user, EventKind::View, "");

@@ -213,7 +213,12 @@ async fn a_linked_visitor_is_assigned_and_decided_as_its_user() {
         let known = served.experiments.assign(assign(user.clone())).await.expect("assigned").into_inner();
         assert_eq!(linked, known);
         differed += u32::from(alone != linked);
-        let decide = |user_id: String| DecideRequest { user_id, context: None };
+        let decide = |user_id: String| DecideRequest {
+            user_id,
+            context: None,
+            decision_id: "d".into(),
+            ..Default::default()
+        };
         let decided = served.strategies.decide(decide(visitor)).await.expect("decided").into_inner();
         assert_eq!(decided, served.strategies.decide(decide(user)).await.expect("decided").into_inner());
     }

@@ -39,3 +39,36 @@ async fn postgres_links_visitors_while_another_replica_stores_their_events() {
     })
     .await;
 }
+
+#[tokio::test]
+async fn replicas_that_start_together_on_a_new_database_all_start() {
+    support::with_postgres(async |url| {
+        let url = chassis::config::Secret::new(url);
+        let opened = futures::future::join_all((0..4).map(|_| evaluator::store::Store::open(&url))).await;
+        for store in opened {
+            store.expect("opened");
+        }
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn postgres_keeps_features_as_the_log_says() {
+    support::with_postgres(async |url| {
+        let mut served = support::served_on(&url, tempfile::tempdir().expect("a folder")).await;
+        crate::features::rows_follow_the_log(&mut served, &url).await;
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn postgres_keeps_one_history_of_each_person_for_two_replicas() {
+    support::with_postgres(async |url| {
+        let mut one = support::served_on(&url, tempfile::tempdir().expect("a folder")).await;
+        // An answer: the database is migrated before the second replica opens it.
+        support::exported(&mut one, "nobody").await;
+        let mut other = support::served_on(&url, tempfile::tempdir().expect("a folder")).await;
+        crate::features::two_replicas_keep_one_history(&mut one, &mut other, &url).await;
+    })
+    .await;
+}

@@ -28,6 +28,7 @@ fn line(id: &str, user: &str, order: &str, item: &str, quantity: u32, price: i64
             revenue: Some(usd(amount)),
             cost: Some(usd(amount / 2)),
             tax: None,
+            discount: None,
         }),
         occurred_at: at(THEN + seconds),
         ..event(id.into(), user, EventKind::Purchase, "")

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::time::Instant;
 
 use crate::support::*;
-use proto::common::v1::{Channel, Event, EventKind, Offer, OfferKind};
+use proto::common::v1::{Channel, Event, EventKind, Money, Offer, OfferKind};
 use proto::evaluator::v1::*;
 use tonic::Code;
 
@@ -45,7 +45,7 @@ async fn an_experiment_runs_from_design_to_decision() {
 }
 
 #[tokio::test]
-async fn the_uniform_policy_chooses_evenly_and_says_so() {
+async fn offers_are_stored_and_listed_and_chance_chooses_evenly_among_them() {
     let mut served = served().await;
     let offer = |id: &str, ends: i64| Offer {
         offer_id: id.into(),
@@ -77,13 +77,34 @@ async fn the_uniform_policy_chooses_evenly_and_says_so() {
     let other = ListExperimentsRequest { page_token: first.next_page_token, ..Default::default() };
     refused(served.experiments.list_experiments(other).await, "page_token");
 
+    let money = Some(Money { currency_code: "USD".into(), minor_units: 1_000 });
+    let explore = GenerateStrategiesRequest {
+        kind: PlanKind::Exploration.into(),
+        budget: money,
+        until: at(far),
+        holdout: Some(0.005),
+        ..GenerateStrategiesRequest::default()
+    };
+    let plan = served.strategies.generate_strategies(explore).await.expect("made").into_inner().plan_id;
+    let activate = ActivatePlanRequest { plan_id: plan.clone(), ..ActivatePlanRequest::default() };
+    let active = served.strategies.activate_plan(activate).await.expect("activated").into_inner();
+    assert_eq!(active.replay, None, "there is nothing to replay");
     let mut counts: HashMap<String, u32> = HashMap::new();
     for person in 0..2_000 {
         let context = DecisionContext { seed: 11, ..DecisionContext::default() };
-        let request = DecideRequest { user_id: format!("u{person}"), context: Some(context) };
+        let decision_id = format!("d{person}");
+        let request = DecideRequest {
+            user_id: format!("u{person}"),
+            context: Some(context),
+            decision_id,
+            ..Default::default()
+        };
         let made = served.strategies.decide(request.clone()).await.expect("decided").into_inner();
+        if made.in_holdout {
+            continue;
+        }
         assert!((made.propensity - 0.25).abs() < 1e-12, "three valid offers and none");
-        assert_eq!((made.seed, made.plan_id.as_str()), (11, "uniform"));
+        assert_eq!((made.seed, made.plan_id.as_str()), (11, plan.as_str()));
         if person < 20 {
             assert_eq!(served.strategies.decide(request).await.expect("decided").into_inner(), made);
         }
@@ -92,10 +113,16 @@ async fn the_uniform_policy_chooses_evenly_and_says_so() {
     assert_eq!(counts.len(), 4, "{counts:?}");
     assert!(counts.values().all(|&count| (400..600).contains(&count)), "{counts:?}");
 
-    let request = DecideRequest { user_id: "u".into(), context: None };
+    let request =
+        DecideRequest { user_id: "u".into(), context: None, decision_id: "d".into(), ..Default::default() };
     let unseeded = served.strategies.decide(request).await.expect("decided").into_inner();
     let seed = DecisionContext { seed: unseeded.seed, ..DecisionContext::default() };
-    let again = DecideRequest { user_id: "u".into(), context: Some(seed) };
+    let again = DecideRequest {
+        user_id: "u".into(),
+        context: Some(seed),
+        decision_id: "d".into(),
+        ..Default::default()
+    };
     assert_eq!(served.strategies.decide(again).await.expect("decided").into_inner(), unseeded);
 }
 
@@ -109,7 +136,7 @@ async fn holdouts_see_nothing_and_variants_set_their_angle() {
     served.experiments.start_experiment(start).await.expect("started");
     let mut held = 0;
     for person in 0..400 {
-        let request = DecideRequest { user_id: format!("u{person}"), context: None };
+        let request = DecideRequest { user_id: format!("u{person}"), context: None, ..Default::default() };
         let made = served.strategies.decide(request).await.expect("decided").into_inner();
         let assignment = &made.assignments[0];
         assert_eq!(assignment.in_holdout, made.in_holdout);
@@ -404,7 +431,7 @@ async fn figures() {
     println!("CTR by channel and day over them: {rows} rows in {:.3} s", started.elapsed().as_secs_f64());
     let mut times = Vec::new();
     for person in 0..5_000 {
-        let request = DecideRequest { user_id: format!("u{person}"), context: None };
+        let request = DecideRequest { user_id: format!("u{person}"), context: None, ..Default::default() };
         let started = Instant::now();
         served.strategies.decide(request).await.expect("decided");
         times.push(started.elapsed());

@@ -12,7 +12,7 @@ fn money(minor_units: i64) -> Option<Money> {
     Some(Money { currency_code: "USD".into(), minor_units })
 }
 
-fn percent(id: &str, percent_off: f64) -> Offer {
+pub(crate) fn percent(id: &str, percent_off: f64) -> Offer {
     Offer {
         offer_id: id.into(),
         kind: OfferKind::Coupon.into(),
@@ -24,7 +24,7 @@ fn percent(id: &str, percent_off: f64) -> Offer {
 
 /// Shoppers of two kinds: the keen buy at a third anyway, the doubtful at a twentieth but at three tenths with 20 % off.
 /// Goods cost 3 000 of 10 000, so the coupon pays for the doubtful alone.
-async fn shop(served: &mut Served, decisions: u32) {
+pub(crate) async fn shop(served: &mut Served, decisions: u32) {
     let offers = [percent("twenty", 20.0), percent("idle", 1.0)];
     let rows: Vec<_> =
         offers.iter().map(|offer| UpsertOffersRequest { offer: Some(offer.clone()) }).collect();
@@ -52,6 +52,7 @@ async fn shop(served: &mut Served, decisions: u32) {
                 revenue: money(10_000 - discount),
                 cost: money(3_000),
                 tax: None,
+                discount: None,
             };
             let purchase = event(format!("p{i}"), &user, EventKind::Purchase, &decision_id);
             events.push(Event { purchase: Some(bought), ..purchase });
@@ -76,7 +77,7 @@ async fn shop(served: &mut Served, decisions: u32) {
     assert!(ingest(served, events).await.rejected.is_empty());
 }
 
-async fn train(served: &mut Served) {
+pub(crate) async fn train(served: &mut Served) {
     train_by(served, &[]).await;
 }
 
@@ -92,7 +93,7 @@ async fn train_by(served: &mut Served, features: &[&str]) {
     assert!(last.expect("stages").metrics["promoted"] > 0.5);
 }
 
-fn ask(budget: i64) -> GenerateStrategiesRequest {
+pub(crate) fn ask(budget: i64) -> GenerateStrategiesRequest {
     GenerateStrategiesRequest {
         objective: Objective::Profit.into(),
         budget: money(budget),
@@ -114,7 +115,8 @@ async fn decide(served: &mut Served, person: u32, keen: bool) -> DecideResponse 
         seed: 5,
         ..DecisionContext::default()
     };
-    let request = DecideRequest { user_id: format!("v{person}"), context: Some(context) };
+    let request =
+        DecideRequest { user_id: format!("v{person}"), context: Some(context), ..Default::default() };
     served.strategies.decide(request).await.expect("decided").into_inner()
 }
 
@@ -142,7 +144,9 @@ async fn the_coupon_goes_to_the_doubtful_and_never_beyond_the_budget() {
         let keen = person % 2 == 0;
         let choice = decide(&mut served, person, keen).await;
         assert!(choice.propensity > 0.0 && choice.plan_id == made.plan_id);
-        assert_eq!(choice.features.len(), 1, "what it was chosen by is told, to be recorded");
+        let told = choice.features.get("keen");
+        assert_eq!(told, Some(&f64::from(u8::from(keen))), "what it was chosen by, to be recorded");
+        assert!(choice.features.contains_key("person:orders") && choice.feature_version > 0);
         held += u32::from(choice.in_holdout);
         let twenty = choice.offer.is_some_and(|offer| offer.offer_id == "twenty");
         assert!(!(twenty && choice.in_holdout));
@@ -199,7 +203,7 @@ async fn nothing_is_planned_from_nothing_and_nothing_expired_is_activated() {
         at: at(5_000_000_000),
         ..ActivatePlanRequest::default()
     };
-    refused_for(served.strategies.activate_plan(late).await, "OFFERS_EXPIRED");
+    refused(served.strategies.activate_plan(late).await, "at");
     refused_for(served.strategies.get_plan(GetPlanRequest::default()).await, "NO_ACTIVE_PLAN");
     let missing = ActivatePlanRequest { plan_id: "none".into(), ..ActivatePlanRequest::default() };
     let status = served.strategies.activate_plan(missing).await.expect_err("no such plan");
@@ -368,7 +372,7 @@ async fn a_plan_keeps_to_an_offers_stock_and_a_channels_messages() {
 /// Whoever got an offer in the week before does not look at the next one.
 #[tokio::test(flavor = "multi_thread")]
 async fn who_is_tired_of_offers_gets_fewer() {
-    let mut served = served().await;
+    let mut served = served_in_simulation().await;
     let rows = vec![UpsertOffersRequest { offer: Some(percent("twenty", 20.0)) }];
     served.strategies.upsert_offers(tokio_stream::iter(rows)).await.expect("stored");
     let mut random = StdRng::seed_from_u64(11);
@@ -388,6 +392,7 @@ async fn who_is_tired_of_offers_gets_fewer() {
                     revenue: money(10_000 - discount),
                     cost: money(3_000),
                     tax: None,
+                    discount: None,
                 };
                 let purchase = event(format!("p{decision_id}"), &user, EventKind::Purchase, &decision_id);
                 events.push(Event { purchase: Some(bought), ..purchase });
@@ -427,7 +432,7 @@ async fn who_is_tired_of_offers_gets_fewer() {
                 at: at(THEN + 2 * day),
                 ..DecisionContext::default()
             };
-            let request = DecideRequest { user_id: user, context: Some(context) };
+            let request = DecideRequest { user_id: user, context: Some(context), ..Default::default() };
             let made = served.strategies.decide(request).await.expect("decided").into_inner();
             offered[rested] += u32::from(made.offer.is_some());
         }

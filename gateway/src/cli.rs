@@ -1,9 +1,10 @@
-//! The command line: `bespoke import | train | ask | report`, a client of the gateway.
+//! The command line: `bespoke import | train | explore | ask | report`, a client of the gateway.
 //!
 //! Exit codes: 0 done, 1 refused, 2 usage, 3 unreachable.
 
 pub mod ask;
 mod columns;
+mod explore;
 mod failure;
 mod import;
 mod log;
@@ -39,6 +40,8 @@ enum Command {
     Import(import::Arguments),
     /// Train the recommender and let the model serve where it is no worse.
     Train(train::Arguments),
+    /// Make offers by chance, within a budget and a time, so that effects can be learnt.
+    Explore(explore::Arguments),
     /// Ask what one person should see now.
     Ask(ask::Arguments),
     /// Show what was measured.
@@ -56,6 +59,7 @@ pub async fn main() -> ExitCode {
         Ok(channel) => match arguments.command {
             Command::Import(command) => import::run(command, channel, arguments.json).await,
             Command::Train(command) => train::run(command, channel, arguments.json).await,
+            Command::Explore(command) => explore::run(command, channel, arguments.json).await,
             Command::Ask(command) => ask::run(command, channel, arguments.json).await,
             Command::Report(command) => report::run(command, channel, arguments.json).await,
         },

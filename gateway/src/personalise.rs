@@ -59,6 +59,9 @@ pub(crate) struct Moment {
     /// The person's events that the recommender has not got yet.
     undelivered: Vec<Event>,
     seed: u64,
+    /// Id the decision is recorded under, and the token that names it.
+    decision_id: String,
+    token: String,
     /// Why nothing is recorded; `None` where the decision is.
     unrecorded: Option<DegradationCause>,
 }
@@ -75,6 +78,10 @@ pub(crate) struct Chosen {
     plan_id: String,
     /// What the offer was chosen by.
     features: BTreeMap<String, f64>,
+    /// Name of the person's segment; empty where none is known.
+    segment: String,
+    /// Version of the evaluator's own among them.
+    feature_version: u32,
 }
 
 /// What the gateway knows of a person.
@@ -114,7 +121,7 @@ impl Personaliser {
             let moment = self.moment(request, &plan, &mut report).await;
             let mut chosen = self.choose(&moment, &plan, &mut report).await;
             self.write_copy(&moment, &plan, &mut chosen, &mut report).await;
-            self.forecast(&moment, plan.forecast(), &mut chosen.answer.placements, &mut report).await;
+            self.forecast(&moment, plan.forecast(), &mut chosen, &mut report).await;
             self.record(&moment, &plan, &mut chosen, &mut report).await;
             assemble::closed(chosen.answer, report, &plan)
         })
@@ -143,8 +150,7 @@ impl Personaliser {
             return;
         }
         let started = Instant::now();
-        let (id, token) = self.tokens.issue(Utc::now().timestamp());
-        let row = assemble::decision(&id, moment, chosen, report);
+        let row = assemble::decision(moment, chosen, report);
         let cause = match deadline::within(plan.record(), self.outbox.store(vec![row])).await {
             Ok(Ok(_)) => None,
             Ok(Err(outbox::Error::Overloaded)) => Some(DegradationCause::Overload),
@@ -156,7 +162,7 @@ impl Personaliser {
         };
         report.took(stage::name(DegradationStage::Record), started.elapsed());
         match cause {
-            None => chosen.answer.decision_token = token,
+            None => chosen.answer.decision_token.clone_from(&moment.token),
             Some(cause) => report.degraded(DegradationStage::Record, cause, Substitute::NoRecord),
         }
     }
@@ -202,7 +208,8 @@ impl Personaliser {
                 }
             };
         let seed = if request.seed == 0 { rand::rng().random_range(1..=u64::MAX) } else { request.seed };
-        Moment { request, person, withheld, undelivered, seed, unrecorded }
+        let (decision_id, token) = self.tokens.issue(Utc::now().timestamp());
+        Moment { request, person, withheld, undelivered, seed, decision_id, token, unrecorded }
     }
 
     async fn known(&self, request: &PersonaliseRequest) -> Result<Known, store::Error> {

@@ -13,7 +13,7 @@ use tonic::{Code, Status};
 use crate::outbox;
 
 /// `INVALID_ARGUMENT` where there is any violation.
-fn refuse(violations: Vec<Violation>) -> Result<(), Status> {
+pub(crate) fn refuse(violations: Vec<Violation>) -> Result<(), Status> {
     if violations.is_empty() {
         return Ok(());
     }

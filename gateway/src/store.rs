@@ -13,20 +13,17 @@ mod tests;
 
 use chassis::config::Secret;
 use sea_orm::{ConnectionTrait as _, DatabaseConnection, DatabaseTransaction, DbBackend};
-use sea_orm_migration::MigratorTrait as _;
 
 pub use links::{Link, Linked, Refusal};
 pub use log::Stored;
 pub use outbox::{Appended, Appending, Kind, Outcome, Row};
-pub use popular::PopularItem;
+pub use popular::{PopularChange, PopularItem};
 
 /// Locks PostgreSQL for one writer of the outbox at a time. A writer that loses its connection in the middle holds the
 /// others up for at most the idle timeout.
 const ALONE: &str = "SET LOCAL lock_timeout = '5s'; \
                      SET LOCAL idle_in_transaction_session_timeout = '10s'; \
                      SELECT pg_advisory_xact_lock(7310579611849183842)";
-/// Locks PostgreSQL for one migration at a time.
-const MIGRATING: &str = "SELECT pg_advisory_xact_lock(7310579611849183843)";
 
 /// The database failed.
 #[derive(Debug, thiserror::Error)]
@@ -44,14 +41,7 @@ impl Store {
     /// after the other.
     pub async fn open(url: &Secret) -> Result<Self, Error> {
         let db = chassis::database::open(url).await?;
-        if db.get_database_backend() == DbBackend::Postgres {
-            let transaction = chassis::database::begin(&db).await?;
-            transaction.execute_unprepared(MIGRATING).await?;
-            migration::Migrator::up(&transaction, None).await?;
-            transaction.commit().await?;
-        } else {
-            migration::Migrator::up(&db, None).await?;
-        }
+        chassis::database::migrate::<migration::Migrator>(&db).await?;
         Ok(Self { db })
     }
 

@@ -6,7 +6,6 @@ mod migration;
 
 use chassis::config::Secret;
 use sea_orm::DatabaseConnection;
-use sea_orm_migration::MigratorTrait as _;
 
 pub use copies::{Click, Written};
 
@@ -25,7 +24,7 @@ impl Store {
     /// Opens the database at `url`, making and migrating it where needed.
     pub async fn open(url: &Secret) -> Result<Self, Error> {
         let db = chassis::database::open(url).await?;
-        migration::Migrator::up(&db, None).await?;
+        chassis::database::migrate::<migration::Migrator>(&db).await?;
         Ok(Self { db })
     }
 }

@@ -56,6 +56,7 @@ pub mod gateway {
     }
 }
 
+pub mod rejections;
 mod rules;
 pub mod validate;
 

@@ -274,7 +274,7 @@ mod tests {
         let at = Some(pbjson_types::Timestamp { seconds: 5, nanos: 0 });
         assert!(listing(item(1, "t")) && listing(Item { stock: Some(3), ..item(1, "t") }));
         assert!(!listing(Item { stock: Some(0), ..item(1, "t") }));
-        assert!(!listing(Item { available_until: at.clone(), ..item(1, "t") }));
+        assert!(!listing(Item { available_until: at, ..item(1, "t") }));
         assert!(!listing(Item { available_from: at, ..item(1, "t") }));
         assert!(!listing(Item { not_recommendable: true, ..item(1, "t") }));
     }

@@ -168,7 +168,9 @@ impl Live {
 
     fn change(&self, parts: &Parts, stored: Vec<Item>, removed: &[String]) {
         let mut shelf = Shelf::clone(&self.shelf());
-        removed.iter().for_each(|id| shelf.remove(id));
+        for id in removed {
+            shelf.remove(id);
+        }
         for mut item in stored {
             self.rules.mark(&mut item);
             shelf.insert(item, &parts.vectors);
@@ -260,7 +262,9 @@ impl Live {
         let embedded = new.iter().zip(vectors);
         all.extend(embedded.map(|(item, vector)| (text(item), vector.unwrap_or_default())));
         let mut shelf = Shelf::clone(&self.shelf());
-        new.iter().for_each(|item| shelf.infer_item(&item.item_id, &all));
+        for item in &new {
+            shelf.infer_item(&item.item_id, &all);
+        }
         parts.vectors = Arc::new(all);
         self.shelf.store(Arc::new(shelf));
         Ok(())

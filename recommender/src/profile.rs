@@ -6,6 +6,7 @@ use proto::common::v1::{Channel, Event, EventKind, Money};
 use proto::recommender::v1::{Affinity, Profile};
 
 use crate::catalogue::Catalogue;
+use crate::price_band::PriceThirds;
 use crate::signals::Signals;
 use crate::store::Deed;
 
@@ -29,8 +30,7 @@ struct OrderLine {
 pub struct ProfileBuilder<'a> {
     catalogue: &'a Catalogue,
     signals: &'a Signals,
-    /// Bounds of the lower and the middle third of the catalogue's prices, by currency.
-    thirds: HashMap<&'a str, (i64, i64)>,
+    thirds: &'a PriceThirds,
     /// By order and item. A purchase that names no order is an order of its own.
     lines: HashMap<(String, String), OrderLine>,
     /// Order lines and sum by currency.
@@ -45,11 +45,11 @@ pub struct ProfileBuilder<'a> {
 
 impl<'a> ProfileBuilder<'a> {
     /// A profile of a person without events.
-    pub fn new(catalogue: &'a Catalogue, signals: &'a Signals) -> Self {
+    pub fn new(catalogue: &'a Catalogue, thirds: &'a PriceThirds, signals: &'a Signals) -> Self {
         Self {
             catalogue,
             signals,
-            thirds: price_thirds(catalogue),
+            thirds,
             lines: HashMap::new(),
             monetary: BTreeMap::new(),
             channels: BTreeMap::new(),
@@ -124,7 +124,7 @@ impl<'a> ProfileBuilder<'a> {
         let recency = orders.values().max().map(|last| (now - last).max(0) as f64 / DAY);
         let frequency = orders.len() as u64;
         let bands =
-            self.weigh(|item| self.price_band(item.price.as_ref()).into_iter().map(str::to_owned).collect());
+            self.weigh(|item| self.thirds.band(item.price.as_ref()).into_iter().map(str::to_owned).collect());
         let price_band = bands.iter().max_by(|a, b| a.1.total_cmp(b.1)).map(|(band, _)| band.clone());
         let mut affinities = shares("category", self.weigh(|item| item.categories.clone()));
         let brands = self
@@ -160,18 +160,6 @@ impl<'a> ProfileBuilder<'a> {
         }
         weights
     }
-
-    fn price_band(&self, price: Option<&Money>) -> Option<&'static str> {
-        let Money { currency_code, minor_units } = price?;
-        let (low, middle) = self.thirds.get(currency_code.as_str())?;
-        Some(if minor_units < low {
-            "low"
-        } else if minor_units < middle {
-            "middle"
-        } else {
-            "high"
-        })
-    }
 }
 
 /// The positive weights as shares of their sum, the largest first.
@@ -183,20 +171,4 @@ fn shares(kind: &str, weights: BTreeMap<String, f64>) -> Vec<Affinity> {
     all.sort_by(|a, b| b.weight.total_cmp(&a.weight));
     all.truncate(MAX_AFFINITIES);
     all
-}
-
-/// Prices a third and two thirds up the catalogue, by currency: amounts of several currencies are not compared.
-fn price_thirds(catalogue: &Catalogue) -> HashMap<&str, (i64, i64)> {
-    let mut prices: HashMap<&str, Vec<i64>> = HashMap::new();
-    for Money { currency_code, minor_units } in catalogue.iter().filter_map(|item| item.price.as_ref()) {
-        prices.entry(currency_code).or_default().push(*minor_units);
-    }
-    let thirds = |mut prices: Vec<i64>| {
-        let (third, two_thirds) = (prices.len() / 3, prices.len() * 2 / 3);
-        let (below, middle, _) = prices.select_nth_unstable(two_thirds);
-        let middle = *middle;
-        let low = if third < two_thirds { *below.select_nth_unstable(third).1 } else { middle };
-        (low, middle)
-    };
-    prices.into_iter().map(|(currency, prices)| (currency, thirds(prices))).collect()
 }

@@ -9,6 +9,7 @@ mod people;
 mod position;
 mod recommend;
 mod rpc;
+mod segment_cache;
 mod texts;
 mod told;
 
@@ -24,9 +25,11 @@ use tonic::{Code, Status};
 
 use crate::artefact::Artefacts;
 use crate::live::Live;
+use crate::price_band::PriceBands;
 use crate::signals::Signals;
 use crate::store::{self, Store};
 use crate::texts::Texts;
+use segment_cache::SegmentCache;
 
 /// The recommender over gRPC; cheap to clone.
 #[derive(Clone)]
@@ -41,6 +44,10 @@ pub struct Recommender {
     signals: Arc<Signals>,
     /// Days and hours of the shop.
     calendar: Calendar,
+    /// Bounds of the catalogue's price bands.
+    price_bands: PriceBands,
+    /// Segments of people who asked lately.
+    segments: SegmentCache,
     /// As many answers are ranked at a time as there are cores.
     cores: Arc<Semaphore>,
     /// One training run at a time.
@@ -61,7 +68,20 @@ impl Recommender {
         let names = Arc::new(names);
         let cores = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
         let (cores, training) = (Arc::new(Semaphore::new(cores)), Arc::new(Semaphore::new(1)));
-        Self { store, artefacts, live, texts, names, signals, calendar, cores, training }
+        let (price_bands, segments) = (PriceBands::default(), SegmentCache::default());
+        Self {
+            store,
+            artefacts,
+            live,
+            texts,
+            names,
+            signals,
+            calendar,
+            price_bands,
+            segments,
+            cores,
+            training,
+        }
     }
 }
 

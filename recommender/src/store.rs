@@ -12,24 +12,19 @@ mod requests;
 mod returns;
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use chassis::config::Secret;
 use sea_orm::DatabaseConnection;
-use sea_orm_migration::MigratorTrait as _;
 
 use crate::signals::Signals;
 
 pub use events::{Deed, EventKey, EventRow, Ingested};
 pub use items::{Changes, Updated};
+pub use links::Identity;
 pub use models::Card;
 
 /// Rows of one statement; databases bound the number of parameters.
 const STATEMENT: usize = 500;
-
-/// Attempts to migrate a database, and the pause between two.
-const MIGRATION_ATTEMPTS: u32 = 40;
-const MIGRATION_PAUSE: Duration = Duration::from_millis(250);
 
 /// The database failed.
 #[derive(Debug, thiserror::Error)]
@@ -54,15 +49,7 @@ impl Store {
     /// Opens the database at `url`, making and migrating it where needed. Events weigh what `signals` say.
     pub async fn open(url: &Secret, signals: Arc<Signals>) -> Result<Self, Error> {
         let db = chassis::database::open(url).await?;
-        let mut attempt = 1;
-        // Of replicas that start together on one database, one migrates and the others fail until it is done.
-        while let Err(cause) = migration::Migrator::up(&db, None).await {
-            if attempt == MIGRATION_ATTEMPTS {
-                return Err(cause.into());
-            }
-            attempt += 1;
-            tokio::time::sleep(MIGRATION_PAUSE).await;
-        }
+        chassis::database::migrate::<migration::Migrator>(&db).await?;
         Ok(Self { db, signals })
     }
 }

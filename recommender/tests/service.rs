@@ -201,6 +201,8 @@ async fn people(client: &mut Client, model: &str) {
     assert_eq!(profile.segments_version, list.version);
     let segment = profile.profile.expect("a profile").segment;
     assert!(list.segments.iter().any(|one| one.name == segment), "{segment} of {list:?}");
+    assert_eq!(recommend(client, wanted("user-2", 3)).await.segment, segment);
+    assert_eq!(recommend(client, wanted("nobody", 3)).await.segment, "");
 
     let user_ids = vec!["user-2".to_owned(), "nobody".to_owned()];
     let asked = PredictIntentRequest { user_ids: user_ids.clone(), horizon_days: 2 };

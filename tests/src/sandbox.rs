@@ -62,11 +62,13 @@ pub struct Options {
     pub postgres: bool,
     /// IANA name of the shop's time zone.
     pub time_zone: &'static str,
+    /// Whether callers set the evaluator's clock.
+    pub simulated_clock: bool,
 }
 
 impl From<Words> for Options {
     fn from(words: Words) -> Self {
-        Self { words, replicas: 1, postgres: false, time_zone: "UTC" }
+        Self { words, replicas: 1, postgres: false, time_zone: "UTC", simulated_clock: false }
     }
 }
 
@@ -126,6 +128,7 @@ impl Sandbox {
         let mut config = evaluator::Config::default();
         config.store.url = databases.url("evaluator");
         config.shop.time_zone = options.time_zone.into();
+        config.strategy.simulated_clock = options.simulated_clock;
         let evaluator = replicas(options, config, evaluator::run).await?;
 
         let services = [&recommender, &generator, &evaluator];

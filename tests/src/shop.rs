@@ -36,6 +36,7 @@ async fn move_in(folder: &Path, ports: [u16; 4]) -> anyhow::Result<(CompleteJour
         let file = folder.join(format!("{what}.csv")).display().to_string();
         bespoke(&services, &["import", what, &file, "--constant", "currency=USD"]).await?;
     }
+    bespoke(&services, &["explore", "--budget", "5000", "--currency", "USD", "--days", "14"]).await?;
     bespoke(&services, &["train", "--parameter", "budget_seconds=5"]).await?;
     Ok((shop, services))
 }

@@ -25,7 +25,7 @@ pub struct Settings {
     /// Days played.
     #[arg(long, default_value_t = 30)]
     pub days: u32,
-    /// Days, or a part of the first, in which offers are uniformly random, for there is nothing to learn from yet.
+    /// Days, or a part of the first, in which an exploration plan makes offers by chance, for there is nothing to learn from yet.
     #[arg(long, default_value_t = 0.25)]
     pub explore_days: f64,
     /// Most days after which the effect model is trained and the plan made anew; at first, when every hour tells much

@@ -1,6 +1,6 @@
 //! The simulated shop speaks to the four services and knows what its words were worth.
 
-use bespoke_tests::sandbox::{Sandbox, Words};
+use bespoke_tests::sandbox::{Options, Sandbox, Words};
 use bespoke_tests::simulation::Settings;
 use bespoke_tests::simulation::oracle::Month;
 use bespoke_tests::simulation::play::play;
@@ -22,7 +22,8 @@ async fn what_the_evaluator_measures_is_what_the_shop_booked() {
     };
     let world = World::new(&settings);
     let month = Month::of(&world, settings.days);
-    let sandbox = Sandbox::start(Words::Templates).await.expect("starts");
+    let sandbox =
+        Sandbox::start(Options { simulated_clock: true, ..Words::Templates.into() }).await.expect("starts");
     let line = Line::new(sandbox.gateway().expect("a channel"));
     let played = play(&world, &settings, i64::MAX, &line, &|_| {}).await.expect("played");
 

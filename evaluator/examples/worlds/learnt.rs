@@ -1,18 +1,21 @@
 //! Policies that learn from the log: the product, by its own library, and a T-learner with boosted trees.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, VecDeque};
 
 use boost::{Matrix, Objective, Sample, Settings, Stopping, Trees};
+use chassis::calendar::Calendar;
+use evaluator::config::OutcomeWindows;
 use evaluator::effect::log::{Answer, Decided, join};
 use evaluator::effect::moment::with_moment;
+use evaluator::effect::outcomes::Horizon;
 use evaluator::effect::train::{Order, Outcome, train};
 use evaluator::effect::{Model, NONE, fatigue};
 use evaluator::strategy::choose::{pick, probabilities};
-use evaluator::strategy::generate::{Brief, generate};
+use evaluator::strategy::generate::{Brief, Funds, generate};
 use evaluator::strategy::knapsack::{Candidate, solve_within};
-use evaluator::strategy::ledger::{Afford, Grant, Ledger};
+use evaluator::strategy::ledger::{Afford, Grant, Ledger, Reserve};
 use evaluator::strategy::plan::{self, Plan};
-use evaluator::strategy::{measure, optimism, terms, uniform};
+use evaluator::strategy::{optimism, terms, uniform};
 use proto::common::v1::{Channel, EventKind, Offer};
 
 use super::deals::{ARMS, Arm, CURRENCY, IDS, offers};
@@ -36,8 +39,14 @@ fn channel(app: bool) -> Channel {
     if app { Channel::App } else { Channel::Web }
 }
 
-/// What the shop tells the product: decisions, and purchases and redemptions that name theirs.
-pub(crate) fn joined(log: &Log) -> (Vec<Outcome>, Vec<i64>) {
+/// Outcome window of purchases, microseconds: the product's default.
+fn window() -> i64 {
+    OutcomeWindows::default().of_target("purchase")
+}
+
+/// What the shop tells the product until `now`: decisions, and purchases and redemptions, of which not all name theirs.
+/// Returns the decisions whose outcome window is over, all decisions, and how long nearly all redemptions took.
+pub(crate) fn joined(log: &Log, now: i64) -> (Vec<Outcome>, Vec<Outcome>, i64) {
     let decided: Vec<Decided> = log
         .decisions
         .iter()
@@ -53,50 +62,70 @@ pub(crate) fn joined(log: &Log) -> (Vec<Outcome>, Vec<i64>) {
             ..Decided::default()
         })
         .collect();
-    let mut answers = Vec::new();
+    let (mut answers, mut delays) = (Vec::new(), Vec::new());
     for (number, bought) in log.purchases.iter().enumerate() {
-        let Some(decision) = bought.decision else { continue };
+        let at = micros(bought.at);
         let answer = |kind| Answer {
-            decision_id: decision.to_string(),
+            decision_id: bought.decision.map_or(String::new(), |decision| decision.to_string()),
             line: (unit(bought.person), number.to_string(), "basket".into()),
             kind,
-            at: micros(bought.at),
+            at,
             currency: CURRENCY.into(),
             ..Answer::default()
         };
         let paid = (bought.sale.basket - bought.sale.discount) as i64;
         let sale = Some((paid, Some(bought.sale.cost() as i64), 0));
         answers.push(Answer { sale, ..answer(EventKind::Purchase) });
-        if bought.sale.discount > 0.0 {
-            let discount = Some(bought.sale.discount as i64);
-            answers.push(Answer { discount, ..answer(EventKind::OfferRedeemed) });
-        }
+        let Some(decision) = bought.decision.filter(|_| bought.sale.discount > 0.0) else { continue };
+        answers.push(Answer {
+            discount: Some(bought.sale.discount as i64),
+            offer_id: decided[decision].offer_id.clone(),
+            ..answer(EventKind::OfferRedeemed)
+        });
+        delays.push(at - decided[decision].at);
     }
-    let delays = measure::delays(&decided, &answers);
-    let (mut outcomes, _) = join(decided, &answers, EventKind::Purchase, &plan::by_id(&offers()));
-    fatigue::add(&mut outcomes);
-    (outcomes, delays)
+    delays.sort_unstable();
+    let late = delays.get(delays.len() * 99 / 100).copied().unwrap_or(0);
+    let horizon = Horizon { window: window(), at: now };
+    let (mut all, _) = join(decided, answers, horizon, EventKind::Purchase, &plan::by_id(&offers()), true);
+    fatigue::add(&mut all);
+    let over = all.iter().filter(|row| !row.open).cloned().collect();
+    (over, all, (late * 3 / 2).max(3_600_000_000))
 }
 
-/// Money of one policy: what the product's own ledger of one replica allows.
+/// Money of one policy: the product's own ledger of one replica, to which all is granted that is neither spent nor owed.
 struct Money {
     ledger: Ledger,
-    spent: f64,
     budget: i64,
+    spent: f64,
+    /// Offers that may still be redeemed, and until when.
+    open: VecDeque<(i64, Reserve)>,
+    owed: Reserve,
+    /// How long an offer is owed, microseconds.
+    lasts: i64,
 }
 
 impl Money {
     fn new(budget: i64, lasts: i64) -> Self {
-        let mut ledger = Ledger::new(budget, lasts);
-        ledger.take(Grant { amount: budget, spent: 0 });
-        Self { ledger, spent: 0.0, budget }
+        let (open, owed) = (VecDeque::new(), Reserve::default());
+        let mut made = Self { ledger: Ledger::new(budget), budget, spent: 0.0, open, owed, lasts };
+        made.come_to(i64::MIN);
+        made
     }
 
-    fn booked(&mut self, discount: f64) {
-        self.spent += discount;
-        // One replica: all that is not spent is its own.
-        let spent = self.spent as i64;
-        self.ledger.take(Grant { amount: self.budget - spent, spent });
+    /// Forgets what is owed no more, and grants what is free.
+    fn come_to(&mut self, at: i64) {
+        while self.open.pop_front_if(|(until, _)| *until <= at).is_some() {}
+        self.owed = Reserve::default();
+        self.open.iter().for_each(|(_, reserve)| self.owed.add(*reserve));
+        let (spent, owed) = (self.spent as i64, self.owed.amount() as i64);
+        let amount = (self.budget - spent - owed).max(0);
+        self.ledger.take(Grant { amount, spent, owed }, i64::MAX);
+    }
+
+    /// An offer is made and recorded.
+    fn offer(&mut self, expected: f64, worst: f64, at: i64) {
+        self.open.push_back((at + self.lasts, Reserve::of(expected, worst)));
     }
 }
 
@@ -127,9 +156,14 @@ pub(crate) struct Made {
 impl Product {
     /// Trains and plans by the product's defaults; why not, where there is no plan.
     pub(crate) fn make(log: &Log, budget: f64, (from, until): (f64, f64), seed: u64) -> Result<Made, String> {
-        let (outcomes, mut delays) = joined(log);
-        let order =
-            Order { target: "purchase".into(), currency: CURRENCY.into(), features: Vec::new(), seed };
+        let (outcomes, all, lasts) = joined(log, micros(from));
+        let order = Order {
+            target: "purchase".into(),
+            currency: CURRENCY.into(),
+            features: Vec::new(),
+            seed,
+            outcome_window: window(),
+        };
         let started = std::time::Instant::now();
         let trained = train(&order, &outcomes, &offers()).map_err(|error| error.to_string())?;
         let seconds = started.elapsed().as_secs_f64();
@@ -148,16 +182,17 @@ impl Product {
             limits: Vec::new(),
             risk_aversion: 0.0,
             seed,
+            funds: Funds::default(),
         };
-        let plan = generate("plan", brief, "model", &trained.model, &outcomes, &mut delays)
-            .map_err(|error| error.to_string())?;
+        let plan =
+            generate("plan", brief, "model", &trained.model, &all).map_err(|error| error.to_string())?;
         let promised = plan.expected.profit.interval();
-        let kept = optimism::kept(&plan, &trained.model, &outcomes, &plan.prices());
+        let kept = optimism::kept(&plan, &trained.model, &all, &plan.prices());
         let mut given: HashMap<usize, Vec<i64>> = HashMap::new();
         for made in log.decisions.iter().filter(|made| made.choice.arm.is_some()) {
             given.entry(made.person).or_default().push(micros(made.moment.at));
         }
-        let money = Money::new(budget as i64, plan.redemption);
+        let money = Money::new(budget as i64, lasts);
         Ok(Made {
             promise: (promised.estimate, promised.lower, promised.upper),
             kept: (kept.mean, kept.error()),
@@ -177,32 +212,32 @@ impl Policy for Product {
         if uniform::held_out(&unit, self.plan.holdout) {
             return Choice { arm: None, propensity: 1.0 };
         }
-        let mut features = with_moment(visit.person.features(visit.moment.at), channel, at);
+        let mut features = with_moment(visit.person.features(visit.moment.at), channel, Calendar::UTC, at);
         let lately = self
             .given
             .get(&visit.number)
             .map_or(0, |given| given.iter().filter(|made| **made >= at - fatigue::REMEMBERED).count());
         features.entry(fatigue::RECENT.to_owned()).or_insert(lately as f64);
         let row = self.model.row(&features);
+        self.money.come_to(at);
         let ledger = &mut self.money.ledger;
-        ledger.come_to(at);
         let mut prices = self.plan.prices();
-        prices.money = ledger.price(prices.money, self.plan.window, at);
+        prices.money = ledger.price(prices.money, 0, self.plan.window, at);
         let mut options = self.plan.options(&self.model, &row, (channel, at), &prices, |_| true);
-        let worst = |offer: usize| terms::worst(&self.plan.offers[offer], self.model.basket);
-        options.keep(|offer, cost, _| ledger.affords(cost.mean, worst(offer)) == Afford::Yes);
+        let worst = |offer: usize| self.plan.worst(&self.plan.offers[offer]);
+        options.keep(|offer, cost, _| ledger.affords(cost.mean, worst(offer), at) == Afford::Yes);
         let chances = probabilities(options.beliefs(), self.plan.exploration);
         let arm = pick(&chances, visit.luck[0]);
         let Some(chosen) = arm.checked_sub(1) else { return Choice { arm: None, propensity: chances[0] } };
         let offer = options.offers[chosen];
-        ledger.reserve(&unit, channel.into(), at, options.costs[chosen].mean, worst(offer));
+        self.money.offer(options.costs[chosen].mean, worst(offer), at);
         self.given.entry(visit.number).or_default().push(at);
         let id = &self.plan.offers[offer].offer_id;
         Choice { arm: IDS.iter().position(|other| other == id), propensity: chances[arm] }
     }
 
     fn booked(&mut self, discount: f64, _: f64) {
-        self.money.booked(discount);
+        self.money.spent += discount;
     }
 }
 
@@ -221,7 +256,7 @@ pub(crate) struct TLearner {
 impl TLearner {
     /// Learns, and prices the budget by the people of the log.
     pub(crate) fn make(log: &Log, budget: f64, (from, until): (f64, f64), seed: u64) -> Result<Self, String> {
-        let (outcomes, mut delays) = joined(log);
+        let (outcomes, _, lasts) = joined(log, micros(from));
         let mut names: Vec<String> = outcomes.iter().flat_map(|row| row.features.keys().cloned()).collect();
         names.sort();
         names.dedup();
@@ -246,14 +281,12 @@ impl TLearner {
         };
         let profit = ARMS.iter().map(|&arm| fit(arm, |row| row.profit)).collect::<Result<Vec<_>, _>>()?;
         let discount = ARMS.iter().map(|&arm| fit(arm, |row| row.spend)).collect::<Result<Vec<_>, _>>()?;
-        delays.sort_unstable();
-        let lasts = delays.get(delays.len() * 99 / 100).copied().unwrap_or(0);
         let bought: f64 = outcomes.iter().map(|row| row.bought).sum();
         let mut found = Self {
             names,
             profit,
             discount,
-            money: Money::new(budget as i64, (lasts * 3 / 2).max(3_600_000_000)),
+            money: Money::new(budget as i64, lasts),
             price: 0.0,
             window: (micros(from), micros(until)),
             basket: outcomes.iter().map(|row| row.revenue + row.spend).sum::<f64>() / bought.max(1.0),
@@ -294,7 +327,7 @@ impl Policy for TLearner {
     fn decide(&mut self, visit: &Visit<'_>) -> Choice {
         let at = micros(visit.moment.at);
         let channel = channel(visit.moment.app);
-        let mut features = with_moment(visit.person.features(visit.moment.at), channel, at);
+        let mut features = with_moment(visit.person.features(visit.moment.at), channel, Calendar::UTC, at);
         let lately = self
             .given
             .get(&visit.number)
@@ -304,25 +337,25 @@ impl Policy for TLearner {
         }
         let judged = self.judged(&row_of(&self.names, &features));
         let all: Vec<Offer> = offers();
+        self.money.come_to(at);
         let ledger = &mut self.money.ledger;
-        ledger.come_to(at);
-        let price = ledger.price(self.price, Some(self.window), at);
+        let price = ledger.price(self.price, 0, Some(self.window), at);
         let mut best = (0, 0.0);
         for (offer, (value, cost)) in judged.iter().enumerate() {
             let worst = terms::worst(&all[offer], self.basket);
-            if value - price * cost > best.1 && ledger.affords(*cost, worst) == Afford::Yes {
+            if value - price * cost > best.1 && ledger.affords(*cost, worst, at) == Afford::Yes {
                 best = (offer + 1, value - price * cost);
             }
         }
         if let Some(offer) = best.0.checked_sub(1) {
             let worst = terms::worst(&all[offer], self.basket);
-            ledger.reserve(&unit(visit.number), channel.into(), at, judged[offer].1, worst);
+            self.money.offer(judged[offer].1, worst, at);
             self.given.entry(visit.number).or_default().push(at);
         }
         Choice { arm: ARMS[best.0], propensity: 1.0 }
     }
 
     fn booked(&mut self, discount: f64, _: f64) {
-        self.money.booked(discount);
+        self.money.spent += discount;
     }
 }

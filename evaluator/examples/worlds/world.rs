@@ -59,8 +59,6 @@ pub(crate) struct Moment {
 /// What a visit brings on average, minor units.
 #[derive(Debug, Clone, Copy, Default)]
 pub(crate) struct Mean {
-    /// Probability to buy.
-    pub(crate) buys: f64,
     /// Profit.
     pub(crate) profit: f64,
     /// Discount.
@@ -106,7 +104,7 @@ pub(crate) trait World: Sync {
 /// What a decision brings on average, and what it adds to the stock at home.
 pub(crate) fn mean(world: &dyn World, person: &Person, moment: &Moment, arm: Arm) -> (Mean, f64) {
     let buys = world.chance(person, moment, arm);
-    let (mut mean, mut stock) = (Mean { buys, ..Mean::default() }, 0.0);
+    let (mut mean, mut stock) = (Mean::default(), 0.0);
     for at in 0..QUANTILES {
         let basket = world.basket(person, (at as f64 + 0.5) / QUANTILES as f64);
         let fills = world.fills_up(basket);

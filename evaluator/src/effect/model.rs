@@ -12,6 +12,9 @@ use super::spread::Spread;
 use super::study::Blend;
 use super::support::Support;
 use super::{LEVEL, NONE};
+use crate::error::{Error, Result};
+use crate::features::VERSION;
+use crate::features::scale::model_value;
 use crate::stats::{Interval, normal};
 use crate::strategy::terms;
 
@@ -122,6 +125,12 @@ pub struct Model {
     pub seed: u64,
     /// Folds of people.
     pub folds: usize,
+    /// Version of the feature vector it was trained on; 0: before there was one.
+    #[serde(default)]
+    pub feature_version: u32,
+    /// Outcome window it was trained with, microseconds: what happened within it counts for a decision.
+    #[serde(default)]
+    pub outcome_window: i64,
 }
 
 /// What a model says of one person.
@@ -155,6 +164,21 @@ pub struct Prediction {
 }
 
 impl Model {
+    /// Refuses a model that was trained on another version of the features than is served.
+    ///
+    /// # Errors
+    /// `EFFECT_MODEL_OTHER_FEATURES`, with `id` as the model's name.
+    pub fn served(self, id: &str) -> Result<Self> {
+        if self.feature_version == VERSION {
+            return Ok(self);
+        }
+        let text = format!(
+            "{id} was trained on version {} of the features, version {VERSION} is served: TrainEffectModel makes it anew",
+            self.feature_version
+        );
+        Err(Error::precondition("EFFECT_MODEL_OTHER_FEATURES", text))
+    }
+
     /// A person's features in the model's order; those not given are missing.
     pub fn row(&self, given: &BTreeMap<String, f64>) -> Vec<f64> {
         self.features.iter().map(|name| value(given, name)).collect()
@@ -380,9 +404,13 @@ pub fn fold(unit: &str, seed: u64, folds: usize) -> usize {
     ((hash ^ (hash >> 29)).wrapping_mul(0xbf58_476d_1ce4_e5b9) >> 33) as usize % folds.max(1)
 }
 
-/// A feature's value. A channel or the like that is not named is another one, not a missing one.
+/// A feature's value on the models' scale. A channel or the like that is not named is another one, not a missing one.
 pub(crate) fn value(given: &BTreeMap<String, f64>, name: &str) -> f64 {
-    given.get(name).copied().unwrap_or(if name.contains(':') { 0.0 } else { f64::NAN })
+    let raw = given.get(name).copied();
+    if let Some(scaled) = model_value(name, raw) {
+        return scaled;
+    }
+    raw.unwrap_or(if name.contains(':') { 0.0 } else { f64::NAN })
 }
 
 /// The ascending sequence closest to `(value, weight)` pairs, by pooling adjacent violators.

@@ -4,7 +4,6 @@ use boost::{Matrix, Objective};
 use proto::common::v1::Offer;
 
 use super::joint::{Purchases, Steps};
-use crate::error::{Error, Result};
 
 /// Fewer rows in an arm teach nothing of it.
 pub const LEAST_ROWS: usize = 30;

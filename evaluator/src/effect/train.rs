@@ -19,6 +19,7 @@ use super::spread::Spread;
 use super::study::{ArmStudy, Study, study};
 use super::support::Support;
 use crate::error::{Error, Result};
+use crate::features::VERSION;
 use crate::stop::Stop;
 use crate::strategy::terms;
 
@@ -47,8 +48,12 @@ pub struct Outcome {
     pub bought: f64,
     /// Revenue it brought, minor units.
     pub revenue: f64,
-    /// Profit it brought, minor units.
+    /// Profit it brought, minor units: of the order lines whose cost is known.
     pub profit: f64,
+    /// Whether the cost of something bought, and with it the profit, is not known.
+    pub cost_unknown: bool,
+    /// Whether its outcome window is still open: what it brings is not known yet.
+    pub open: bool,
     /// Discount it cost, minor units.
     pub spend: f64,
 }
@@ -64,6 +69,8 @@ pub struct Order {
     pub features: Vec<String>,
     /// The seed of all chance.
     pub seed: u64,
+    /// Time after a decision in which what happens counts for it, microseconds.
+    pub outcome_window: i64,
 }
 
 /// A model and how it did on decisions it had not seen.
@@ -171,6 +178,8 @@ pub fn train(order: &Order, outcomes: &[Outcome], offers: &[Offer]) -> Result<Tr
         basket,
         seed: order.seed,
         folds: FOLDS,
+        feature_version: VERSION,
+        outcome_window: order.outcome_window,
     };
     stop.check()?;
     let own = own(&model, &panel, &rows);
@@ -248,9 +257,14 @@ fn names(order: &Order, rows: &[(&Outcome, usize)]) -> Vec<String> {
     }
     let mut names: Vec<(&str, usize)> = counts.into_iter().collect();
     names.sort_by(|a, b| b.1.cmp(&a.1).then(a.0.cmp(b.0)));
+    // What is the same for everybody tells nobody from anybody.
+    let varies = |name: &str| {
+        let of_row = |row: &(&Outcome, usize)| value(&row.0.features, name).to_bits();
+        rows.first().is_some_and(|first| rows.iter().any(|row| of_row(row) != of_row(first)))
+    };
+    names.retain(|(name, _)| varies(name));
     names.truncate(MOST_FEATURES);
-    let names: Vec<String> = names.into_iter().map(|(name, _)| name.to_owned()).collect();
-    of_time_last(names)
+    of_time_last(names.into_iter().map(|(name, _)| name.to_owned()).collect())
 }
 
 fn of_time_last(mut names: Vec<String>) -> Vec<String> {

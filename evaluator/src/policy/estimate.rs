@@ -1,5 +1,7 @@
 //! The estimators: what weights, rewards and a model's guesses say of a policy.
 
+use std::collections::HashMap;
+
 use super::{LEAST_SAMPLE, LEVEL, MOST_OFF};
 use crate::stats::{Interval, normal};
 
@@ -16,6 +18,8 @@ pub struct Replayed {
     pub guess: f64,
     /// What the model expects of the policy: Σ π(a)·q̂(a).
     pub direct: f64,
+    /// Number of the person it was about: rows of one person count as one observation in standard errors.
+    pub person: u64,
 }
 
 impl Replayed {
@@ -76,18 +80,20 @@ pub fn replay(rows: &[Replayed]) -> Estimates {
     let weights: f64 = rows.iter().map(Replayed::weight).sum();
     let squares: f64 = rows.iter().map(|row| row.weight().powi(2)).sum();
     let z = normal::quantile(f64::midpoint(1.0, LEVEL));
+    let people: Vec<u64> = rows.iter().map(|row| row.person).collect();
     let snips = if weights > 0.0 {
         let value = rows.iter().map(|row| row.weight() * row.reward).sum::<f64>() / weights;
-        let spread: f64 = rows.iter().map(|row| (row.weight() * (row.reward - value)).powi(2)).sum();
+        let off = rows.iter().map(|row| row.weight() * (row.reward - value));
+        let spread = squares_by_person(&people, off).0;
         Interval::around(value, z * spread.sqrt() / weights, LEVEL)
     } else {
         Interval::around(0.0, 0.0, LEVEL)
     };
     let mean_weight = weights / n;
     Estimates {
-        ips: mean(rows.iter().map(|row| row.weight() * row.reward), n),
+        ips: mean(&people, rows.iter().map(|row| row.weight() * row.reward)),
         snips,
-        dr: mean(rows.iter().map(Replayed::value), n),
+        dr: mean(&people, rows.iter().map(Replayed::value)),
         effective_sample_size: if squares > 0.0 { weights * weights / squares } else { 0.0 },
         max_weight: rows.iter().map(Replayed::weight).fold(0.0, f64::max),
         mean_weight: (mean_weight, ((squares / n - mean_weight * mean_weight).max(0.0) / n).sqrt()),
@@ -97,20 +103,50 @@ pub fn replay(rows: &[Replayed]) -> Estimates {
 /// Interval of the mean difference of two policies on the same rows.
 pub fn difference(one: &[Replayed], other: &[Replayed]) -> Interval {
     let apart = one.iter().zip(other).map(|(a, b)| a.value() - b.value());
-    mean(apart, (one.len() as f64).max(1.0))
+    mean(&one.iter().map(|row| row.person).collect::<Vec<_>>(), apart)
 }
 
-/// A mean of `n` values and its interval.
-fn mean(values: impl Iterator<Item = f64> + Clone, n: f64) -> Interval {
+/// The mean of values about `people` and its interval, with a standard error clustered by person.
+fn mean(people: &[u64], values: impl Iterator<Item = f64> + Clone) -> Interval {
+    let n = (people.len() as f64).max(1.0);
     let mean = values.clone().sum::<f64>() / n;
-    let spread: f64 = values.map(|value| (value - mean).powi(2)).sum();
-    let error = if n < 2.0 { mean.abs() } else { (spread / (n - 1.0) / n).sqrt() };
+    let (spread, clusters) = squares_by_person(people, values.map(|value| value - mean));
+    let error = if clusters < 2.0 { mean.abs() } else { (spread * clusters / (clusters - 1.0)).sqrt() / n };
     Interval::around(mean, normal::quantile(f64::midpoint(1.0, LEVEL)) * error, LEVEL)
+}
+
+/// Sum of the squares of each person's sum, and the number of people.
+fn squares_by_person(people: &[u64], values: impl Iterator<Item = f64>) -> (f64, f64) {
+    let mut sums: HashMap<u64, f64> = HashMap::new();
+    for (person, value) in people.iter().zip(values) {
+        *sums.entry(*person).or_default() += value;
+    }
+    // In one order: the same log gives the same bits.
+    let mut sums: Vec<(u64, f64)> = sums.into_iter().collect();
+    sums.sort_unstable_by_key(|(person, _)| *person);
+    (sums.iter().map(|(_, sum)| sum.powi(2)).sum(), sums.len() as f64)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    /// Two people with four rows each, 1 above and 1 below the mean: each person's sum lies 4 off.
+    #[test]
+    fn rows_of_one_person_are_one_observation() {
+        let row = |person: u64| Replayed {
+            propensity: 0.5,
+            target: 0.5,
+            reward: if person == 0 { 2.0 } else { 0.0 },
+            guess: 0.0,
+            direct: 0.0,
+            person,
+        };
+        let found = replay(&[row(0), row(0), row(0), row(0), row(1), row(1), row(1), row(1)]);
+        // √(32 · 2) / 8 = 1.
+        assert!((found.dr.estimate - 1.0).abs() < 1e-12);
+        assert!((found.dr.upper - 1.0 - 1.959_964).abs() < 1e-6, "{found:?}");
+    }
 
     /// By hand: weights 1, 1, 1 and 5.
     #[test]
@@ -121,6 +157,7 @@ mod tests {
             reward,
             guess,
             direct,
+            person: 0,
         };
         let rows = [
             row(0.5, 1.0, 0.5, 0.4),

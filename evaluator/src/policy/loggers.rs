@@ -71,7 +71,7 @@ mod tests {
             let wanted = at.is_multiple_of(of_wanted);
             let (chance, target, reward) =
                 if wanted { (propensity, 1.0, 1.0) } else { (1.0 - propensity, 0.0, 0.0) };
-            Replayed { propensity: chance, target, reward, guess: 0.0, direct: 0.0 }
+            Replayed { propensity: chance, target, reward, guess: 0.0, direct: 0.0, person: at as u64 }
         };
         let none = |at: usize| Replayed { target: 1.0 - row(at).target, ..row(at) };
         ((0..count).map(row).collect(), (0..count).map(none).collect())

@@ -137,6 +137,7 @@ impl Ground<'_> {
             reward: self.rewards[row],
             guess: self.expected(model, row, action),
             direct: self.by_policy(model, row),
+            person: row as u64,
         }
     }
 

@@ -8,25 +8,20 @@ use tonic::Status;
 use super::deciding::Active;
 use super::experiments::assignment;
 use super::status::refuse;
-use super::{Shared, convert, now};
-use crate::effect::moment::with_moment;
-use crate::effect::{Model, fatigue};
-use crate::error::Error;
+use super::{Shared, features, now};
+use crate::features::{Features, VERSION};
 use crate::metric::fact::DAY;
 use crate::strategy::choose::{Beliefs, pick, probabilities};
-use crate::strategy::ledger::Afford;
-use crate::strategy::plan::State;
-use crate::strategy::{terms, uniform};
-
-/// Name of the uniform random policy on the wire.
-const UNIFORM: &str = "uniform";
+use crate::strategy::ledger::{Afford, Reserve};
+use crate::strategy::plan::{Options, Phase, Plan, State};
+use crate::strategy::uniform;
 
 /// Decides for one person.
 pub(super) async fn decide(
     base: &Shared,
     request: wire::DecideRequest,
 ) -> Result<wire::DecideResponse, Status> {
-    let wire::DecideRequest { user_id, context } = request;
+    let wire::DecideRequest { user_id, context, decision_id, dry_run } = request;
     let context = context.unwrap_or_default();
     let mut found = Violations::new();
     found.required_id("user_id", &user_id);
@@ -36,12 +31,17 @@ pub(super) async fn decide(
     for (name, value) in &context.features {
         found.finite(&format!("context.features[{name}]"), *value);
     }
+    found.optional_id("decision_id", &decision_id);
+    let at = base.clock.moment(&mut found, "context.at", context.at.as_ref());
     refuse(found)?;
-    let at = context.at.as_ref().map_or_else(now, convert::micros);
+    let decision_id =
+        if decision_id.is_empty() { uuid::Uuid::now_v7().simple().to_string() } else { decision_id };
     let unit = base.unit(&user_id).await?;
-    let moment = base.snapshots.moment(&base.store, at).await?;
-    let active = base.deciding.active(&base.store).await?;
-    let active = active.filter(|active| active.plan.covers(context.channel()));
+    let features = features::of_unit(base, &unit, context.features.clone(), context.channel(), at).await?;
+    let moment = base.snapshots.moment(&base.store).await?;
+    let active = base.deciding.active(&base.store, at).await?;
+    let in_force = |plan: &Plan| plan.covers(context.channel()) && plan.phase(at) == Phase::Within;
+    let active = active.filter(|active| in_force(&active.plan));
     let assignments: Vec<_> =
         moment.experiments.iter().map(|running| assignment(&running.design, &unit)).collect();
     let seed = if context.seed == 0 { uniform::seed_of_day(&unit, at) } else { context.seed };
@@ -54,8 +54,8 @@ pub(super) async fn decide(
     let (offer, propensity) = if in_holdout {
         (None, 1.0)
     } else if let Some(active) = &active {
-        let lately = lately(base, &active.model, &unit, at).await?;
-        let moment = Moment { context: &context, unit: &unit, at, seed, lately };
+        let id = (!dry_run).then_some(decision_id.as_str());
+        let moment = Moment { context: &context, features: &features, id, unit: &unit, at, seed };
         let made = if active.plan.daily_cap > 0 {
             base.store.offers_made(&unit, context.channel(), at.div_euclid(DAY) * DAY).await?
         } else {
@@ -64,7 +64,7 @@ pub(super) async fn decide(
         let mut chosen = planned(active, &moment, made, false);
         if chosen.is_none() {
             // More than was thought is offered: whether the budget still has it must be asked for.
-            base.deciding.renew(&base.store, active).await?;
+            base.deciding.renew(&base.store, active, at).await?;
             chosen = planned(active, &moment, made, true);
         }
         let (offer, propensity) = chosen.unwrap_or((None, 1.0));
@@ -74,13 +74,7 @@ pub(super) async fn decide(
         angle = angle.or_else(|| named.map(|strategy| strategy.angle.clone()));
         (offer, propensity)
     } else {
-        let eligible: Vec<&Offer> = moment
-            .offers
-            .iter()
-            .filter(|offer| terms::is_valid(offer, at) && suits(offer, &context))
-            .collect();
-        let choice = uniform::choose(&unit, seed, eligible.len());
-        (choice.offer.and_then(|index| eligible.get(index)).map(|offer| (*offer).clone()), choice.propensity)
+        (None, 1.0)
     };
     Ok(wire::DecideResponse {
         offer,
@@ -88,76 +82,72 @@ pub(super) async fn decide(
         assignments,
         propensity,
         in_holdout,
-        plan_id: active.map_or_else(|| UNIFORM.into(), |active| active.plan.id.clone()),
+        plan_id: active.map_or_else(String::new, |active| active.plan.id.clone()),
         seed,
-        features: context.features,
+        features: features.into_iter().collect(),
+        decision_id,
+        feature_version: VERSION,
     })
-}
-
-/// Offers this person was given in the week before, where the model goes by that.
-pub(super) async fn lately(base: &Shared, model: &Model, unit: &str, at: i64) -> Result<u64, Error> {
-    if !model.features.iter().any(|name| name == fatigue::RECENT) {
-        return Ok(0);
-    }
-    base.store.offers_lately(unit, at.saturating_sub(fatigue::REMEMBERED), at).await
 }
 
 /// Whom and when is decided for.
 struct Moment<'a> {
     context: &'a wire::DecisionContext,
+    features: &'a Features,
+    /// The decision's; `None` for a preview, for which nothing is set aside.
+    id: Option<&'a str>,
     unit: &'a str,
     at: i64,
     seed: u64,
-    /// Offers in the week before.
-    lately: u64,
 }
 
 /// What the plan gives this person now, to whom `made` offers were recorded today, and with which probability. `None`
 /// where this replica's grant is too small and more may be had, unless it is `last`.
 fn planned(active: &Active, moment: &Moment<'_>, made: u32, last: bool) -> Option<(Option<Offer>, f64)> {
     let Active { plan, model, state, .. } = active;
-    let Moment { context, unit, at, seed, lately } = *moment;
-    let mut features = with_moment(context.features.clone().into_iter().collect(), context.channel(), at);
-    features.entry(fatigue::RECENT.to_owned()).or_insert(lately as f64);
-    let row = model.row(&features);
+    let Moment { context, features, id, unit, at, seed } = *moment;
     let mut books = active.books();
-    books.come_to(at);
-    if plan.daily_cap > 0 && books.money.offered(unit, context.channel, at).max(made) >= plan.daily_cap {
+    if plan.daily_cap > 0 && books.offered.count(unit, context.channel, at).max(made) >= plan.daily_cap {
         return Some((None, 1.0));
     }
-    let prices = books.prices(plan, at);
-    let moment = (context.channel(), at);
-    let mut options = plan.options(model, &row, moment, &prices, |offer| suits(offer, context));
-    let worst = |offer: usize| terms::worst(&plan.offers[offer], model.basket);
+    let mut options = match model {
+        Some(model) => {
+            let (row, prices) = (model.row(features), books.prices(plan, at));
+            plan.options(model, &row, (context.channel(), at), &prices, |offer| suits(offer, context))
+        }
+        None => plan.explore((context.channel(), at), |offer| suits(offer, context)),
+    };
+    // Grants end by the server's clock, whatever a caller says it is.
+    let clock = now();
+    let worst = |offer: usize| plan.worst(&plan.offers[offer]);
     let mut short = false;
     options.keep(|offer, cost, uses| {
-        let affords = books.afford(cost.mean, worst(offer), uses);
+        let affords = books.afford(cost.mean, worst(offer), uses, clock);
         short |= affords == Afford::NotGranted;
         affords == Afford::Yes
     });
     if short && !last {
         return None;
     }
-    // A plan that broke its promises only keeps learning.
-    let safe = *state == State::FallenBack;
-    let chances = if safe {
-        probabilities(
-            Beliefs { worth: &vec![-1.0; options.offers.len()], doubts: &[], curiosity: 0.0 },
-            plan.exploration,
-        )
-    } else {
-        probabilities(options.beliefs(), plan.exploration)
-    };
+    let chances = chances(&options, *state, plan.exploration);
     let arm = pick(&chances, uniform::place(unit, seed));
     let Some(chosen) = arm.checked_sub(1) else { return Some((None, chances[0])) };
     let offer = options.offers[chosen];
-    books.money.reserve(unit, context.channel, at, options.costs[chosen].mean, worst(offer));
-    for (ledger, taken) in books.limits.iter_mut().zip(&options.uses[chosen]) {
-        if let Some((expected, worst)) = *taken {
-            ledger.reserve(unit, context.channel, at, expected, worst);
-        }
+    let cost = Reserve::of(options.costs[chosen].mean, worst(offer));
+    if let Some(id) = id {
+        books.reserve(id, cost, &options.uses[chosen], clock);
+        books.offered.add(unit, context.channel, at);
     }
     Some((Some(plan.offers[offer].clone()), chances[arm]))
+}
+
+/// Probability of no offer, then of each of `options`. A plan that broke its promises only keeps learning.
+fn chances(options: &Options, state: State, exploration: f64) -> Vec<f64> {
+    if state == State::FallenBack {
+        let worth = vec![-1.0; options.offers.len()];
+        return probabilities(Beliefs { worth: &worth, doubts: &[], curiosity: 0.0 }, exploration);
+    }
+    probabilities(options.beliefs(), exploration)
 }
 
 /// Whether an offer that is good for some goods only suits a moment that says what it is about, by features named

@@ -1,5 +1,5 @@
 use chassis::calendar::Calendar;
-use pbjson_types::Timestamp;
+use pbjson_types::{Duration, Timestamp};
 use proto::common::v1 as wire;
 use proto::evaluator::v1 as wire_evaluator;
 use proto::validate::Violations;
@@ -21,6 +21,14 @@ pub(super) fn timestamp(micros: i64) -> Timestamp {
     }
 }
 
+/// A length of time, microseconds.
+pub(super) fn duration(micros: i64) -> Duration {
+    Duration {
+        seconds: micros.div_euclid(1_000_000),
+        nanos: i32::try_from(micros.rem_euclid(1_000_000) * 1_000).unwrap_or(0),
+    }
+}
+
 pub(super) fn interval(interval: Interval) -> wire::Interval {
     let Interval { estimate, lower, upper, level } = interval;
     wire::Interval { estimate, lower, upper, level }
@@ -37,6 +45,13 @@ pub(super) fn calendar(found: &mut Violations, base: &super::Shared, time_zone: 
     })
 }
 
+/// Checks a time.
+pub(super) fn time(found: &mut Violations, field: &str, at: &Timestamp) {
+    if !(0..=LAST_SECOND).contains(&at.seconds) || !(0..1_000_000_000).contains(&at.nanos) {
+        found.add(field, "OUT_OF_RANGE", "must be a time from 1970 to 9999 with nanos of 0 to 999999999");
+    }
+}
+
 /// The span from `from` and before `until`, checked.
 pub(super) fn span(
     found: &mut Violations,
@@ -44,10 +59,8 @@ pub(super) fn span(
     until: Option<&Timestamp>,
 ) -> (Option<i64>, Option<i64>) {
     for (field, at) in [("from", from), ("until", until)] {
-        if let Some(at) = at
-            && (!(0..=LAST_SECOND).contains(&at.seconds) || !(0..1_000_000_000).contains(&at.nanos))
-        {
-            found.add(field, "OUT_OF_RANGE", "must be a time from 1970 to 9999 with nanos of 0 to 999999999");
+        if let Some(at) = at {
+            time(found, field, at);
         }
     }
     let (from, until) = (from.map(micros), until.map(micros));

@@ -1,28 +1,31 @@
 //! The plan that decides, its model and its books, kept in memory.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 use std::time::{Duration, Instant};
 
-use prost::Message as _;
-use proto::common::v1::{EventKind, Offer};
-use proto::evaluator::v1::Decision;
-
 use super::now;
 use crate::effect::Model;
-use crate::effect::log::spend;
 use crate::error::{Error, Result};
-use crate::store::{EventRow, Store};
-use crate::strategy::ledger::Ask;
-use crate::strategy::limit::{Books, Limit, Of, account};
-use crate::strategy::plan::{Plan, State};
+use crate::store::{Request, Store};
+use crate::strategy::limit::Books;
+use crate::strategy::owed::Redemptions;
+use crate::strategy::plan::{Kind, Plan, State};
+
+/// Offers that have to be seen on an account before it is judged by itself and not by all accounts.
+const MIN_SEEN: i64 = 30;
+/// Share of the time that may go into learning how offers are redeemed.
+const LEARNING: u32 = 20;
 
 /// A plan that decides.
 pub(crate) struct Active {
     pub(crate) plan: Plan,
     pub(crate) state: State,
-    pub(crate) model: Arc<Model>,
+    /// The effect model; `None` for exploration.
+    pub(crate) model: Option<Arc<Model>>,
     books: Mutex<Books>,
+    /// One grant at a time is asked for: the answers would overtake each other.
+    renewing: tokio::sync::Mutex<()>,
 }
 
 impl Active {
@@ -41,6 +44,10 @@ pub(crate) struct Deciding {
     reading: tokio::sync::Mutex<()>,
     active: Kept<Option<Arc<Active>>>,
     model: Kept<Option<(String, Arc<Model>)>>,
+    /// Plans by id: once made they do not change.
+    plans: RwLock<HashMap<String, Arc<Plan>>>,
+    /// By account how its offers are redeemed, and until when that is believed.
+    redemptions: RwLock<HashMap<String, (Instant, Arc<Redemptions>)>>,
 }
 
 impl Deciding {
@@ -48,7 +55,15 @@ impl Deciding {
         let lasts = Duration::from_millis(cache_ms);
         let replica = uuid::Uuid::now_v7().simple().to_string();
         let reading = tokio::sync::Mutex::new(());
-        Self { lasts, replica, reading, active: RwLock::new(None), model: RwLock::new(None) }
+        Self {
+            lasts,
+            replica,
+            reading,
+            active: RwLock::new(None),
+            model: RwLock::new(None),
+            plans: RwLock::default(),
+            redemptions: RwLock::default(),
+        }
     }
 
     fn fresh<T: Clone>(&self, kept: &Kept<T>) -> Result<T, Option<T>> {
@@ -70,14 +85,18 @@ impl Deciding {
         let found = match (id, old) {
             (None, _) => None,
             (Some(id), Some((known, model))) if known == id => Some((id, model)),
-            (Some(id), _) => store.model(&id).await?.map(|model| (id, Arc::new(model))),
+            (Some(id), _) => match store.model(&id).await? {
+                Some(model) => Some((id.clone(), Arc::new(model.served(&id)?))),
+                None => None,
+            },
         };
         *self.model.write().unwrap_or_else(PoisonError::into_inner) = Some((Instant::now(), found.clone()));
         Ok(found)
     }
 
-    /// The plan that decides, if one does. Its books are kept as long as it decides, and their grant is renewed.
-    pub(crate) async fn active(&self, store: &Store) -> Result<Option<Arc<Active>>> {
+    /// The plan that decides, if one does. Its books are kept as long as it decides, and their grant is renewed. `at` is the
+    /// moment that budgets go by.
+    pub(crate) async fn active(&self, store: &Store, at: i64) -> Result<Option<Arc<Active>>> {
         let old = match self.fresh(&self.active) {
             Ok(kept) => return Ok(kept),
             Err(old) => old,
@@ -95,37 +114,106 @@ impl Deciding {
         let found = match (store.deciding_plan().await?, old) {
             (None, _) => None,
             (Some((plan, state)), Some(old)) if old.plan.id == plan.id && old.state == state => Some(old),
-            (Some((plan, state)), old) => {
-                let model = store.model(&plan.model_version).await?.ok_or_else(|| {
-                    Error::Internal(format!("plan {} decides by a model that is gone", plan.id))
-                })?;
+            (Some((mut plan, state)), old) => {
+                let model = match plan.kind {
+                    Kind::Exploration => None,
+                    Kind::Targeted => Some(self.model_of(store, &plan).await?),
+                };
+                // Plans of earlier versions go by their model's usual basket.
+                if plan.usual_order <= 0.0 {
+                    plan.usual_order = model.as_ref().map_or(0.0, |model| model.basket);
+                }
                 let books = match old.filter(|old| old.plan.id == plan.id) {
                     Some(old) => old.books().clone(),
                     None => Books::new(&plan),
                 };
-                Some(Arc::new(Active { plan, state, model: Arc::new(model), books: Mutex::new(books) }))
+                let renewing = tokio::sync::Mutex::new(());
+                Some(Arc::new(Active { plan, state, model, books: Mutex::new(books), renewing }))
             }
         };
         if let Some(active) = &found {
-            self.renew(store, active).await?;
+            self.renew(store, active, at).await?;
         }
         *self.active.write().unwrap_or_else(PoisonError::into_inner) = Some((Instant::now(), found.clone()));
         Ok(found)
     }
 
-    /// Asks the database for the share of the budget, and of each limit, that this replica needs next.
-    pub(crate) async fn renew(&self, store: &Store, active: &Active) -> Result<()> {
-        let asks: Vec<(String, i64, Ask)> = active
-            .books()
-            .accounts(&active.plan)
-            .map(|(account, bound, ledger)| (account, bound, ledger.ask(now())))
-            .collect();
-        let mut grants = Vec::with_capacity(asks.len());
-        for (account, bound, ask) in asks {
-            grants.push(store.grant(&account, bound, &self.replica, ask).await?);
+    async fn model_of(&self, store: &Store, plan: &Plan) -> Result<Arc<Model>> {
+        let model = store.model(&plan.model_version).await?;
+        let gone = || Error::Internal(format!("plan {} decides by a model that is gone", plan.id));
+        Ok(Arc::new(model.ok_or_else(gone)?.served(&plan.model_version)?))
+    }
+
+    /// A plan by its id, as it was made.
+    pub(crate) async fn plan(&self, store: &Store, id: &str) -> Result<Option<Arc<Plan>>> {
+        let kept = self.plans.read().unwrap_or_else(PoisonError::into_inner).get(id).cloned();
+        if kept.is_some() {
+            return Ok(kept);
         }
-        active.books().take(grants);
+        let Some((plan, _)) = store.plan(id).await? else { return Ok(None) };
+        let plan = Arc::new(plan);
+        self.plans.write().unwrap_or_else(PoisonError::into_inner).insert(id.to_owned(), plan.clone());
+        Ok(Some(plan))
+    }
+
+    /// How offers of an account are redeemed, as known at a moment; those of all accounts while it has too few of its own.
+    pub(crate) async fn redemptions(
+        &self,
+        store: &Store,
+        account: &str,
+        at: i64,
+    ) -> Result<Arc<Redemptions>> {
+        let kept = self.redemptions.read().unwrap_or_else(PoisonError::into_inner).get(account).cloned();
+        if let Some((until, known)) = kept
+            && Instant::now() < until
+        {
+            return Ok(known);
+        }
+        let started = Instant::now();
+        let mut seen = store.offers_seen(Some(account), at).await?;
+        if seen.iter().map(|one| one.count).sum::<i64>() < MIN_SEEN {
+            seen = store.offers_seen(None, at).await?;
+        }
+        let known = Arc::new(Redemptions::learn(&seen));
+        let until = Instant::now() + LEARNING * started.elapsed();
+        let mut kept = self.redemptions.write().unwrap_or_else(PoisonError::into_inner);
+        kept.insert(account.to_owned(), (until, known.clone()));
+        Ok(known)
+    }
+
+    /// Asks the database for the share of the budget, and of each limit, that this replica needs next, at the moment `at`
+    /// that budgets go by. What was set aside for decisions that are recorded by now is released.
+    pub(crate) async fn renew(&self, store: &Store, active: &Active, at: i64) -> Result<()> {
+        let Active { plan, .. } = active;
+        let pending = active.books().pending();
+        let recorded = store.recorded(&pending).await?;
+        let redemptions = self.redemptions(store, plan.account(), at).await?;
+        let _renewing = active.renewing.lock().await;
+        let requests: Vec<Request> = {
+            let mut books = active.books();
+            let asks = books.ask(&recorded, now());
+            let accounts = books.accounts(plan).zip(asks);
+            accounts
+                .map(|((account, bound, counts, _), ask)| Request { account, bound, counts, ask })
+                .collect()
+        };
+        let until: Vec<i64> = requests.iter().map(|request| request.ask.until).collect();
+        let names = (plan.id.as_str(), plan.account());
+        let grants = store.grant(names, requests, &self.replica, &redemptions, at).await?;
+        active.books().take(grants.into_iter().zip(until).collect());
         Ok(())
+    }
+
+    /// Is told what is spent on accounts.
+    pub(crate) fn tell_spent(&self, spent: &HashMap<String, i64>) {
+        let kept = self.active.read().unwrap_or_else(PoisonError::into_inner).clone();
+        if let Some((_, Some(active))) = kept {
+            for (account, _, _, ledger) in active.books().accounts(&active.plan) {
+                if let Some(spent) = spent.get(&account) {
+                    ledger.tell_spent(*spent);
+                }
+            }
+        }
     }
 
     /// Forgets what is kept: something changed here.
@@ -137,65 +225,4 @@ impl Deciding {
             *taken = taken.checked_sub(self.lasts).unwrap_or(*taken);
         }
     }
-
-    /// Books what `decisions`, whose answers were just stored, have cost the plans that made them.
-    pub(crate) async fn settle(&self, store: &Store, decisions: &[String]) -> Result<()> {
-        let costs = costs(store, decisions).await?;
-        if costs.is_empty() {
-            return Ok(());
-        }
-        let spent = store.settle(&costs).await?;
-        let kept = self.active.read().unwrap_or_else(PoisonError::into_inner).clone();
-        if let Some((_, Some(active))) = kept {
-            for (account, _, ledger) in active.books().accounts(&active.plan) {
-                if let Some(spent) = spent.get(&account) {
-                    ledger.tell_spent(*spent);
-                }
-            }
-        }
-        Ok(())
-    }
-}
-
-/// Decisions that stored events may have cost something.
-pub(crate) fn touched(rows: &[EventRow]) -> Vec<String> {
-    let kinds = [EventKind::Purchase as i16, EventKind::OfferRedeemed as i16];
-    let of = rows.iter().filter(|row| !row.decision_id.is_empty() && kinds.contains(&row.kind));
-    of.map(|row| row.decision_id.clone()).collect::<HashSet<_>>().into_iter().collect()
-}
-
-/// What each of `decisions` that a plan made has cost it, and used of its limits: a name that is the decision's for that
-/// account alone, the account, and minor units or a count.
-async fn costs(store: &Store, decisions: &[String]) -> Result<Vec<(String, String, i64)>> {
-    let mut costs = Vec::new();
-    let mut plans: HashMap<String, (Vec<Offer>, Vec<Limit>)> = HashMap::new();
-    for (id, (payload, answers)) in store.answered(decisions).await? {
-        let decision =
-            Decision::decode(payload.as_slice()).map_err(|error| Error::Internal(error.to_string()))?;
-        if decision.plan_id.is_empty() {
-            continue;
-        }
-        if !plans.contains_key(&decision.plan_id) {
-            let plan = store.plan(&decision.plan_id).await?;
-            let known = plan.map(|(plan, _)| (plan.offers, plan.limits)).unwrap_or_default();
-            plans.insert(decision.plan_id.clone(), known);
-        }
-        let (offers, limits) = &plans[&decision.plan_id];
-        let of_plan = offers.iter().find(|offer| offer.offer_id == decision.offer_id);
-        let cost = if answers.is_empty() { 0 } else { spend(of_plan, &answers.iter().collect::<Vec<_>>()) };
-        let redeemed = cost > 0 || answers.iter().any(|answer| answer.kind == EventKind::OfferRedeemed);
-        for (at, limit) in limits.iter().enumerate() {
-            let counts = match &limit.of {
-                Of::Offer(offer) => redeemed && *offer == decision.offer_id,
-                Of::Channel(channel) => *channel == decision.channel,
-            };
-            if counts {
-                costs.push((account(&id, at), account(&decision.plan_id, at), 1));
-            }
-        }
-        if cost > 0 {
-            costs.push((id, decision.plan_id, cost));
-        }
-    }
-    Ok(costs)
 }

@@ -8,7 +8,7 @@ use tonic::{Request, Response, Status, Streaming};
 
 use super::intake::{self, BATCH, Tally};
 use super::status::refuse;
-use super::{Base, deciding, export};
+use super::{Base, bookings, export};
 use crate::error::Error;
 use crate::store::{EventRow, Ingested, Recorded};
 
@@ -26,20 +26,27 @@ impl Decisions {
 }
 
 impl Decisions {
-    /// Stores decisions. What answered one before it was told is booked now.
-    async fn record(&self, batch: Vec<Recorded>, position: u64) -> Result<u64, Error> {
+    /// Stores decisions; their offers are owed from then on. What answered one before it was told is booked now.
+    async fn record(&self, mut batch: Vec<Recorded>, position: u64) -> Result<u64, Error> {
+        bookings::owe(&self.0, &mut batch).await?;
         let offered = batch.iter().filter(|decision| !decision.row.offer_id.is_empty());
         let ids: Vec<String> = offered.map(|decision| decision.row.decision_id.clone()).collect();
         let fresh = self.0.store.record_decisions(batch, position).await?;
-        self.0.deciding.settle(&self.0.store, &ids).await?;
+        bookings::settle(&self.0, &ids).await?;
         Ok(fresh)
     }
 
     /// Stores events, and books what their redemptions have cost the plans that offered.
     async fn store(&self, batch: Vec<EventRow>, position: u64) -> Result<Ingested, Error> {
-        let touched = deciding::touched(&batch);
+        let touched = bookings::touched(&batch);
+        let untokened: Vec<EventRow> = batch
+            .iter()
+            .filter(|row| row.decision_id.is_empty() && !row.offer_id.is_empty())
+            .cloned()
+            .collect();
         let stored = self.0.store.ingest_events(batch, position).await?;
-        self.0.deciding.settle(&self.0.store, &touched).await?;
+        bookings::settle(&self.0, &touched).await?;
+        bookings::settle_untokened(&self.0, &untokened).await?;
         Ok(stored)
     }
 }
@@ -71,8 +78,9 @@ impl DecisionService for Decisions {
         }
         let rows = batch.len();
         tally.stored(rows, self.record(batch, position).await?);
-        let Tally { accepted, duplicates, rejected } = tally;
-        Ok(Response::new(RecordDecisionsResponse { accepted, duplicates, rejected }))
+        let Tally { accepted, duplicates, rejections } = tally;
+        let (rejected, rejected_count) = rejections.into_parts();
+        Ok(Response::new(RecordDecisionsResponse { accepted, duplicates, rejected, rejected_count }))
     }
 
     async fn ingest_events(
@@ -96,8 +104,9 @@ impl DecisionService for Decisions {
         }
         let rows = batch.len();
         tally.ingested(rows, self.store(batch, position).await?);
-        let Tally { accepted, duplicates, rejected } = tally;
-        Ok(Response::new(IngestEventsResponse { accepted, duplicates, rejected }))
+        let Tally { accepted, duplicates, rejections } = tally;
+        let (rejected, rejected_count) = rejections.into_parts();
+        Ok(Response::new(IngestEventsResponse { accepted, duplicates, rejected, rejected_count }))
     }
 
     type ExportUserStream = export::ExportStream;

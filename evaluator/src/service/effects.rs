@@ -11,15 +11,15 @@ use tokio_stream::Stream;
 use tokio_stream::wrappers::ReceiverStream;
 use tonic::{Request, Response, Status};
 
-use super::choosing::lately;
 use super::convert::{self, interval, span};
 use super::size::{MAX_CELLS, Size};
 use super::status::refuse;
 use super::{Base, now, training, waiting};
 use crate::effect::model::value as feature;
-use crate::effect::moment::with_moment;
-use crate::effect::{Model, Prediction, fatigue};
+use crate::effect::{Model, Prediction};
 use crate::error::Error;
+use crate::features::Features;
+use crate::features::vector::vector;
 use crate::policy::{Evaluation, Log, Logged, Policy, evaluate};
 use crate::stats::Interval;
 
@@ -83,12 +83,12 @@ impl EffectService for Effects {
             return Err(Error::precondition("EFFECT_MODEL_NOT_TRAINED", text).into());
         };
         let at = request.at.as_ref().map_or_else(now, convert::micros);
-        let lately = if request.user_id.is_empty() {
-            0
-        } else {
-            lately(&self.0, &model, &self.0.unit(&request.user_id).await?, at).await?
+        let history = self.0.store.history(&self.0.unit(&request.user_id).await?, at).await?;
+        let calendar = self.0.calendar;
+        let row = move |request: &wire::PredictEffectRequest, channel: Channel| {
+            vector(request.features.clone().into_iter().collect(), &history, channel, calendar, at)
         };
-        let answer = self.0.pool.run(move || predict(&request, at, lately, &model, model_version)).await?;
+        let answer = self.0.pool.run(move || predict(&request, row, &model, model_version)).await?;
         Ok(Response::new(answer))
     }
 
@@ -128,16 +128,10 @@ const DRIVERS: usize = 5;
 
 fn predict(
     request: &wire::PredictEffectRequest,
-    at: i64,
-    lately: u64,
+    features: impl Fn(&wire::PredictEffectRequest, Channel) -> Features,
     model: &Model,
     model_version: String,
 ) -> wire::PredictEffectResponse {
-    let of_channel = |channel: Channel| {
-        let mut features: BTreeMap<String, f64> = request.features.clone().into_iter().collect();
-        features.entry(fatigue::RECENT.to_owned()).or_insert(lately as f64);
-        model.row(&with_moment(features, channel, at))
-    };
     let mut rows: BTreeMap<i32, (Vec<f64>, Vec<Prediction>)> = BTreeMap::new();
     let mut out_of_distribution = false;
     let effects = request
@@ -145,13 +139,13 @@ fn predict(
         .iter()
         .map(|treatment| {
             let (row, all) = rows.entry(treatment.channel).or_insert_with(|| {
-                let row = of_channel(Channel::try_from(treatment.channel).unwrap_or_default());
+                let channel = Channel::try_from(treatment.channel).unwrap_or_default();
+                let row = model.row(&features(request, channel));
                 let all = model.predict_all(&row);
                 (row, all)
             });
             let found = model.among(all, treatment.offer.as_ref());
-            out_of_distribution |=
-                !found.seen || (!request.features.is_empty() && model.support.is_outside(row));
+            out_of_distribution |= !found.seen || model.support.is_outside(row);
             let arm = treatment.offer.as_ref().and_then(|offer| model.arm(&offer.offer_id));
             let drivers = match arm {
                 Some(arm) if request.explain => model.drivers(row, arm),
@@ -172,7 +166,12 @@ fn predict(
             }
         })
         .collect();
-    wire::PredictEffectResponse { effects, model_version, out_of_distribution }
+    wire::PredictEffectResponse {
+        effects,
+        model_version,
+        out_of_distribution,
+        feature_version: model.feature_version,
+    }
 }
 
 /// A probability's interval, cut to where probabilities lie.

@@ -103,7 +103,7 @@ impl ExperimentService for Experiments {
         }
         refuse(found)?;
         let unit = self.0.unit(&unit_id).await?;
-        let moment = self.0.snapshots.moment(&self.0.store, now()).await?;
+        let moment = self.0.snapshots.moment(&self.0.store).await?;
         let mut assignments = Vec::new();
         if experiment_ids.is_empty() {
             assignments.extend(moment.experiments.iter().map(|running| assignment(&running.design, &unit)));

@@ -4,6 +4,7 @@ use pbjson_types::Timestamp;
 use prost::Message as _;
 use proto::common::v1::{Channel, Event, ProductReturn, Purchase, Rejection};
 use proto::evaluator::v1::Decision;
+use proto::rejections::Rejections;
 use proto::validate::{self, MAX_AHEAD_SECONDS, Violation, Violations};
 
 use super::{Shared, convert, now};
@@ -18,7 +19,7 @@ pub(super) const BATCH: usize = 1_000;
 pub(super) struct Tally {
     pub(super) accepted: u64,
     pub(super) duplicates: u64,
-    pub(super) rejected: Vec<Rejection>,
+    pub(super) rejections: Rejections,
 }
 
 impl Tally {
@@ -31,7 +32,7 @@ impl Tally {
     /// Counts a batch of `rows` events.
     pub(super) fn ingested(&mut self, rows: usize, stored: Ingested) {
         self.stored(rows - stored.refused.len(), stored.fresh);
-        self.rejected.extend(stored.refused.into_iter().map(|id| Rejection {
+        self.rejections.extend(stored.refused.into_iter().map(|id| Rejection {
             id,
             field: "visitor_id".to_owned(),
             reason: "VISITOR_LINKED_ELSEWHERE: must not be linked to another user already; a visitor is one user for ever"
@@ -43,7 +44,7 @@ impl Tally {
     pub(super) fn refuse(&mut self, id: &str, index: u64, found: Vec<Violation>) {
         let id = if id.is_empty() { format!("#{index}") } else { id.to_owned() };
         if let Some(first) = found.into_iter().next() {
-            self.rejected.push(Rejection { id, field: first.field, reason: first.description });
+            self.rejections.add(Rejection { id, field: first.field, reason: first.description });
         }
     }
 }
@@ -123,7 +124,9 @@ pub(super) fn decision(
     decision.user_id = shared.names.pseudonym(&decision.user_id);
     decision.visitor_id = shared.names.pseudonym(&decision.visitor_id);
     let payload = decision.encode_to_vec();
-    let segment = segment_of(&decision.features).unwrap_or_default().to_owned();
+    let by_feature = || segment_of(&decision.features).unwrap_or_default();
+    let segment = Some(decision.segment.as_str()).filter(|name| !name.is_empty()).unwrap_or_else(by_feature);
+    let segment = segment.to_owned();
     let assignments = decision
         .assignments
         .into_iter()
@@ -140,7 +143,14 @@ pub(super) fn decision(
         in_holdout: decision.in_holdout,
         payload,
     };
-    Ok(Recorded { row, assignments, channel: i16::try_from(decision.channel).unwrap_or_default(), segment })
+    Ok(Recorded {
+        row,
+        assignments,
+        channel: i16::try_from(decision.channel).unwrap_or_default(),
+        segment,
+        plan_id: decision.plan_id,
+        made: None,
+    })
 }
 
 fn check(decision: &Decision) -> Vec<Violation> {
@@ -155,6 +165,7 @@ fn check(decision: &Decision) -> Vec<Violation> {
     found.known_enum::<Channel>("channel", decision.channel, false);
     found.optional_id("offer_id", &decision.offer_id);
     found.optional_id("plan_id", &decision.plan_id);
+    found.optional_id("segment", &decision.segment);
     found.within_range("offer_propensity", decision.offer_propensity, 0.0, 1.0);
     for (name, value) in &decision.features {
         found.required_id("features", name);

@@ -1,9 +1,11 @@
 //! Plans on the wire.
 
 use std::collections::BTreeMap;
+use std::hash::{DefaultHasher, Hash as _, Hasher as _};
 use std::time::Duration;
 
-use proto::common::v1::{Channel, Interval as WireInterval, Money};
+use pbjson_types::Timestamp;
+use proto::common::v1::{Channel, EventKind, Interval as WireInterval, Money};
 use proto::evaluator::v1 as wire;
 use proto::validate::{self, Violations};
 use rayon::prelude::*;
@@ -13,9 +15,11 @@ use tonic::Status;
 use super::convert::{self, interval};
 use super::requests::{self, Method};
 use super::status::refuse;
-use super::training::{joined, joined_from, kind_of};
+use super::training::{horizon, joined, joined_from, kind_of};
 use super::{Base, Shared, now, page};
+use super::{exploring, funds};
 use crate::effect::model::Estimate;
+use crate::effect::outcomes::Horizon;
 use crate::effect::train::Outcome;
 use crate::effect::{Model, NONE};
 use crate::error::{Error, Result};
@@ -25,7 +29,7 @@ use crate::strategy::choose::probabilities;
 use crate::strategy::generate::{self, Brief};
 use crate::strategy::limit::{Limit, Of};
 use crate::strategy::measure::{self, Measured};
-use crate::strategy::plan::{Expected, Objective, Plan, State, Strategy};
+use crate::strategy::plan::{Expected, Kind, Objective, Phase, Plan, State, Strategy};
 
 /// Risk accepted where none is told: the lower end of a 95 % interval is above 0.
 const USUAL_RISK: f64 = 0.025;
@@ -33,14 +37,16 @@ const USUAL_RISK: f64 = 0.025;
 const REPLAYED: usize = 10_000;
 
 /// A request as a brief, checked; its offers may still be empty.
-pub(super) fn brief(request: wire::GenerateStrategiesRequest) -> Result<Brief, Status> {
+pub(super) fn brief(base: &Shared, request: wire::GenerateStrategiesRequest) -> Result<Brief, Status> {
     let mut found = Violations::new();
+    let exploring = request.kind() == wire::PlanKind::Exploration;
+    found.known_enum::<wire::PlanKind>("kind", request.kind, false);
     let objective = match request.objective() {
         wire::Objective::Profit => Objective::Profit,
         wire::Objective::Conversions => Objective::Conversions,
         wire::Objective::Revenue => Objective::Revenue,
         wire::Objective::Unspecified => {
-            found.known_enum::<wire::Objective>("objective", request.objective, true);
+            found.known_enum::<wire::Objective>("objective", request.objective, !exploring);
             Objective::Profit
         }
     };
@@ -56,7 +62,9 @@ pub(super) fn brief(request: wire::GenerateStrategiesRequest) -> Result<Brief, S
     }
     for (index, offer) in request.offers.iter().enumerate() {
         found.add_within(&format!("offers[{index}]"), validate::offer(offer));
+        funds::in_currency(&mut found, &format!("offers[{index}]"), offer, &budget.currency_code);
     }
+    let funds = funds::asked(&mut found, &request, &budget);
     let mut channels = Vec::new();
     for (index, channel) in request.channels.iter().enumerate() {
         found.known_enum::<Channel>(&format!("channels[{index}]"), *channel, true);
@@ -69,12 +77,16 @@ pub(super) fn brief(request: wire::GenerateStrategiesRequest) -> Result<Brief, S
         }
     }
     let (from, until) = convert::span(&mut found, request.from.as_ref(), request.until.as_ref());
+    if exploring {
+        exploring::check(&mut found, &request);
+    }
     found.within_range("holdout", request.holdout.unwrap_or(0.02), 0.005, 0.5);
-    found.within_range("exploration", request.exploration.unwrap_or(0.02), 0.001, 1.0);
+    let exploration = request.exploration.unwrap_or(if exploring { 1.0 } else { 0.02 });
+    found.within_range("exploration", exploration, 0.001, 1.0);
     let limits = limits(&mut found, &request.limits);
     requests::check(&mut found, &request.request_id);
     found.within_range("risk_aversion", request.risk_aversion, 0.0, 10.0);
-    let at = request.at.as_ref().map_or_else(now, convert::micros);
+    let at = request.at.as_ref().map_or_else(|| base.clock.now(), convert::micros);
     refuse(found)?;
     Ok(Brief {
         objective,
@@ -83,14 +95,18 @@ pub(super) fn brief(request: wire::GenerateStrategiesRequest) -> Result<Brief, S
         offers: request.offers,
         channels,
         segments: request.segments,
-        window: until.map(|until| (from.unwrap_or(at), until)).filter(|(from, until)| from < until),
+        window: match (from, until) {
+            (None, None) => None,
+            (from, until) => Some((from.unwrap_or(at), until.unwrap_or(i64::MAX))),
+        },
         at,
         holdout: request.holdout.unwrap_or(0.02),
-        exploration: request.exploration.unwrap_or(0.02),
+        exploration,
         daily_cap: request.daily_cap,
         limits,
         risk_aversion: request.risk_aversion,
         seed: request.seed,
+        funds,
     })
 }
 
@@ -131,12 +147,16 @@ pub(super) async fn propose(
     request: wire::GenerateStrategiesRequest,
 ) -> Result<wire::GenerateStrategiesResponse, Status> {
     let request_id = request.request_id.clone();
-    let brief = brief(request)?;
+    let kind = request.kind();
+    let brief = brief(base, request)?;
     let method = Method::GenerateStrategies.name();
     if let Some(plan) = answered(base, &request_id).await? {
         return Ok(proposal(&plan));
     }
-    let plan = make(base, brief).await?;
+    let plan = match kind {
+        wire::PlanKind::Exploration => exploring::make(base, brief).await?,
+        _ => make(base, brief).await?,
+    };
     base.store.keep_answer(method, &request_id, &plan.id, now()).await?;
     // Of two at once the first to store its answer is answered to both.
     let first = answered(base, &request_id).await?;
@@ -173,19 +193,33 @@ pub(super) async fn list(
     let next_page_token =
         last.map(|(plan, _)| page::token(LIST, &format!("{} {}", plan.created_at, plan.id)));
     Ok(wire::ListPlansResponse {
-        plans: plans.iter().map(|(plan, state)| summary(plan, *state)).collect(),
+        plans: plans.iter().map(|(plan, state)| summary(plan, *state, base.clock.now())).collect(),
         next_page_token: next_page_token.unwrap_or_default(),
     })
 }
 
-fn summary(plan: &Plan, at: State) -> wire::PlanSummary {
+fn summary(plan: &Plan, is: State, at: i64) -> wire::PlanSummary {
     wire::PlanSummary {
         plan_id: plan.id.clone(),
-        state: state(at).into(),
+        state: state(plan, is, at).into(),
         budget: Some(Money { currency_code: plan.currency.clone(), minor_units: plan.budget }),
         from: plan.window.map(|(from, _)| convert::timestamp(from)),
-        until: plan.window.map(|(_, until)| convert::timestamp(until)),
+        until: end(plan),
         created_at: Some(convert::timestamp(plan.created_at)),
+        kind: kind(plan).into(),
+        budget_account_id: plan.account().to_owned(),
+    }
+}
+
+/// The end of a plan's window, where it has one.
+fn end(plan: &Plan) -> Option<Timestamp> {
+    plan.window.filter(|(_, until)| *until < i64::MAX).map(|(_, until)| convert::timestamp(until))
+}
+
+fn kind(plan: &Plan) -> wire::PlanKind {
+    match plan.kind {
+        Kind::Targeted => wire::PlanKind::Targeted,
+        Kind::Exploration => wire::PlanKind::Exploration,
     }
 }
 
@@ -200,43 +234,23 @@ async fn make(base: &Shared, mut brief: Brief) -> Result<Plan> {
             format!("must be {}, the currency of the sales logged, is {}", model.currency, brief.currency);
         return Err(Error::invalid("budget.currency_code", "OTHER_CURRENCY", text));
     }
-    if brief.offers.is_empty() {
-        brief.offers = base.store.current_offers().await?;
-    }
-    if brief.offers.is_empty() {
-        let text = "no offer is stored: UpsertOffers first, or give offers";
-        return Err(Error::precondition("NO_OFFERS", text));
-    }
-    for (index, limit) in brief.limits.iter().enumerate() {
-        let Of::Offer(id) = &limit.of else { continue };
-        if !brief.offers.iter().any(|offer| offer.offer_id == *id) {
-            let text = format!("must be one of the plan's offers, is {id:?}");
-            return Err(Error::invalid(format!("limits[{index}].offer_id"), "UNKNOWN_OFFER", text));
-        }
-    }
-    let kind = kind_of(&model.target).unwrap_or_default();
-    let answers = base.store.answers(kind, None).await?;
-    let decided = base.store.decided().await?;
-    let mut delays = measure::delays(&decided, &answers);
-    drop((decided, answers));
-    let (log, _) = joined(base, kind).await?;
-    let id = format!("plan-{}", uuid::Uuid::now_v7().simple());
-    let work = move || generate::generate(&id, brief, &version, &model, &log, &mut delays);
+    funds::complete(base, &mut brief).await?;
+    let (log, _) = joined(base, kind_of(&model.target).unwrap_or_default(), horizon(base, &model)).await?;
+    let id = funds::new_id();
+    let work = move || generate::generate(&id, brief, &version, &model, &log);
     let plan = base.pool.run(work).await??;
+    keep(base, plan).await
+}
+
+/// Stores a plan that was made.
+pub(super) async fn keep(base: &Shared, mut plan: Plan) -> Result<Plan> {
+    plan.created_at = base.clock.now();
     base.store.keep_plan(&plan).await?;
     Ok(plan)
 }
 
-/// Replays a plan on the log and says what it is worth; an error where it is not to be activated.
-///
-/// What it brings over no offers, which is the safe default, must be above 0 with a probability of at least 1 −
-/// `accepted_risk`; 0 stands for [`USUAL_RISK`].
-pub(super) async fn replayed(
-    base: &Shared,
-    plan: &Plan,
-    at: i64,
-    accepted_risk: f64,
-) -> Result<wire::PlanReplay> {
+/// Refuses a plan that can make no offer any more.
+pub(super) fn check_time(plan: &Plan, at: i64) -> Result<()> {
     if plan.offers.iter().all(|offer| !crate::strategy::terms::is_valid(offer, at))
         && plan.window.is_none_or(|(from, _)| from <= at)
     {
@@ -249,12 +263,23 @@ pub(super) async fn replayed(
             "the plan's window is over; generate strategies anew",
         ));
     }
+    Ok(())
+}
+
+/// Replays a plan on the log and says what it is worth; an error where it is not to be activated.
+///
+/// What it brings over no offers, which is the safe default, must be above 0 with a probability of at least 1 −
+/// `accepted_risk`; 0 stands for [`USUAL_RISK`].
+pub(super) async fn replayed(base: &Shared, plan: &Plan, accepted_risk: f64) -> Result<wire::PlanReplay> {
     let model = base
         .store
         .model(&plan.model_version)
         .await?
-        .ok_or_else(|| Error::Internal(format!("the model of plan {} is gone", plan.id)))?;
-    let (log, _) = joined(base, kind_of(&model.target).unwrap_or_default()).await?;
+        .ok_or_else(|| Error::Internal(format!("the model of plan {} is gone", plan.id)))?
+        .served(&plan.model_version)?;
+    let horizon = horizon(base, &model);
+    let (mut log, _) = joined(base, kind_of(&model.target).unwrap_or_default(), horizon).await?;
+    log.retain(|row| !row.open && !row.cost_unknown);
     let (plan, currency) = (plan.clone(), plan.currency.clone());
     let work = move || {
         let mut by_logger: BTreeMap<&str, Vec<&Outcome>> = BTreeMap::new();
@@ -327,7 +352,10 @@ fn beside(plan: &Plan, model: &Model, row: &Outcome) -> (Replayed, Replayed) {
         }
     }
     let guess = guess_of(&row.action);
-    let ours = Replayed { propensity: row.propensity, target, reward: row.profit, guess, direct };
+    let mut hasher = DefaultHasher::new();
+    row.unit.hash(&mut hasher);
+    let person = hasher.finish();
+    let ours = Replayed { propensity: row.propensity, target, reward: row.profit, guess, direct, person };
     let none = Replayed { target: f64::from(u8::from(row.action == NONE)), direct: control, ..ours };
     (ours, none)
 }
@@ -335,18 +363,26 @@ fn beside(plan: &Plan, model: &Model, row: &Outcome) -> (Replayed, Replayed) {
 /// What a plan has brought so far, from the log, and where it stands then: one that decides and whose promises failed
 /// falls back to the safe default.
 pub(super) async fn judged(base: &Shared, plan: &Plan, state: State) -> Result<(Measured, State)> {
+    if plan.kind == Kind::Exploration {
+        let window = base.strategy.outcome_windows.of_target("purchase");
+        let horizon = Horizon { window, at: now() };
+        let from = Some(plan.created_at.min(now()));
+        let (log, _) = joined_from(base, EventKind::Purchase, from, horizon).await?;
+        return Ok((measure::count(plan, &log, window), state));
+    }
     let model = base.store.model(&plan.model_version).await?;
     let model = model.ok_or_else(|| Error::Internal(format!("the model of plan {} is gone", plan.id)))?;
     let kind = kind_of(&model.target).unwrap_or_default();
-    let (log, _) = joined_from(base, kind, Some(plan.created_at.min(now()))).await?;
+    let horizon = horizon(base, &model);
+    let (log, _) = joined_from(base, kind, Some(plan.created_at.min(now())), horizon).await?;
     let measured = {
         let plan = plan.clone();
-        base.pool.run(move || measure::measure(&plan, &model, &log)).await?
+        base.pool.run(move || measure::measure(&plan, &model, &log, horizon.window)).await?
     };
     if measured.why.is_none() || state != State::Active {
         return Ok((measured, state));
     }
-    base.store.move_plan(&plan.id, State::FallenBack).await?;
+    base.store.suspend_plan(&plan.id).await?;
     base.deciding.changed();
     tracing::warn!(plan = plan.id, "a plan's promises failed: it falls back to the safe default");
     Ok((measured, State::FallenBack))
@@ -371,12 +407,14 @@ pub(crate) async fn watch(base: Base, every: Duration, stop: CancellationToken) 
     }
 }
 
-pub(super) fn state(state: State) -> wire::PlanState {
-    match state {
-        State::Proposed => wire::PlanState::Proposed,
-        State::Active => wire::PlanState::Active,
-        State::Ended => wire::PlanState::Ended,
-        State::FallenBack => wire::PlanState::Suspended,
+/// Where a plan stands at a moment: one that decides does so within its window alone.
+pub(super) fn state(plan: &Plan, state: State, at: i64) -> wire::PlanState {
+    match (state, plan.phase(at)) {
+        (State::Proposed, _) => wire::PlanState::Proposed,
+        (State::Ended, _) | (_, Phase::After) => wire::PlanState::Ended,
+        (_, Phase::Before) => wire::PlanState::Scheduled,
+        (State::Active, Phase::Within) => wire::PlanState::Active,
+        (State::FallenBack, Phase::Within) => wire::PlanState::Suspended,
     }
 }
 
@@ -417,7 +455,7 @@ pub(super) fn proposal(plan: &Plan) -> wire::GenerateStrategiesResponse {
     wire::GenerateStrategiesResponse {
         strategies: plan.strategies.iter().map(|made| strategy(made, &plan.currency)).collect(),
         plan_id: plan.id.clone(),
-        expected: Some(expected(&plan.expected, &plan.currency)),
+        expected: (plan.kind == Kind::Targeted).then(|| expected(&plan.expected, &plan.currency)),
         shadow_price: plan.shadow_price,
         gap: plan.gap,
         frontier: plan
@@ -431,8 +469,14 @@ pub(super) fn proposal(plan: &Plan) -> wire::GenerateStrategiesResponse {
     }
 }
 
-/// The plan on the wire; `used` holds what is used of each limit.
-pub(super) fn report(plan: &Plan, at: State, found: &Measured, used: &[u64]) -> wire::GetPlanResponse {
+/// The plan on the wire at a moment; `used` holds what is used of each limit.
+pub(super) fn report(
+    plan: &Plan,
+    (is, at): (State, i64),
+    found: &Measured,
+    used: &[u64],
+) -> wire::GetPlanResponse {
+    let targeted = plan.kind == Kind::Targeted;
     let limit = |(limit, used): (&Limit, &u64)| {
         let (offer_id, channel) = match &limit.of {
             Of::Offer(id) => (id.clone(), 0),
@@ -443,24 +487,32 @@ pub(super) fn report(plan: &Plan, at: State, found: &Measured, used: &[u64]) -> 
     };
     wire::GetPlanResponse {
         plan_id: plan.id.clone(),
-        state: state(at).into(),
+        state: state(plan, is, at).into(),
         budget: Some(Money { currency_code: plan.currency.clone(), minor_units: plan.budget }),
-        expected: Some(expected(&plan.expected, &plan.currency)),
+        expected: targeted.then(|| expected(&plan.expected, &plan.currency)),
         strategies: plan.strategies.iter().map(|made| strategy(made, &plan.currency)).collect(),
         measured: Some(wire::MeasuredOutcome {
             decisions: found.decisions,
             offers: found.offers,
             redeemed: found.redeemed,
             spend: found.spend,
-            profit: Some(interval(found.profit)),
-            predicted_profit: Some(interval(found.promised)),
+            profit: targeted.then(|| interval(found.profit)),
+            predicted_profit: targeted.then(|| interval(found.promised)),
             calibration_error: found.calibration_error,
             coverage: found.coverage,
             currency_code: plan.currency.clone(),
+            open_decisions: found.open,
+            cost_unknown_decisions: found.cost_unknown,
+            outcome_window: Some(convert::duration(found.window)),
+            ..wire::MeasuredOutcome::default()
         }),
         flagged: found.why.is_some(),
         reason: found.why.clone().unwrap_or_default(),
         model_version: plan.model_version.clone(),
         limits: plan.limits.iter().zip(used).map(limit).collect(),
+        kind: kind(plan).into(),
+        from: plan.window.map(|(from, _)| convert::timestamp(from)),
+        until: end(plan),
+        ..wire::GetPlanResponse::default()
     }
 }

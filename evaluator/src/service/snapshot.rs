@@ -1,23 +1,16 @@
-//! What every decision needs, kept in memory for a moment: running experiments and valid offers.
+//! Running experiments, kept in memory for a moment: every decision needs them.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, PoisonError, RwLock};
 use std::time::{Duration, Instant};
 
-use prost::Message as _;
-use proto::common::v1::Offer;
-
-use crate::error::{Error, Result};
+use crate::error::Result;
 use crate::experiment::definition::Registered;
 use crate::store::Store;
 
-/// Most offers that are decided among.
-const MOST_OFFERS: u64 = 10_000;
-
-/// Running experiments and valid offers, both by id.
+/// Running experiments, by id.
 pub(crate) struct Moment {
     pub(crate) experiments: Vec<Registered>,
-    pub(crate) offers: Vec<Offer>,
 }
 
 /// The latest moment, read anew when it is old or something changed here.
@@ -32,7 +25,7 @@ impl Snapshots {
         Self { lasts: Duration::from_millis(cache_ms), latest: RwLock::new(None), changes: AtomicU64::new(0) }
     }
 
-    pub(crate) async fn moment(&self, store: &Store, now: i64) -> Result<Arc<Moment>> {
+    pub(crate) async fn moment(&self, store: &Store) -> Result<Arc<Moment>> {
         let kept = self.latest.read().unwrap_or_else(PoisonError::into_inner).clone();
         if let Some((taken, moment)) = kept
             && taken.elapsed() < self.lasts
@@ -41,15 +34,7 @@ impl Snapshots {
         }
         let changes = self.changes.load(Ordering::Acquire);
         let taken = Instant::now();
-        let experiments = store.running_experiments().await?;
-        let offers = store.offers("", MOST_OFFERS, Some(now)).await?;
-        let offers = offers
-            .iter()
-            .map(|row| {
-                Offer::decode(row.payload.as_slice()).map_err(|error| Error::Internal(error.to_string()))
-            })
-            .collect::<Result<_>>()?;
-        let moment = Arc::new(Moment { experiments, offers });
+        let moment = Arc::new(Moment { experiments: store.running_experiments().await? });
         let mut latest = self.latest.write().unwrap_or_else(PoisonError::into_inner);
         // What was read before a change is not kept after it.
         if self.changes.load(Ordering::Acquire) == changes {

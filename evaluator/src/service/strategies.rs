@@ -4,10 +4,11 @@ use proto::validate::Violations;
 use tonic::{Request, Response, Status, Streaming};
 
 use super::status::refuse;
-use super::{Base, choosing, convert, now, offers, optimising, plans};
+use super::{
+    Base, activation, choosing, convert, explaining, funds, holdout, inference, offers, optimising, plans,
+};
 use crate::error::Error;
 use crate::strategy::limit::account;
-use crate::strategy::plan::{Plan, State};
 
 /// `StrategyService`
 pub(crate) struct Strategies(pub(crate) Base);
@@ -46,33 +47,14 @@ impl StrategyService for Strategies {
         &self,
         request: Request<wire::ActivatePlanRequest>,
     ) -> Result<Response<wire::ActivatePlanResponse>, Status> {
-        let wire::ActivatePlanRequest { plan_id, request_id, at, accepted_risk } = request.into_inner();
-        let mut found = Violations::new();
-        found.required_id("plan_id", &plan_id);
-        found.optional_id("request_id", &request_id);
-        found.within_range("accepted_risk", accepted_risk, 0.0, 1.0);
-        refuse(found)?;
-        let (plan, _) = self.plan(&plan_id).await?;
-        let at = at.as_ref().map_or_else(now, convert::micros);
-        let replay = plans::replayed(&self.0, &plan, at, accepted_risk).await?;
-        self.0.store.move_plan(&plan_id, State::Active).await?;
-        self.0.deciding.changed();
-        Ok(Response::new(wire::ActivatePlanResponse { plan_id, replay: Some(replay) }))
+        Ok(Response::new(activation::activate(&self.0, request.into_inner()).await?))
     }
 
     async fn deactivate_plan(
         &self,
         request: Request<wire::DeactivatePlanRequest>,
     ) -> Result<Response<wire::DeactivatePlanResponse>, Status> {
-        let wire::DeactivatePlanRequest { plan_id, request_id } = request.into_inner();
-        let mut found = Violations::new();
-        found.required_id("plan_id", &plan_id);
-        found.optional_id("request_id", &request_id);
-        refuse(found)?;
-        self.plan(&plan_id).await?;
-        self.0.store.move_plan(&plan_id, State::Ended).await?;
-        self.0.deciding.changed();
-        Ok(Response::new(wire::DeactivatePlanResponse { plan_id }))
+        Ok(Response::new(activation::deactivate(&self.0, request.into_inner()).await?))
     }
 
     async fn get_plan(
@@ -88,14 +70,30 @@ impl StrategyService for Strategies {
             deciding
                 .ok_or_else(|| Error::precondition("NO_ACTIVE_PLAN", "no plan decides: ActivatePlan first"))?
         } else {
-            self.plan(&plan_id).await?
+            activation::plan_of(&self.0, &plan_id).await?
         };
         let (measured, state) = plans::judged(&self.0, &plan, state).await?;
         let mut used = Vec::with_capacity(plan.limits.len());
         for limit in 0..plan.limits.len() {
             used.push(self.0.store.used(&account(&plan.id, limit)).await?);
         }
-        Ok(Response::new(plans::report(&plan, state, &measured, &used)))
+        let (at, account) = (self.0.clock.now(), funds::state(&self.0, plan.account()).await?);
+        let mut report = plans::report(&plan, (state, at), &measured, &used);
+        report.why = explaining::why(&plan, state, at, account);
+        report.account = Some(funds::report(&plan, account));
+        report.holdout = holdout::result(&self.0, &plan, measured.window).await?;
+        if let Some(measured) = &mut report.measured {
+            // The books know the redemptions that were reported without a decision too.
+            let booked = self.0.store.redeemed_of(&plan.id).await?;
+            if booked.count > 0 {
+                (measured.redeemed, measured.spend) = (booked.count, booked.cost);
+            }
+            if self.0.strategy.infer_redemptions {
+                measured.inferred_spend = booked.inferred;
+                measured.inference_error = inference::error(&self.0, &plan).await?.map(convert::interval);
+            }
+        }
+        Ok(Response::new(report))
     }
 
     async fn delete_offer(
@@ -117,12 +115,5 @@ impl StrategyService for Strategies {
         request: Request<wire::DecideRequest>,
     ) -> Result<Response<wire::DecideResponse>, Status> {
         Ok(Response::new(choosing::decide(&self.0, request.into_inner()).await?))
-    }
-}
-
-impl Strategies {
-    async fn plan(&self, id: &str) -> Result<(Plan, State), Status> {
-        let found = self.0.store.plan(id).await?;
-        Ok(found.ok_or_else(|| Error::NotFound { kind: "plan", id: id.to_owned() })?)
     }
 }

@@ -8,7 +8,8 @@ use sea_orm::{
 };
 
 use super::entity::{assignment, decision, event};
-use super::{DecisionRow, EventRow, STATEMENT, Store, links, moments, requests, unit};
+use super::histories::Additions;
+use super::{DecisionRow, EventRow, OfferMade, STATEMENT, Store, links, moments, owed, requests, unit};
 use crate::effect::NONE;
 use crate::effect::log::Decided;
 use crate::effect::moment::with_channel;
@@ -26,6 +27,10 @@ pub struct Recorded {
     pub channel: i16,
     /// Segment of the unit; empty: not known.
     pub segment: String,
+    /// The plan that decided; empty: none.
+    pub plan_id: String,
+    /// The plan's offer, owed from now on.
+    pub made: Option<OfferMade>,
 }
 
 /// Time and id of the last row of the page before; `None` before the first page.
@@ -51,6 +56,8 @@ impl Store {
         for Recorded { row, .. } in &mut decisions {
             links::resolve(&users, &mut row.person, &row.visitor);
         }
+        let made = decisions.iter_mut().filter_map(|decision| decision.made.take()).collect();
+        owed::add(&transaction, made).await?;
         let mut seen = HashSet::new();
         for chunk in decisions.chunks(STATEMENT) {
             let known: Vec<String> = decision::Entity::find()
@@ -64,11 +71,13 @@ impl Store {
         }
         let (mut rows, mut assignments) = (Vec::new(), Vec::new());
         let (mut units, mut made) = (BTreeSet::new(), BTreeSet::new());
+        let mut additions = Additions::default();
         for decision in decisions {
             if !seen.insert(decision.row.decision_id.clone()) {
                 continue;
             }
             let row = &decision.row;
+            additions.decision(row);
             let unit = unit(&row.person, &row.visitor);
             if !decision.assignments.is_empty() {
                 units.insert(unit.clone());
@@ -108,6 +117,7 @@ impl Store {
                 .exec_without_returning(&transaction)
                 .await?;
         }
+        additions.store(&transaction).await?;
         if let Some(before) = before {
             moments::settle(&transaction, before).await?;
         }

@@ -62,6 +62,29 @@ pub(super) mod decision {
     impl ActiveModelBehavior for ActiveModel {}
 }
 
+/// `evaluator_history`
+pub(super) mod history {
+    use sea_orm::entity::prelude::*;
+
+    /// What is known of a person.
+    #[derive(Clone, Debug, DeriveEntityModel)]
+    #[sea_orm(table_name = "evaluator_history")]
+    pub(crate) struct Model {
+        /// The person, or the visitor where the person is not known.
+        #[sea_orm(primary_key, auto_increment = false)]
+        pub(crate) unit: String,
+        /// Version of the features it was summed up for.
+        pub(crate) version: i32,
+        /// The history, JSON.
+        pub(crate) payload: String,
+    }
+
+    /// None.
+    #[derive(Copy, Clone, Debug, EnumIter, DeriveRelation)]
+    pub(crate) enum Relation {}
+    impl ActiveModelBehavior for ActiveModel {}
+}
+
 /// `evaluator_link`
 pub(super) mod link {
     use sea_orm::entity::prelude::*;
@@ -294,17 +317,77 @@ pub(super) mod plan {
 pub(super) mod cost {
     use sea_orm::entity::prelude::*;
 
-    /// What redemptions of one decision's offer have cost.
+    /// What the redemption of one decision's offer has cost, or what a decision used of a plan's limit.
     #[derive(Clone, Debug, DeriveEntityModel)]
     #[sea_orm(table_name = "evaluator_cost")]
     pub(crate) struct Model {
-        /// The decision.
+        /// The decision; for a limit with the limit's number.
         #[sea_orm(primary_key, auto_increment = false)]
         pub(crate) decision_id: String,
-        /// The plan that made it.
+        /// The budget account, or a plan's account of a limit.
         pub(crate) plan_id: String,
-        /// Minor units.
+        /// Minor units, or a count.
         pub(crate) cost: i64,
+    }
+
+    /// None.
+    #[derive(Copy, Clone, Debug, EnumIter, DeriveRelation)]
+    pub(crate) enum Relation {}
+    impl ActiveModelBehavior for ActiveModel {}
+}
+
+/// `evaluator_offer_made`
+pub(super) mod offer_made {
+    use sea_orm::entity::prelude::*;
+
+    /// An offer that a plan made to somebody: owed until it is redeemed or ends. Names nobody.
+    #[derive(Clone, Debug, PartialEq, Eq, DeriveEntityModel)]
+    #[sea_orm(table_name = "evaluator_offer_made")]
+    pub struct Model {
+        /// The decision.
+        #[sea_orm(primary_key, auto_increment = false)]
+        pub decision_id: String,
+        /// The budget account.
+        pub account_id: String,
+        /// The plan.
+        pub plan_id: String,
+        /// The offer.
+        pub offer_id: String,
+        /// When it was made.
+        pub made_at: i64,
+        /// When it was redeemed; while it is not, when it ends.
+        pub closes_at: i64,
+        /// Whether it was redeemed.
+        pub redeemed: bool,
+        /// What that cost, minor units.
+        pub cost: i64,
+        /// What it may cost at most, minor units.
+        pub worst: i64,
+        /// Whether the cost was inferred and not reported.
+        pub inferred: bool,
+    }
+
+    /// None.
+    #[derive(Copy, Clone, Debug, EnumIter, DeriveRelation)]
+    pub enum Relation {}
+    impl ActiveModelBehavior for ActiveModel {}
+}
+
+/// `evaluator_budget_account`
+pub(super) mod account {
+    use sea_orm::entity::prelude::*;
+
+    /// A budget account that plans share.
+    #[derive(Clone, Debug, DeriveEntityModel)]
+    #[sea_orm(table_name = "evaluator_budget_account")]
+    pub(crate) struct Model {
+        /// Its id.
+        #[sea_orm(primary_key, auto_increment = false)]
+        pub(crate) account_id: String,
+        /// Its currency.
+        pub(crate) currency: String,
+        /// When the first plan was made on it.
+        pub(crate) created_at: i64,
     }
 
     /// None.

@@ -12,7 +12,7 @@ use sea_orm::{
 };
 
 use super::entity::{assignment, decision, event, link};
-use super::{STATEMENT, Store, links, moments, unit};
+use super::{STATEMENT, Store, histories, links, moments, unit};
 use crate::error::{Error, Result};
 
 impl Store {
@@ -69,6 +69,9 @@ impl Store {
         deleted += event::Entity::delete_many().filter(happened).exec(&transaction).await?.rows_affected;
         let linked = link::Column::Person.eq(&user);
         deleted += link::Entity::delete_many().filter(linked).exec(&transaction).await?.rows_affected;
+        // Sums of what was deleted, and counted with it.
+        let units: Vec<&str> = ids.iter().map(String::as_str).collect();
+        histories::forget(&transaction, &units).await?;
         forget_visitors(&transaction, &ids).await?;
         moments::settle(&transaction, before).await?;
         transaction.commit().await?;

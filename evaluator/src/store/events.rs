@@ -1,16 +1,17 @@
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashSet};
 
 use chassis::calendar::Calendar;
 use futures::TryStreamExt as _;
 use proto::common::v1::{Channel, EventKind};
 use sea_orm::sea_query::{Expr, OnConflict, SimpleExpr};
 use sea_orm::{
-    ColumnTrait as _, EntityTrait as _, FromQueryResult, IntoActiveModel as _, Order, QueryFilter as _,
-    QueryOrder as _, QuerySelect as _, Select,
+    ColumnTrait as _, DatabaseTransaction, EntityTrait as _, FromQueryResult, IntoActiveModel as _, Order,
+    QueryFilter as _, QueryOrder as _, QuerySelect as _, Select,
 };
 use tokio::sync::mpsc::Sender;
 
 use super::entity::event::{Column, Entity};
+use super::histories::{self, Additions};
 use super::links::{self, Admitted};
 use super::{EventRow, STATEMENT, Store, moments, requests, unit};
 use crate::error::Result;
@@ -89,7 +90,10 @@ impl Store {
             events.iter().map(|event| event.decision_id.clone()).filter(|id| !id.is_empty()).collect();
         let units = moments::concerned_by_events(&transaction, units, &decisions).await?;
         let before = moments::before(&transaction, self.calendar, units).await?;
+        let additions = unknown(&transaction, &events).await?;
+        histories::join(&transaction, &added).await?;
         links::add(&transaction, added).await?;
+        additions.store(&transaction).await?;
         let mut fresh = 0;
         let rows: Vec<_> = events.into_iter().map(EventRow::into_active_model).collect();
         for chunk in rows.chunks(STATEMENT) {
@@ -124,6 +128,28 @@ impl Store {
         let rows = query.into_model::<Row>().all(&self.db).await?;
         Ok(rows.into_iter().map(|row| fact(row, self.calendar)).collect())
     }
+}
+
+/// What those of `events` that are not stored yet add to histories.
+async fn unknown(transaction: &DatabaseTransaction, events: &[EventRow]) -> Result<Additions> {
+    let mut seen = HashSet::new();
+    for chunk in events.chunks(STATEMENT) {
+        let known: Vec<String> = Entity::find()
+            .select_only()
+            .column(Column::EventId)
+            .filter(Column::EventId.is_in(chunk.iter().map(|row| row.event_id.as_str())))
+            .into_tuple()
+            .all(transaction)
+            .await?;
+        seen.extend(known);
+    }
+    let mut additions = Additions::default();
+    for row in events {
+        if seen.insert(row.event_id.clone()) {
+            additions.event(row)?;
+        }
+    }
+    Ok(additions)
 }
 
 /// Rows sent on at once.

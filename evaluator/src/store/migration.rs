@@ -1,3 +1,5 @@
+mod accounts;
+mod histories;
 mod lines;
 
 use sea_orm_migration::prelude::*;
@@ -18,6 +20,8 @@ impl MigratorTrait for Migrator {
             Box::new(Dimensions),
             Box::new(lines::OrderLines),
             Box::new(lines::Requests),
+            Box::new(accounts::BudgetAccounts),
+            Box::new(histories::Histories),
         ]
     }
 

@@ -9,13 +9,13 @@ use sea_orm::{
 use super::Store;
 use super::entity::{decision, event, model};
 use crate::effect::Model;
-use crate::effect::log::{Answer, Decided, join_returns};
+use crate::effect::log::{Answer, Decided};
 use crate::error::{Error, Result};
 
 /// Of a decision: id, person, visitor, time, offer, propensity and the whole of it.
 type Logged = (String, String, String, i64, String, f64, Vec<u8>);
 
-/// Attribute of a redemption that tells the discount given, minor units.
+/// Attribute of a redemption or a purchase that tells the discount given, minor units.
 const DISCOUNT: &str = "discount_minor";
 /// Most offers whose terms are read.
 const MOST_OFFERS: u64 = 10_000;
@@ -66,27 +66,33 @@ impl Store {
                     channel: Channel::try_from(whole.channel).unwrap_or_default(),
                     angle: whole.angle,
                     features: whole.features.into_iter().collect(),
+                    feature_version: whole.feature_version,
                     plan_id: whole.plan_id,
                 })
             })
             .collect()
     }
 
-    /// Events that answer decisions, from a moment on: those of the kind `target`, purchases, redemptions, and the returns
-    /// of what was so purchased.
-    pub async fn answers(&self, target: EventKind, from: Option<i64>) -> Result<Vec<Answer>> {
-        let kinds = [target as i16, EventKind::Purchase as i16, EventKind::OfferRedeemed as i16];
-        let answering =
-            Condition::all().add(event::Column::DecisionId.ne("")).add(event::Column::Kind.is_in(kinds));
-        let returned = event::Column::Kind.eq(EventKind::Return as i16);
-        let rows = event::Entity::find()
-            .filter(Condition::any().add(answering).add(returned))
-            .filter(Condition::all().add_option(from.map(|from| event::Column::OccurredAt.gte(from))))
-            .all(&self.db)
-            .await?;
-        let mut answers: Vec<Answer> = rows.into_iter().map(answer).collect::<Result<_>>()?;
-        join_returns(&mut answers);
-        Ok(answers)
+    /// Events that may answer decisions: those of the kind `target`, purchases, redemptions and returns that carry a
+    /// decision, where given from a moment on; and purchases, redemptions and returns without one since `first`, the first
+    /// decision.
+    pub async fn answers(&self, target: EventKind, from: Option<i64>, first: i64) -> Result<Vec<Answer>> {
+        let sales = [EventKind::Purchase as i16, EventKind::OfferRedeemed as i16, EventKind::Return as i16];
+        let with = Condition::all()
+            .add_option(from.map(|from| event::Column::OccurredAt.gte(from)))
+            .add(event::Column::DecisionId.ne(""))
+            .add(
+                Condition::any()
+                    .add(event::Column::Kind.eq(target as i16))
+                    .add(event::Column::Kind.is_in(sales)),
+            );
+        let without = Condition::all()
+            .add(event::Column::OccurredAt.gte(first))
+            .add(event::Column::DecisionId.eq(""))
+            .add(event::Column::Kind.is_in(sales));
+        let rows =
+            event::Entity::find().filter(Condition::any().add(with).add(without)).all(&self.db).await?;
+        rows.into_iter().map(answer).collect()
     }
 
     /// All offers that can be made, expired ones too.
@@ -135,9 +141,10 @@ impl Store {
 /// An event as an answer.
 pub(super) fn answer(row: event::Model) -> Result<Answer> {
     let kind = EventKind::try_from(i32::from(row.kind)).unwrap_or_default();
-    let discount = if kind == EventKind::OfferRedeemed {
+    let discount = if kind == EventKind::OfferRedeemed || !row.offer_id.is_empty() {
         let whole = Event::decode(row.payload.as_slice()).map_err(|error| broken(&error))?;
-        whole.attributes.get(DISCOUNT).and_then(|text| text.parse().ok())
+        let told = whole.attributes.get(DISCOUNT).and_then(|text| text.parse().ok());
+        told.or(whole.purchase.and_then(|bought| bought.discount).map(|discount| discount.minor_units))
     } else {
         None
     };
@@ -149,6 +156,7 @@ pub(super) fn answer(row: event::Model) -> Result<Answer> {
         at: row.occurred_at,
         sale: row.revenue.map(|revenue| (revenue, row.cost, row.tax.unwrap_or(0))),
         currency: row.currency,
-        discount,
+        discount: discount.filter(|discount| *discount >= 0),
+        offer_id: row.offer_id,
     })
 }

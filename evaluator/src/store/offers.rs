@@ -1,9 +1,13 @@
-use sea_orm::sea_query::{Expr, OnConflict};
+use std::collections::HashMap;
+
+use proto::common::v1::EventKind;
+use sea_orm::sea_query::{Expr, ExprTrait as _, OnConflict, SimpleExpr};
 use sea_orm::{
     ColumnTrait as _, Condition, EntityTrait as _, IntoActiveModel as _, QueryFilter as _, QueryOrder as _,
     QuerySelect as _,
 };
 
+use super::entity::event;
 use super::entity::offer::{Column, Entity};
 use super::{OfferRow, STATEMENT, Store, requests};
 use crate::error::Result;
@@ -47,6 +51,26 @@ impl Store {
         requests::keep_answer(&transaction, method, request_id, &found.to_string(), now).await?;
         transaction.commit().await?;
         Ok(found)
+    }
+
+    /// The largest price a piece of each item was sold at without an offer, minor units, by item and currency.
+    pub async fn prices(&self) -> Result<HashMap<(String, String), i64>> {
+        use event::Column::{Currency, ItemId, Kind, OfferId, Quantity, Revenue};
+        let price = SimpleExpr::from(Expr::col(Revenue)).div(Expr::col(Quantity)).max();
+        let rows: Vec<(String, String, i64)> = event::Entity::find()
+            .select_only()
+            .columns([ItemId, Currency])
+            .expr_as(price, "price")
+            .filter(Kind.eq(EventKind::Purchase as i16))
+            .filter(OfferId.eq(""))
+            .filter(Quantity.gt(0))
+            .filter(Revenue.is_not_null())
+            .group_by(Expr::col(ItemId))
+            .group_by(Expr::col(Currency))
+            .into_tuple()
+            .all(&self.db)
+            .await?;
+        Ok(rows.into_iter().map(|(item, currency, price)| ((item, currency), price)).collect())
     }
 
     /// Offers that decisions may have made, deleted ones too, by id.

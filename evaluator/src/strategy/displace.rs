@@ -70,7 +70,7 @@ pub fn hours(log: &[Outcome], model: &Model, plan: &Plan) -> BTreeMap<&'static s
 /// The side of an offer that brought most, where the log has shown at least two often enough; else none.
 pub fn angle(log: &[Outcome], offer_id: &str) -> String {
     let mut angles: BTreeMap<&str, (f64, f64)> = BTreeMap::new();
-    for row in log.iter().filter(|row| row.action == offer_id && !row.angle.is_empty()) {
+    for row in log.iter().filter(|row| !row.open && row.action == offer_id && !row.angle.is_empty()) {
         let entry = angles.entry(&row.angle).or_default();
         entry.0 += 1.0;
         entry.1 += row.hit;

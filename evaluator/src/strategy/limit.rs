@@ -1,11 +1,21 @@
 //! What a plan may not exceed beside its budget: redemptions of an offer, offers in a channel.
 
+use std::collections::{HashMap, HashSet};
+
 use proto::common::v1::Channel;
 use serde::{Deserialize, Serialize};
 
-use super::ledger::{Afford, Grant, Ledger};
+use super::ledger::{Afford, Ask, Grant, Ledger, Reserve};
+use super::offered::Offered;
 use super::plan::Plan;
 use crate::effect::Prediction;
+
+/// How long an offer is set aside for whose decision is not recorded, microseconds.
+pub const PENDING: i64 = 3_600_000_000;
+/// How long the grant of a replica that offers nothing lasts, microseconds.
+const IDLE: i64 = 60_000_000;
+/// How much earlier a replica gives a grant up than others take it, microseconds: clocks differ.
+const CLOCKS: i64 = 10_000_000;
 
 /// One limit.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -28,6 +38,11 @@ pub enum Of {
 }
 
 impl Limit {
+    /// How many at most, as the books count.
+    fn bound(&self) -> i64 {
+        i64::try_from(self.most).unwrap_or(i64::MAX)
+    }
+
     /// What one decision for `offer` in `channel` takes of it on average, and at most.
     pub fn use_of(&self, offer: &str, channel: Channel, redeemed: f64) -> Option<(f64, f64)> {
         match &self.of {
@@ -57,6 +72,17 @@ pub struct Prices {
     pub limits: Vec<f64>,
 }
 
+/// What is counted on an account beside the bookings: what outstanding offers may still take of it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Counts {
+    /// Discounts of all plans of the account.
+    Money,
+    /// Redemptions of this offer, of the plan alone.
+    Redemptions(String),
+    /// Offers, which are counted when they are recorded.
+    Offers,
+}
+
 /// One replica's books of one plan: money, and a ledger for each limit.
 #[derive(Debug, Clone)]
 pub struct Books {
@@ -64,64 +90,109 @@ pub struct Books {
     pub money: Ledger,
     /// The limits', in the plan's order.
     pub limits: Vec<Ledger>,
+    /// Offers made today.
+    pub offered: Offered,
+    /// Offers made whose decisions were not seen recorded yet, by the decision's id: when, and what is set aside in each
+    /// ledger, the money's first.
+    pending: HashMap<String, (i64, Vec<Reserve>)>,
 }
+
+/// An account of a plan: its id, its bound, what is counted on it, and the replica's ledger.
+pub type Account<'a> = (String, i64, Counts, &'a mut Ledger);
 
 impl Books {
     /// Of `plan`. Nothing is granted yet.
     pub fn new(plan: &Plan) -> Self {
-        let of_limit =
-            |limit: &Limit| Ledger::new(i64::try_from(limit.most).unwrap_or(i64::MAX), plan.redemption);
         Self {
-            money: Ledger::new(plan.budget, plan.redemption),
-            limits: plan.limits.iter().map(of_limit).collect(),
+            money: Ledger::new(plan.budget),
+            limits: plan.limits.iter().map(|limit| Ledger::new(limit.bound())).collect(),
+            offered: Offered::default(),
+            pending: HashMap::new(),
         }
     }
 
-    /// All ledgers with their accounts and bounds, the budget's first.
-    pub fn accounts<'a>(
-        &'a mut self,
-        plan: &'a Plan,
-    ) -> impl Iterator<Item = (String, i64, &'a mut Ledger)> + 'a {
+    /// All ledgers with their accounts, the budget's first.
+    pub fn accounts<'a>(&'a mut self, plan: &'a Plan) -> impl Iterator<Item = Account<'a>> + 'a {
         let limits = self.limits.iter_mut().zip(&plan.limits).enumerate();
         let limits = limits.map(|(at, (ledger, limit))| {
-            (account(&plan.id, at), i64::try_from(limit.most).unwrap_or(i64::MAX), ledger)
+            let counts = match &limit.of {
+                Of::Offer(id) => Counts::Redemptions(id.clone()),
+                Of::Channel(_) => Counts::Offers,
+            };
+            (account(&plan.id, at), limit.bound(), counts, ledger)
         });
-        std::iter::once((plan.id.clone(), plan.budget, &mut self.money)).chain(limits)
+        std::iter::once((plan.account().to_owned(), plan.budget, Counts::Money, &mut self.money))
+            .chain(limits)
     }
 
     /// What all is worth at a moment of the plan's window.
     pub fn prices(&self, plan: &Plan, at: i64) -> Prices {
         let limits = self.limits.iter().zip(&plan.limits);
         Prices {
-            money: self.money.price(plan.shadow_price, plan.window, at),
-            limits: limits.map(|(ledger, limit)| ledger.paced(limit.price, plan.window, at)).collect(),
+            money: self.money.price(plan.shadow_price, plan.already, plan.window, at),
+            limits: limits.map(|(ledger, limit)| ledger.paced(limit.price, 0, plan.window, at)).collect(),
         }
     }
 
-    /// Comes to `at` in all.
-    pub fn come_to(&mut self, at: i64) {
-        self.money.come_to(at);
-        self.limits.iter_mut().for_each(|ledger| ledger.come_to(at));
-    }
-
-    /// Whether all bear an offer that costs `worst` if redeemed and `expected` on average, and `uses` of the limits.
-    /// [`Afford::NotGranted`] only where asking for larger grants may help: no ledger that is short has had all there is.
-    pub fn afford(&mut self, expected: f64, worst: f64, uses: &[Option<(f64, f64)>]) -> Afford {
+    /// Whether all bear an offer that costs `worst` if redeemed and `expected` on average, and `uses` of the limits, at a
+    /// moment of the server's clock. [`Afford::NotGranted`] only where asking for larger grants may help: no ledger that is
+    /// short has had all there is.
+    pub fn afford(&mut self, expected: f64, worst: f64, uses: &[Option<(f64, f64)>], now: i64) -> Afford {
         let taken = uses.iter().zip(&mut self.limits);
         let taken = taken.filter_map(|(taken, ledger)| taken.map(|taken| (ledger, taken)));
         std::iter::once((&mut self.money, (expected, worst)))
             .chain(taken)
-            .map(|(ledger, (expected, worst))| match ledger.affords(expected, worst) {
+            .map(|(ledger, (expected, worst))| match ledger.affords(expected, worst, now) {
                 Afford::NotGranted if !ledger.may_get_more() => Afford::Spent,
                 answer => answer,
             })
             .fold(Afford::Yes, Afford::max)
     }
 
-    /// Takes the grants of [`Self::accounts`], in their order.
-    pub fn take(&mut self, grants: Vec<Grant>) {
+    /// Sets aside what the offer of the decision `id` may cost, and what it may use of the limits.
+    pub fn reserve(&mut self, id: &str, money: Reserve, uses: &[Option<(f64, f64)>], now: i64) {
+        // The same decision asked for again sets nothing more aside.
+        if self.pending.contains_key(id) {
+            return;
+        }
+        let mut all = vec![money];
+        all.extend(
+            uses.iter().map(|taken| {
+                taken.map_or(Reserve::default(), |(expected, worst)| Reserve::of(expected, worst))
+            }),
+        );
+        for (ledger, reserve) in std::iter::once(&mut self.money).chain(&mut self.limits).zip(&all) {
+            ledger.reserve(*reserve);
+        }
+        self.pending.insert(id.to_owned(), (now, all));
+    }
+
+    /// Ids of the decisions that were not seen recorded yet.
+    pub fn pending(&self) -> Vec<String> {
+        self.pending.keys().cloned().collect()
+    }
+
+    /// Asks for grants of [`Self::accounts`], in their order, after releasing what was set aside for decisions that are
+    /// `recorded` or were made more than [`PENDING`] ago.
+    pub fn ask(&mut self, recorded: &HashSet<String>, now: i64) -> Vec<Ask> {
+        let mut released = vec![Reserve::default(); 1 + self.limits.len()];
+        self.pending.retain(|id, (at, reserves)| {
+            let kept = !recorded.contains(id) && at.saturating_add(PENDING) > now;
+            if !kept {
+                released.iter_mut().zip(&*reserves).for_each(|(sum, one)| sum.add(*one));
+            }
+            kept
+        });
+        let last = self.pending.values().map(|(at, _)| *at).max();
+        let until = last.map_or(now, |last| last.saturating_add(PENDING)).max(now.saturating_add(IDLE));
         let ledgers = std::iter::once(&mut self.money).chain(&mut self.limits);
-        ledgers.zip(grants).for_each(|(ledger, grant)| ledger.take(grant));
+        ledgers.zip(released).map(|(ledger, released)| ledger.ask(released, now, until)).collect()
+    }
+
+    /// Takes the grants asked for, in the order of [`Self::accounts`].
+    pub fn take(&mut self, grants: Vec<(Grant, i64)>) {
+        let ledgers = std::iter::once(&mut self.money).chain(&mut self.limits);
+        ledgers.zip(grants).for_each(|(ledger, (grant, until))| ledger.take(grant, until - CLOCKS));
     }
 }
 
@@ -142,14 +213,40 @@ mod tests {
     /// A database asked at every decision for what it does not have would be asked in vain.
     #[test]
     fn more_is_asked_for_only_where_the_ledger_that_is_short_may_get_some() {
-        let mut books = Books { money: Ledger::new(100, 1_000), limits: vec![Ledger::new(5, 1_000)] };
+        let mut books = Books {
+            money: Ledger::new(100),
+            limits: vec![Ledger::new(5)],
+            offered: Offered::default(),
+            pending: HashMap::new(),
+        };
         let stock = [Some((1.0, 1.0))];
-        assert_eq!(books.afford(10.0, 20.0, &stock), Afford::NotGranted, "nothing is granted yet");
-        books.take(vec![Grant { amount: 0, spent: 90 }, Grant { amount: 5, spent: 0 }]);
-        assert_eq!(books.afford(5.0, 10.0, &stock), Afford::Spent, "all money is with others");
-        books.take(vec![Grant { amount: 100, spent: 0 }, Grant { amount: 0, spent: 0 }]);
-        assert_eq!(books.afford(5.0, 10.0, &[None]), Afford::Yes);
-        books.limits[0] = Ledger::new(5, 1_000);
-        assert_eq!(books.afford(5.0, 10.0, &stock), Afford::NotGranted, "of the offer there may be more");
+        let grant = |amount, spent| (Grant { amount, spent, owed: 0 }, i64::MAX);
+        assert_eq!(books.afford(10.0, 20.0, &stock, 0), Afford::NotGranted, "nothing is granted yet");
+        books.take(vec![grant(0, 90), grant(5, 0)]);
+        assert_eq!(books.afford(5.0, 10.0, &stock, 0), Afford::Spent, "all money is with others");
+        books.take(vec![grant(100, 0), grant(0, 0)]);
+        assert_eq!(books.afford(5.0, 10.0, &[None], 0), Afford::Yes);
+        books.limits[0] = Ledger::new(5);
+        assert_eq!(books.afford(5.0, 10.0, &stock, 0), Afford::NotGranted, "of the offer there may be more");
+    }
+
+    /// What is set aside goes by the decision's id: released when that is seen recorded, or after an hour.
+    #[test]
+    fn a_recorded_decision_is_no_longer_set_aside() {
+        let mut books = Books {
+            money: Ledger::new(1_000),
+            limits: vec![],
+            offered: Offered::default(),
+            pending: HashMap::new(),
+        };
+        books.take(vec![(Grant { amount: 1_000, spent: 0, owed: 0 }, i64::MAX)]);
+        books.reserve("a", Reserve::of(300.0, 300.0), &[], 0);
+        books.reserve("a", Reserve::of(300.0, 300.0), &[], 0);
+        books.reserve("b", Reserve::of(200.0, 200.0), &[], 0);
+        assert_eq!(books.ask(&HashSet::new(), 1)[0].committed, 520, "500 and a fiftieth of the budget");
+        assert_eq!(books.ask(&HashSet::from(["a".to_owned()]), 1)[0].committed, 220);
+        assert_eq!(books.pending(), ["b"]);
+        let late = books.ask(&HashSet::new(), PENDING + 1)[0];
+        assert!(late.committed <= 20 && books.pending().is_empty(), "{late:?}");
     }
 }

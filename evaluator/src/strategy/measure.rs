@@ -1,11 +1,8 @@
 //! What a plan promised beside what it brought.
 
-use std::collections::HashMap;
-
-use proto::common::v1::EventKind;
+use std::collections::{HashMap, HashSet};
 
 use super::plan::Plan;
-use crate::effect::log::{Answer, Decided};
 use crate::effect::train::Outcome;
 use crate::effect::{LEVEL, Model, NONE};
 use crate::stats::{Interval, normal};
@@ -36,45 +33,70 @@ pub struct Measured {
     pub coverage: f64,
     /// Why its promises failed, where they did.
     pub why: Option<String>,
+    /// Decisions left out of profits since their outcome window is still open.
+    pub open: u64,
+    /// Decisions left out of profits since the cost of something bought is unknown.
+    pub cost_unknown: u64,
+    /// Outcome window, microseconds.
+    pub window: i64,
 }
 
-/// Times redemptions took, microseconds.
-pub fn delays(decided: &[Decided], answers: &[Answer]) -> Vec<i64> {
-    let at: HashMap<&str, i64> =
-        decided.iter().map(|decided| (decided.decision_id.as_str(), decided.at)).collect();
-    let redeemed = answers.iter().filter(|answer| answer.kind == EventKind::OfferRedeemed);
-    redeemed.filter_map(|answer| at.get(answer.decision_id.as_str()).map(|at| answer.at - at)).collect()
+/// Counts what an exploration plan did on the decisions of `log` it made: chance promises nothing.
+pub fn count(plan: &Plan, log: &[Outcome], window: i64) -> Measured {
+    let rows: Vec<&Outcome> = log.iter().filter(|row| row.plan_id == plan.id).collect();
+    let nothing = Interval::around(0.0, 0.0, LEVEL);
+    Measured {
+        decisions: rows.len() as u64,
+        offers: rows.iter().filter(|row| row.action != NONE).count() as u64,
+        redeemed: rows.iter().filter(|row| row.spend > 0.0).count() as u64,
+        spend: rows.iter().map(|row| row.spend).sum::<f64>() as i64,
+        profit: nothing,
+        promised: nothing,
+        calibration_error: 0.0,
+        coverage: 0.0,
+        why: None,
+        open: rows.iter().filter(|row| row.open).count() as u64,
+        cost_unknown: rows.iter().filter(|row| row.cost_unknown).count() as u64,
+        window,
+    }
 }
 
 /// Measures `plan` on the decisions of `log` it made.
 ///
 /// The profit over no offers is doubly robust: for each decision the model's promise, corrected by its errors on what
-/// was done and, by inverse propensity, on decisions where the plan gave nothing.
-pub fn measure(plan: &Plan, model: &Model, log: &[Outcome]) -> Measured {
-    let mut rows: Vec<Row> =
-        log.iter().filter(|row| row.plan_id == plan.id).map(|row| Row::new(model, row)).collect();
-    let sums = |of: &dyn Fn(&Row) -> f64| rows.iter().map(of).sum::<f64>();
-    let (decisions, offers) = (rows.len() as u64, sums(&|row| row.offered) as u64);
-    let (spend, redeemed) = (sums(&|row| row.spend) as i64, sums(&|r| f64::from(u8::from(r.spend > 0.0))));
+/// was done and, by inverse propensity, on decisions where the plan gave nothing. Decisions count from the end of their
+/// outcome window on; decisions about one person are no independent ones, so that errors are those of sums by person.
+pub fn measure(plan: &Plan, model: &Model, log: &[Outcome], window: i64) -> Measured {
+    let all: Vec<&Outcome> = log.iter().filter(|row| row.plan_id == plan.id).collect();
+    let count = |of: &dyn Fn(&Outcome) -> bool| all.iter().filter(|row| of(row)).count() as u64;
+    let (decisions, made, open) =
+        (all.len() as u64, count(&|row| row.action != NONE), count(&|row| row.open));
+    let cost_unknown = count(&|row| !row.open && row.cost_unknown);
+    let redeemed = count(&|row| row.spend > 0.0);
+    let spend = all.iter().map(|row| row.spend).sum::<f64>() as i64;
+    let known = all.iter().filter(|row| !row.open && !row.cost_unknown);
+    let mut rows: Vec<Row<'_>> = known.map(|row| Row::new(model, row)).collect();
+    let offers = rows.iter().filter(|row| row.offered > 0.0).count();
     let control = rows.iter().filter(|row| row.offered < 1.0).count();
     let profit = total(&rows, |row| row.measured);
     let promised = promise(&rows);
     rows.sort_by(|a, b| a.hit_promised.total_cmp(&b.hit_promised));
-    let parts: Vec<&[Row]> = rows.chunks(rows.len().div_ceil(PARTS).max(1)).collect();
+    let parts: Vec<&[Row<'_>]> = rows.chunks(rows.len().div_ceil(PARTS).max(1)).collect();
     let count = parts.len().max(1) as f64;
     let calibration_error = parts
         .iter()
         .map(|part| {
             let n = part.len() as f64;
-            let mean = |of: fn(&Row) -> f64| part.iter().map(of).sum::<f64>() / n;
+            let mean = |of: fn(&Row<'_>) -> f64| part.iter().map(of).sum::<f64>() / n;
             (mean(|row| row.hit_promised) - mean(|row| row.hit)).abs()
         })
         .sum::<f64>()
         / count;
     let covered = parts.iter().filter(|part| meet(total(part, |row| row.measured), promise(part))).count();
     // The plan is judged again and again: its own interval must hold however often one looks.
-    let sure = at_any_time(profit, rows.len() as f64);
-    let failed = control >= LEAST_CONTROL && offers as usize >= LEAST_CONTROL && sure.upper < promised.lower;
+    let people = rows.iter().map(|row| row.unit).collect::<HashSet<_>>().len();
+    let sure = at_any_time(profit, people as f64);
+    let failed = control >= LEAST_CONTROL && offers >= LEAST_CONTROL && sure.upper < promised.lower;
     let why = failed.then(|| {
         format!(
             "it promised a profit of {:.0} to {:.0} over no offers and brought {:.0} to {:.0}",
@@ -83,21 +105,24 @@ pub fn measure(plan: &Plan, model: &Model, log: &[Outcome]) -> Measured {
     });
     Measured {
         decisions,
-        offers,
-        redeemed: redeemed as u64,
+        offers: made,
+        redeemed,
         spend,
         profit,
         promised,
         calibration_error,
         coverage: covered as f64 / count,
         why,
+        open,
+        cost_unknown,
+        window,
     }
 }
 
 /// A decision of the plan.
-struct Row {
+struct Row<'a> {
+    unit: &'a str,
     offered: f64,
-    spend: f64,
     hit: f64,
     hit_promised: f64,
     measured: f64,
@@ -105,8 +130,8 @@ struct Row {
     error: f64,
 }
 
-impl Row {
-    fn new(model: &Model, row: &Outcome) -> Self {
+impl<'a> Row<'a> {
+    fn new(model: &Model, row: &'a Outcome) -> Self {
         let x = model.row(&row.features);
         let forecast = model.forecast(&x);
         let found = model.arm(&row.action).map(|arm| forecast.arms[arm]).unwrap_or_default();
@@ -116,8 +141,8 @@ impl Row {
         // measured where no offer was made.
         let correction = if offered { 0.0 } else { (row.profit - control) / row.propensity };
         Self {
+            unit: &row.unit,
             offered: f64::from(u8::from(offered)),
-            spend: row.spend,
             hit: row.hit,
             hit_promised: (forecast.base + found.uplift.mean).clamp(0.0, 1.0),
             measured: row.profit - control - correction,
@@ -128,11 +153,16 @@ impl Row {
     }
 }
 
-fn total(rows: &[Row], of: fn(&Row) -> f64) -> Interval {
+/// The sum of a value over rows, with its error clustered by person.
+fn total(rows: &[Row<'_>], of: fn(&Row<'_>) -> f64) -> Interval {
     let n = rows.len() as f64;
     let sum: f64 = rows.iter().map(of).sum();
     let mean = sum / n.max(1.0);
-    let variance = rows.iter().map(|row| (of(row) - mean).powi(2)).sum::<f64>();
+    let mut by_person: HashMap<&str, f64> = HashMap::new();
+    for row in rows {
+        *by_person.entry(row.unit).or_default() += of(row) - mean;
+    }
+    let variance = by_person.values().map(|off| off.powi(2)).sum::<f64>();
     Interval::around(sum, normal::quantile(f64::midpoint(1.0, LEVEL)) * variance.sqrt(), LEVEL)
 }
 
@@ -149,7 +179,7 @@ fn at_any_time(fixed: Interval, n: f64) -> Interval {
     Interval::around(fixed.estimate, wider * error, fixed.level)
 }
 
-fn promise(rows: &[Row]) -> Interval {
+fn promise(rows: &[Row<'_>]) -> Interval {
     let sum = rows.iter().map(|row| row.promised).sum();
     let error: f64 = rows.iter().map(|row| row.error).sum();
     Interval::around(sum, normal::quantile(f64::midpoint(1.0, LEVEL)) * error, LEVEL)
@@ -162,6 +192,25 @@ fn meet(one: Interval, other: Interval) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    /// A hundred people decided for four times each: one in two always brings 1 more than the mean, the other 1 less. Each
+    /// person's sum lies 4 off: √(100 · 4²) = 40, twice what independent rows would say.
+    #[test]
+    fn decisions_about_one_person_are_one_observation() {
+        let names: Vec<String> = (0..100).map(|person| format!("u{person}")).collect();
+        let row = |at: usize| Row {
+            unit: &names[at % 100],
+            offered: 1.0,
+            hit: 0.0,
+            hit_promised: 0.0,
+            measured: if at.is_multiple_of(2) { 1.0 } else { -1.0 },
+            promised: 0.0,
+            error: 0.0,
+        };
+        let rows: Vec<Row<'_>> = (0..400).map(row).collect();
+        let found = total(&rows, |row| row.measured);
+        assert!(found.estimate.abs() < 1e-9 && (found.upper - 40.0 * 1.959_964).abs() < 1e-3, "{found:?}");
+    }
 
     /// r = 5 000 / (5.9915 + ln 6.9915) = 630.0; at 5 000 rows √(1.126 · ln 3 575) = 3.035 standard errors for 1.96.
     #[test]

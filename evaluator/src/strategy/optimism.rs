@@ -30,7 +30,7 @@ const MOST_ROWS: usize = 100_000;
 /// The share of a plan's promise that is kept.
 pub fn kept(plan: &Plan, model: &Model, log: &[Outcome], prices: &Prices) -> Estimate {
     let rows: Vec<&Outcome> =
-        log.iter().rev().filter(|row| row.propensity <= CHOICE).take(MOST_ROWS).collect();
+        log.iter().rev().filter(|row| !row.open && row.propensity <= CHOICE).take(MOST_ROWS).collect();
     if rows.len() < LEAST_ROWS {
         return share([]);
     }

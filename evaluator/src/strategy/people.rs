@@ -43,7 +43,9 @@ pub(super) fn people(brief: &Brief, model: &Model, log: &[Outcome], offers: &[Of
     // Traffic goes on as it was: visits a day of the log, for the days of the window.
     let days = |micros: i64| (micros as f64 / DAY as f64).max(LEAST_DAYS);
     let factor = match brief.window {
-        Some((from, until)) if last_at > i64::MIN => days(until - from) / days(last_at - first_at),
+        Some((from, until)) if last_at > i64::MIN && until < i64::MAX => {
+            days(until - from) / days(last_at - first_at)
+        }
         _ => 1.0,
     };
     let mut units: Vec<(&str, (&Outcome, f64))> = last.into_iter().collect();

@@ -55,6 +55,27 @@ pub enum State {
     FallenBack,
 }
 
+/// What chooses a plan's offers.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub enum Kind {
+    /// The effect model.
+    #[default]
+    Targeted,
+    /// Chance, so that effects can be learnt.
+    Exploration,
+}
+
+/// Where a moment lies in a plan's window.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Phase {
+    /// Before it.
+    Before,
+    /// Within it.
+    Within,
+    /// After it.
+    After,
+}
+
 /// A sum with its interval's standard error.
 #[derive(Debug, Clone, Copy, PartialEq, Default, Serialize, Deserialize)]
 pub struct Expected {
@@ -103,8 +124,20 @@ pub const SEGMENTS: [&str; 3] = ["rarely-buys", "sometimes-buys", "often-buys"];
 pub struct Plan {
     /// Its id.
     pub id: String,
-    /// The effect model it decides by.
+    /// What chooses its offers.
+    #[serde(default)]
+    pub kind: Kind,
+    /// The effect model it decides by; empty for exploration.
     pub model_version: String,
+    /// The budget account; empty: one named like the plan.
+    #[serde(default)]
+    pub account_id: String,
+    /// What was spent and owed on the account when the plan was made, minor units.
+    #[serde(default)]
+    pub already: i64,
+    /// An ordinary order before discount, minor units; 0 in plans of earlier versions.
+    #[serde(default)]
+    pub usual_order: f64,
     /// What it is to achieve.
     pub objective: Objective,
     /// What it may cost, minor units.
@@ -119,7 +152,7 @@ pub struct Plan {
     pub segments: Vec<String>,
     /// Probabilities at which the audiences meet.
     pub thresholds: [f64; 2],
-    /// Its window, microseconds since 1970: spend is spread over it.
+    /// Its window, microseconds since 1970: offers are made within it and spend is spread over it.
     pub window: Option<(i64, i64)>,
     /// Share of people who never see an offer.
     pub holdout: f64,
@@ -134,8 +167,6 @@ pub struct Plan {
     pub risk_aversion: f64,
     /// λ: least value a minor unit of cost has to bring.
     pub shadow_price: f64,
-    /// How long a redemption may take, microseconds: an offer not redeemed by then is not expected to be.
-    pub redemption: i64,
     /// What it is expected to bring.
     pub expected: Expected,
     /// Decisions it is expected to make.
@@ -192,6 +223,39 @@ impl Options {
 }
 
 impl Plan {
+    /// Its budget account.
+    pub fn account(&self) -> &str {
+        if self.account_id.is_empty() { &self.id } else { &self.account_id }
+    }
+
+    /// Where a moment lies in its window.
+    pub fn phase(&self, at: i64) -> Phase {
+        match self.window {
+            Some((from, _)) if at < from => Phase::Before,
+            Some((_, until)) if at >= until => Phase::After,
+            _ => Phase::Within,
+        }
+    }
+
+    /// What one redemption of an offer may cost at most, minor units.
+    pub fn worst(&self, offer: &Offer) -> f64 {
+        terms::worst(offer, self.usual_order)
+    }
+
+    /// What chance may offer at a moment: every offer that is valid and `suits`, each as good as any other. As nobody knows
+    /// how often they are redeemed, each costs what it costs at most.
+    pub fn explore(&self, (channel, at): (Channel, i64), suits: impl Fn(&Offer) -> bool) -> Options {
+        let mut found = Options::default();
+        let valid = self.offers.iter().enumerate();
+        for (index, offer) in valid.filter(|(_, offer)| terms::is_valid(offer, at) && suits(offer)) {
+            found.offers.push(index);
+            found.worth.push(-1.0);
+            found.costs.push(Estimate { mean: self.worst(offer), variance: 0.0 });
+            found.uses.push(self.uses(&offer.offer_id, channel, 1.0));
+        }
+        found
+    }
+
     /// Audience of a person with that probability of buying.
     pub fn segment(&self, base: f64) -> &'static str {
         SEGMENTS[self.thresholds.iter().filter(|threshold| base > **threshold).count()]

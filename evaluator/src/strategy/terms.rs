@@ -33,8 +33,11 @@ pub fn depth(offer: &Offer, basket: f64) -> f64 {
     discount(offer, basket.round() as i64) as f64 / basket
 }
 
-/// What one redemption may cost at most, as far as usual baskets go: a basket three times the usual.
+/// What one redemption may cost at most: an amount in full, and a percentage of a basket three times the usual.
 pub fn worst(offer: &Offer, basket: f64) -> f64 {
+    if let Some(amount) = &offer.amount_off {
+        return amount.minor_units as f64;
+    }
     discount(offer, (3.0 * basket).max(least_spend(offer) as f64).round() as i64) as f64
 }
 
@@ -75,6 +78,7 @@ mod tests {
         assert_eq!([9_999, 10_000, 50_000].map(|spend| discount(&offer, spend)), [0, 2_000, 2_000]);
         assert_eq!(discount_within(&offer, 8_000), 2_000, "10 000 before it");
         assert_eq!(discount_within(&offer, 7_999), 0, "9 999 before it would not have reached");
+        assert!((worst(&offer, 0.0) - 2_000.0).abs() < 1e-12, "whatever baskets are usual");
         assert!((depth(&offer, 5_000.0) - 0.2).abs() < 1e-12, "the basket is raised to the threshold");
     }
 

@@ -68,9 +68,20 @@ pub async fn served_on(url: &str, folder: tempfile::TempDir) -> Served {
 }
 
 pub async fn served_in(url: &str, folder: tempfile::TempDir, time_zone: &str) -> Served {
+    served_with(url, folder, |config| config.shop.time_zone = time_zone.into()).await
+}
+
+/// A server whose clock callers set, as in replays.
+pub async fn served_in_simulation() -> Served {
+    let folder = tempfile::tempdir().expect("a folder");
+    let url = format!("sqlite://{}/e.db?mode=rwc", folder.path().display());
+    served_with(&url, folder, |config| config.strategy.simulated_clock = true).await
+}
+
+pub async fn served_with(url: &str, folder: tempfile::TempDir, set: impl FnOnce(&mut Config)) -> Served {
     let mut config = Config::default();
     config.store.url = Secret::new(url);
-    config.shop.time_zone = time_zone.into();
+    set(&mut config);
     let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
     let address = format!("http://{}", listener.local_addr().expect("bound"));
     let stop = CancellationToken::new();
@@ -135,6 +146,7 @@ pub fn purchase(id: &str, user: &str, minor_units: i64) -> Event {
         revenue: money(minor_units),
         cost: money(minor_units / 2),
         tax: None,
+        discount: None,
     };
     Event {
         purchase: Some(bought),

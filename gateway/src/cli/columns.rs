@@ -47,6 +47,7 @@ pub(super) const EVENT: &[&str] = &[
     "revenue",
     "cost",
     "tax",
+    "discount",
     "amount",
     "currency",
     "offer_id",
@@ -169,7 +170,7 @@ pub(super) fn event(row: Row) -> Result<Event, Wrong> {
     let mut cells = Cells::new(row);
     let (order_id, quantity) = (cells.text("order_id"), cells.number("quantity")?);
     let (revenue, amount) = (cells.money("revenue")?, cells.money("amount")?);
-    let (cost, tax) = (cells.money("cost")?, cells.money("tax")?);
+    let (cost, tax, discount) = (cells.money("cost")?, cells.money("tax")?, cells.money("discount")?);
     let kind = cells.named("kind", "EVENT_KIND_", EventKind::from_str_name)?;
     let quantity = quantity.unwrap_or(1);
     let purchase = (kind == EventKind::Purchase as i32).then(|| Purchase {
@@ -178,6 +179,7 @@ pub(super) fn event(row: Row) -> Result<Event, Wrong> {
         revenue,
         cost: cost.clone(),
         tax: tax.clone(),
+        discount,
     });
     let product_return =
         (kind == EventKind::Return as i32).then_some(ProductReturn { order_id, quantity, amount, cost, tax });

@@ -1,5 +1,6 @@
 //! `bespoke report experiment|attribution|metrics|plan`.
 
+mod holdout;
 mod plan;
 
 use chassis::client::Channel;

@@ -60,12 +60,15 @@ pub(super) fn placed(moment: &Moment, decision: Option<DecideResponse>, goods: R
         angle: decision.angle,
         plan_id: decision.plan_id,
         features: decision.features,
+        segment: goods.segment,
+        feature_version: decision.feature_version,
     }
 }
 
 /// The record of what was decided.
-pub(super) fn decision(id: &str, moment: &Moment, chosen: &Chosen, report: &Report) -> Row {
+pub(super) fn decision(moment: &Moment, chosen: &Chosen, report: &Report) -> Row {
     let now = Utc::now();
+    let id = &moment.decision_id;
     let answer = &chosen.answer;
     let placements = answer.placements.iter().zip(&chosen.propensities).zip(0..);
     let placements = placements.map(|((placement, propensity), position)| DecidedPlacement {
@@ -87,7 +90,7 @@ pub(super) fn decision(id: &str, moment: &Moment, chosen: &Chosen, report: &Repo
     let mut versions = report.versions.clone();
     versions.extend(answer.versions.clone());
     let decision = Decision {
-        decision_id: id.to_owned(),
+        decision_id: id.clone(),
         user_id: moment.person.user.clone(),
         visitor_id: moment.person.visitor.clone(),
         decided_at: Some(Timestamp {
@@ -107,6 +110,8 @@ pub(super) fn decision(id: &str, moment: &Moment, chosen: &Chosen, report: &Repo
         versions,
         seed: moment.seed,
         features: chosen.features.clone(),
+        segment: chosen.segment.clone(),
+        feature_version: chosen.feature_version,
     };
     let (kind, person) = (Kind::Decision, moment.unit().to_owned());
     Row { id: format!("decision:{id}"), kind, person, payload: decision.encode_to_vec(), link: None }
@@ -168,6 +173,8 @@ mod tests {
             angle: String::new(),
             plan_id: String::new(),
             features: BTreeMap::new(),
+            segment: String::new(),
+            feature_version: 0,
         };
         let moment = Moment {
             request: PersonaliseRequest::default(),
@@ -175,9 +182,11 @@ mod tests {
             withheld: None,
             undelivered: Vec::new(),
             seed: 1,
+            decision_id: "d".into(),
+            token: String::new(),
             unrecorded: None,
         };
-        let row = decision("d", &moment, &chosen, &Report::default());
+        let row = decision(&moment, &chosen, &Report::default());
         let recorded = Decision::decode(row.payload.as_slice()).unwrap();
         let clicks: Vec<_> =
             recorded.placements.iter().map(|placement| placement.beats_average_probability).collect();
@@ -192,6 +201,8 @@ mod tests {
             withheld: None,
             undelivered: Vec::new(),
             seed: 1,
+            decision_id: "d".into(),
+            token: String::new(),
             unrecorded: None,
         };
         let decide =
@@ -209,7 +220,7 @@ mod tests {
             [(Some(offer("tea")), ("o", 0.25)), (Some(offer("milk")), ("", 0.0)), (None, ("", 0.25))]
         {
             let chosen = placed(&moment, Some(decide(offer)), items());
-            let row = decision("d", &moment, &chosen, &Report::default());
+            let row = decision(&moment, &chosen, &Report::default());
             let recorded = Decision::decode(row.payload.as_slice()).unwrap();
             assert_eq!((recorded.offer_id.as_str(), recorded.offer_propensity), expected);
         }

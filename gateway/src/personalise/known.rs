@@ -8,6 +8,7 @@ use prost::Message as _;
 use proto::common::v1::{Event, EventKind};
 use proto::gateway::v1::Purpose;
 use proto::recommender::v1::RecommendRequest;
+use proto::validate::Violation;
 
 use crate::outbox::Destination;
 use crate::store::{self, Store};
@@ -75,13 +76,19 @@ pub(crate) async fn undelivered(store: &Store, person: &str) -> Result<Vec<Event
         return Ok(Vec::new());
     }
     let payloads = store.undelivered(Destination::Recommender.name(), person, MAX_EVENTS as u64).await?;
-    let decoded = payloads.iter().filter_map(|payload| Event::decode(payload.as_slice()).ok());
-    Ok(decoded.filter(|event| event.kind() != EventKind::Link).collect())
+    Ok(payloads.iter().filter_map(|payload| Event::decode(payload.as_slice()).ok()).collect())
 }
 
-/// Adds `undelivered` to what `request` carries already, the newest as far as there is room. Items bought in events
-/// that the request carries are excluded by name where purchased items are to be excluded, since the recommender's own
-/// list of purchases does not have them yet.
+/// What is wrong with an event a caller sends beside a question: links are made by LinkVisitor and by stored events
+/// alone, since they show one person what another did.
+pub(crate) fn check_recent(event: &Event) -> Option<Violation> {
+    let description = "must not be LINK here: send the link with LinkVisitor or TrackEvents first";
+    (event.kind() == EventKind::Link).then(|| Violation::new("kind", "LINK", description))
+}
+
+/// Adds `undelivered` to what `request` carries already, the newest as far as there is room. Items disliked in events
+/// that the request carries, and where purchased items are to be excluded, items bought, are excluded by name: the
+/// popularity list, which answers where the recommender does not, knows nothing else of the person.
 pub(crate) fn fold(request: &mut RecommendRequest, undelivered: Vec<Event>) {
     let given: HashSet<&str> = request.recent_events.iter().map(|event| event.event_id.as_str()).collect();
     let room = MAX_EVENTS.saturating_sub(given.len());
@@ -89,10 +96,48 @@ pub(crate) fn fold(request: &mut RecommendRequest, undelivered: Vec<Event>) {
         undelivered.into_iter().filter(|event| !given.contains(event.event_id.as_str())).collect();
     fresh.drain(..fresh.len().saturating_sub(room));
     request.recent_events.extend(fresh);
-    let Some(rules) = request.rules.as_mut().filter(|rules| rules.exclude_purchased) else { return };
-    for event in request.recent_events.iter().filter(|event| event.kind() == EventKind::Purchase) {
+    let rules = request.rules.get_or_insert_default();
+    let is_left_out = |event: &&Event| match event.kind() {
+        EventKind::Dislike => true,
+        EventKind::Purchase | EventKind::Return => rules.exclude_purchased,
+        _ => false,
+    };
+    let left_out: Vec<&Event> = request.recent_events.iter().filter(is_left_out).collect();
+    for event in left_out {
         if rules.exclude_item_ids.len() < MAX_EVENTS && !rules.exclude_item_ids.contains(&event.item_id) {
             rules.exclude_item_ids.push(event.item_id.clone());
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proto::recommender::v1::Rules;
+
+    #[test]
+    fn items_disliked_or_bought_on_the_way_are_excluded_by_name() {
+        let event = |kind: EventKind, item: &str| Event {
+            event_id: format!("{kind:?}-{item}"),
+            kind: kind.into(),
+            item_id: item.into(),
+            ..Event::default()
+        };
+        let undelivered = || {
+            vec![
+                event(EventKind::Dislike, "a"),
+                event(EventKind::Purchase, "b"),
+                event(EventKind::Click, "c"),
+                event(EventKind::Link, ""),
+            ]
+        };
+        let excluded = |rules: Option<Rules>| {
+            let mut request = RecommendRequest { rules, ..RecommendRequest::default() };
+            fold(&mut request, undelivered());
+            assert_eq!(request.recent_events, undelivered(), "links go with the rest");
+            request.rules.map(|rules| rules.exclude_item_ids).unwrap_or_default()
+        };
+        assert_eq!(excluded(None), ["a"]);
+        assert_eq!(excluded(Some(Rules { exclude_purchased: true, ..Rules::default() })), ["a", "b"]);
     }
 }

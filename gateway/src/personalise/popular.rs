@@ -60,9 +60,7 @@ impl Popular {
         let mut version = self.shared.version.lock().await;
         let stored = self.shared.store.popular_version().await?;
         if stored != *version {
-            let encoded = self.shared.store.popular().await?;
-            let items = encoded.iter().filter_map(|payload| Item::decode(payload.as_slice()).ok());
-            self.shared.list.store(Arc::new(List::new(items)));
+            self.shared.list.store(Arc::new(decoded(&self.shared.store.popular().await?)));
             *version = stored;
         }
         Ok(())
@@ -76,30 +74,27 @@ impl Popular {
 
     /// Takes the new versions of items that were just stored; further ones go to the end of the list while there is room.
     pub async fn put(&self, items: Vec<Item>) {
-        self.change(|list| list.put(items, KEPT)).await;
+        if !items.is_empty() {
+            let ids: Vec<&str> = items.iter().map(|item| item.item_id.as_str()).collect();
+            self.change(&ids, &[], |list| list.put(items.clone(), KEPT)).await;
+        }
     }
 
     /// Applies updates of items that were just stored.
     pub async fn update(&self, updates: Vec<ItemUpdate>) {
-        self.change(|list| list.update(updates)).await;
+        let items = updates.iter().filter_map(|update| update.item.as_ref());
+        let ids: Vec<&str> = items.map(|item| item.item_id.as_str()).collect();
+        self.change(&ids, &[], |list| list.update(updates.clone())).await;
     }
 
     /// Removes items that were just deleted.
     pub async fn remove(&self, item_ids: &[String]) {
-        let known: Vec<String> = {
-            let list = self.shared.list.load();
-            item_ids.iter().filter(|id| list.contains(id)).cloned().collect()
-        };
-        if known.is_empty() {
-            return;
-        }
-        let _version = self.shared.version.lock().await;
-        if let Err(error) = self.shared.store.remove_popular(&known).await {
-            tracing::warn!(%error, "items removed from the popularity list could not be stored");
-        }
-        let mut list = self.shared.list.load().as_ref().clone();
-        list.remove(&known);
-        self.shared.list.store(Arc::new(list));
+        let ids: Vec<&str> = item_ids.iter().map(String::as_str).collect();
+        self.change(&ids, item_ids, |list| {
+            list.remove(item_ids);
+            Vec::new()
+        })
+        .await;
     }
 
     /// Asks for a refresh before its time: the catalogue was changed past this list.
@@ -107,17 +102,42 @@ impl Popular {
         self.shared.due.notify_one();
     }
 
-    /// Changes the list in memory and in the database. `work` returns the items it changed or added. A list that could
-    /// not be stored is corrected by the next refresh.
-    async fn change(&self, work: impl FnOnce(&mut List) -> Vec<(usize, Arc<Item>)>) {
-        let _version = self.shared.version.lock().await;
+    /// Changes the items `ids` of the list in memory and in the database; `work` returns the items it changed or added.
+    /// A change that could not be stored is corrected by the next refresh.
+    async fn change(
+        &self,
+        ids: &[&str],
+        removed: &[String],
+        work: impl Fn(&mut List) -> Vec<(usize, Arc<Item>)>,
+    ) {
+        let mut version = self.shared.version.lock().await;
         let mut list = self.shared.list.load().as_ref().clone();
-        let changed: Vec<_> = work(&mut list).into_iter().map(|(place, item)| row(place, &item)).collect();
-        if changed.is_empty() {
+        // Most items of a large catalogue are not listed: one read of the version tells that nothing is to be changed.
+        let is_unlisted = list.len() >= KEPT && !ids.iter().any(|id| list.contains(id));
+        if is_unlisted && self.shared.store.popular_version().await.is_ok_and(|stored| stored == *version) {
             return;
         }
-        if let Err(error) = self.shared.store.put_popular(&changed).await {
-            tracing::warn!(%error, "changed items of the popularity list could not be stored");
+        let stored = async {
+            let change = self.shared.store.change_popular().await?;
+            if change.version != *version + 1 {
+                // Another replica has changed the list since: its change must not be undone.
+                list = decoded(&change.list().await?);
+            }
+            let (changing, before) = (change.version, list.len());
+            let changed: Vec<_> =
+                work(&mut list).into_iter().map(|(place, item)| row(place, &item)).collect();
+            let removed = if list.len() < before { removed } else { &[] };
+            change.commit(&changed, removed).await?;
+            Ok::<i64, store::Error>(changing)
+        };
+        match stored.await {
+            Ok(changed) => *version = changed,
+            Err(error) => {
+                tracing::warn!(%error, "a change of the popularity list could not be stored");
+                list = self.shared.list.load().as_ref().clone();
+                work(&mut list);
+                self.refresh_soon();
+            }
         }
         self.shared.list.store(Arc::new(list));
     }
@@ -126,6 +146,11 @@ impl Popular {
     pub(crate) fn answer(&self, request: &RecommendRequest) -> RecommendResponse {
         self.shared.list.load().answer(request, Utc::now().timestamp())
     }
+}
+
+/// The list of encoded `items`.
+fn decoded(items: &[Vec<u8>]) -> List {
+    List::new(items.iter().filter_map(|payload| Item::decode(payload.as_slice()).ok()))
 }
 
 /// The row that keeps `item` at `place`.

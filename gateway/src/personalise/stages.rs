@@ -26,6 +26,8 @@ impl Personaliser {
                 seed: moment.seed,
                 ..DecisionContext::default()
             }),
+            decision_id: moment.decision_id.clone(),
+            dry_run: moment.request.dry_run,
         };
         let mut client = self.upstream.strategy();
         stage::run(DegradationStage::Decide, plan.choose(), client.decide(request)).await
@@ -124,9 +126,11 @@ impl Personaliser {
         &self,
         moment: &Moment,
         share: std::time::Duration,
-        placements: &mut [Placement],
+        chosen: &mut Chosen,
         report: &mut Report,
     ) {
+        let Chosen { answer, features, .. } = chosen;
+        let placements = &mut answer.placements;
         if placements.is_empty() {
             return;
         }
@@ -145,6 +149,8 @@ impl Personaliser {
         });
         let request = PredictEffectRequest {
             user_id: moment.unit().to_owned(),
+            // What was decided by is what is predicted for.
+            features: features.clone(),
             treatments: treatments.collect(),
             ..PredictEffectRequest::default()
         };

@@ -27,7 +27,7 @@ impl Personaliser {
         if parts.is_closed() {
             return;
         }
-        self.forecast(&moment, plan.choose(), &mut chosen.answer.placements, &mut report).await;
+        self.forecast(&moment, plan.choose(), &mut chosen, &mut report).await;
         self.record(&moment, &plan, &mut chosen, &mut report).await;
         if !tell(parts, Part::Placements(chosen.answer.clone())).await {
             return;

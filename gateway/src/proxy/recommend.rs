@@ -7,13 +7,16 @@ use std::time::Duration;
 
 use chassis::auth::Pseudonymiser;
 use chassis::deadline;
+use proto::common::v1::{Degradation, DegradationCause, DegradationStage, Substitute};
 use proto::recommender::v1::{RecommendRequest, RecommendResponse};
+use proto::validate::Violations;
 use tonic::body::Body;
 use tonic::server::{Grpc, UnaryService};
 use tonic::{Request, Response, Status};
 use tonic_prost::ProstCodec;
 
 use crate::personalise::known::{self, Consent, Person};
+use crate::service::refuse;
 use crate::store::{self, Store};
 use crate::upstream::Upstream;
 
@@ -54,34 +57,67 @@ impl Recommend {
         request: Request<RecommendRequest>,
     ) -> Result<Response<RecommendResponse>, Status> {
         let (metadata, extensions, mut message) = request.into_parts();
+        let mut found = Violations::new();
+        for (index, event) in message.recent_events.iter().enumerate() {
+            let violation = known::check_recent(event);
+            found.add_within(&format!("recent_events[{index}]"), violation.into_iter().collect());
+        }
+        refuse(found.into_vec())?;
+        let mut withheld = false;
         let share = deadline::remaining().map_or(LOOK_UP, |left| LOOK_UP.min(left / 4));
         match deadline::within(share, self.complete(&message)).await {
-            Ok(Ok(Some(completed))) => message = completed,
-            Ok(Ok(None)) => {}
+            Ok(Ok(Completed::Known(completed))) => message = *completed,
+            Ok(Ok(Completed::NoConsent)) => {
+                withheld = true;
+                message.user_id.clear();
+                message.visitor_id.clear();
+                message.recent_events.clear();
+            }
+            Ok(Ok(Completed::Nobody)) => {}
             // The recommender can answer without this database: events that are on their way are then missing.
             Ok(Err(error)) => {
                 tracing::warn!(%error, "Recommend is sent on without events that are on their way");
             }
             Err(late) => tracing::warn!(%late, "Recommend is sent on without events that are on their way"),
         }
-        self.upstream.recommender().recommend(Request::from_parts(metadata, extensions, message)).await
+        let request = Request::from_parts(metadata, extensions, message);
+        let mut response = self.upstream.recommender().recommend(request).await?;
+        if withheld {
+            response.get_mut().degradations = vec![Degradation {
+                stage: DegradationStage::Recommend.into(),
+                cause: DegradationCause::NoConsent.into(),
+                substitute: Substitute::Popularity.into(),
+            }];
+        }
+        Ok(response)
     }
 
-    /// The request with the person it is from and the events that are on their way; `None` where nobody is named, or the
-    /// person does not agree to content chosen by past behaviour.
-    async fn complete(&self, request: &RecommendRequest) -> Result<Option<RecommendRequest>, store::Error> {
+    /// The request with the person it is from and the events that are on their way.
+    async fn complete(&self, request: &RecommendRequest) -> Result<Completed, store::Error> {
         let (user_id, visitor_id) = (&request.user_id, &request.visitor_id);
         let person = Person::resolve(&self.store, &self.names, user_id, visitor_id).await?;
-        if person.unit().is_empty() || !Consent::read(&self.store, person.unit(), &[]).await?.personalisation
-        {
-            return Ok(None);
+        if person.unit().is_empty() {
+            return Ok(Completed::Nobody);
+        }
+        if !Consent::read(&self.store, person.unit(), &[]).await?.personalisation {
+            return Ok(Completed::NoConsent);
         }
         let undelivered = known::undelivered(&self.store, person.unit()).await?;
         let mut completed =
             RecommendRequest { user_id: person.user, visitor_id: person.visitor, ..request.clone() };
         known::fold(&mut completed, undelivered);
-        Ok(Some(completed))
+        Ok(Completed::Known(Box::new(completed)))
     }
+}
+
+/// What this gateway knows of the person behind a request.
+enum Completed {
+    /// The request with all of it.
+    Known(Box<RecommendRequest>),
+    /// The person does not agree to content chosen by past behaviour.
+    NoConsent,
+    /// The request names nobody.
+    Nobody,
 }
 
 impl UnaryService<RecommendRequest> for Recommend {

@@ -67,7 +67,8 @@ impl CatalogueService for Catalogue {
             return Err(status);
         }
         self.popular.put(seen.items).await;
-        Ok(Response::new(UpsertItemsResponse { accepted: stored.accepted, rejected: stored.rejected }))
+        let recommender::UpsertItemsResponse { accepted, rejected, rejected_count } = stored;
+        Ok(Response::new(UpsertItemsResponse { accepted, rejected, rejected_count }))
     }
 
     async fn update_items(

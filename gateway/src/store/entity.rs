@@ -63,7 +63,10 @@ pub(super) mod popular {
         #[sea_orm(primary_key, auto_increment = false)]
         pub(crate) item_id: String,
         pub(crate) rank: i32,
+        /// The encoded item; empty where it was removed since the last fetch.
         pub(crate) payload: Vec<u8>,
+        /// Version of the list in which the row was changed through a gateway; 0: as fetched.
+        pub(crate) changed_in: i64,
     }
 
     #[derive(Copy, Clone, Debug, EnumIter, DeriveRelation)]

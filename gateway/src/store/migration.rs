@@ -1,6 +1,7 @@
 //! The schema, step by step. A step that has been released is never changed.
 
 mod links_and_leases;
+mod popular_changes;
 
 use sea_orm_migration::prelude::*;
 
@@ -9,7 +10,11 @@ pub(super) struct Migrator;
 #[async_trait::async_trait]
 impl MigratorTrait for Migrator {
     fn migrations() -> Vec<Box<dyn MigrationTrait>> {
-        vec![Box::new(First), Box::new(links_and_leases::LinksAndLeases)]
+        vec![
+            Box::new(First),
+            Box::new(links_and_leases::LinksAndLeases),
+            Box::new(popular_changes::PopularChanges),
+        ]
     }
 
     // Services may share one PostgreSQL database while they are small; their migrations are told apart.

@@ -75,7 +75,7 @@ on_both!(
     links_do_not_form_chains,
     consents_of_visitor_and_user_join_to_the_stricter,
     undelivered_events_of_a_person_include_those_of_its_visitors,
-    the_popularity_list_is_changed_by_id_and_not_replaced_by_an_older_one,
+    the_popularity_list_is_changed_by_id_and_a_fetch_undoes_no_later_change,
     writers_that_overlap_give_positions_in_the_order_of_commits,
     replicas_that_start_together_migrate_once,
 );
@@ -215,20 +215,24 @@ async fn undelivered_events_of_a_person_include_those_of_its_visitors(database: 
     assert_eq!(undelivered(1).await.expect("read"), [b"bought"], "the newest");
 }
 
-async fn the_popularity_list_is_changed_by_id_and_not_replaced_by_an_older_one(database: &Database) {
+async fn the_popularity_list_is_changed_by_id_and_a_fetch_undoes_no_later_change(database: &Database) {
     let store = database.open().await;
     let item =
         |id: &str, rank| PopularItem { item_id: id.into(), rank, payload: format!("{id}{rank}").into() };
     let before = store.popular_version().await.expect("read");
-    assert!(
-        store.replace_popular(&[item("a", 0), item("b", 1), item("c", 2)], before).await.expect("stored")
-    );
+    store.replace_popular(&[item("a", 0), item("b", 1), item("c", 2)], before).await.expect("stored");
     let fetched_at = store.popular_version().await.expect("read");
-    store.put_popular(&[item("b", 5)]).await.expect("stored");
-    store.remove_popular(&["a".into()]).await.expect("removed");
+    let change = store.change_popular().await.expect("begun");
+    assert_eq!(change.version, fetched_at + 1);
+    assert_eq!(change.list().await.expect("read").len(), 3);
+    change.commit(&[item("b", 5)], &["a".into()]).await.expect("stored");
     assert_eq!(store.popular().await.expect("read"), [b"c2", b"b5"]);
-    assert!(!store.replace_popular(&[item("a", 0)], fetched_at).await.expect("asked"), "a was removed since");
-    assert_eq!(store.popular().await.expect("read").len(), 2);
+    // Fetched before the change, stored after it.
+    store.replace_popular(&[item("c", 0), item("a", 1), item("b", 2)], fetched_at).await.expect("stored");
+    assert_eq!(store.popular().await.expect("read"), [b"c0", b"b5"], "a stays removed, b changed");
+    let settled = store.popular_version().await.expect("read");
+    store.replace_popular(&[item("a", 0), item("b", 1)], settled).await.expect("stored");
+    assert_eq!(store.popular().await.expect("read"), [b"a0", b"b1"]);
 }
 
 /// A reader that has seen a position must have seen all before it, whoever wrote them.

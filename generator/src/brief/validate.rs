@@ -264,6 +264,10 @@ mod tests {
         assert_eq!(faults(&described), [("item.description".into(), "TOO_LONG")]);
         assert_eq!(faults(&with(|item| item.title.clone_from(&long))), [("item.title".into(), "TOO_LONG")]);
         let many = with(|item| item.categories = (0..1000).map(|n| format!("{n:0100}")).collect());
-        assert_eq!(faults(&many), [("item".into(), "TOO_LONG")]);
+        assert_eq!(faults(&many), [("item.categories".into(), "TOO_MANY")]);
+        // Each field is within its own limit; together they are more than a brief may hold.
+        let text = "tea ".repeat(4_000);
+        let full = with(|item| item.attributes = (0..5).map(|n| (format!("a{n}"), text.clone())).collect());
+        assert_eq!(faults(&full), [("item".into(), "TOO_LONG")]);
     }
 }

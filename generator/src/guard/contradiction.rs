@@ -67,11 +67,6 @@ pub fn contradictions(brief: &Brief) -> Vec<Violation> {
             }
         }
     }
-    if let Some(offer) = offer.filter(|offer| offer.percent_off.is_some() && offer.amount_off.is_some()) {
-        let percent = offer.percent_off.unwrap_or_default();
-        let what = format!("is given beside percent_off {percent}: an offer takes off one or the other");
-        found.push(contradiction("offer.amount_off", &what));
-    }
     found
 }
 
@@ -144,9 +139,5 @@ mod tests {
     fn an_offer_says_one_thing() {
         assert_eq!(fields(|_, offer| offer.title = "30% off tea".into()), ["offer.title"]);
         assert_eq!(fields(|_, offer| offer.title = "20% off tea".into()), [""; 0]);
-        let both = |_: &mut Item, offer: &mut Offer| {
-            offer.amount_off = Some(Money { currency_code: "USD".into(), minor_units: 100 });
-        };
-        assert_eq!(fields(both), ["offer.amount_off"]);
     }
 }

@@ -117,8 +117,16 @@ fn purchase(violations: &mut Violations, event: &Event) {
         ("purchase.revenue", purchase.revenue.as_ref()),
         ("purchase.cost", purchase.cost.as_ref()),
         ("purchase.tax", purchase.tax.as_ref()),
+        ("purchase.discount", purchase.discount.as_ref()),
     ];
     same_currency(violations, &amounts);
+    if purchase.discount.is_some() && event.offer_id.is_empty() {
+        violations.add(
+            "offer_id",
+            "EMPTY",
+            "must be given with purchase.discount: the offer that took it off",
+        );
+    }
 }
 
 fn product_return(violations: &mut Violations, event: &Event) {

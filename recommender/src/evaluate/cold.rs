@@ -97,7 +97,9 @@ pub fn evaluate_cold(
     order.shuffle(&mut random);
     let (withheld, with_text) = order.split_at((share * order.len() as f64) as usize);
     let mut is_withheld = vec![false; log.items.len()];
-    withheld.iter().for_each(|item| is_withheld[*item as usize] = true);
+    for item in withheld {
+        is_withheld[*item as usize] = true;
+    }
 
     let mut rows: Vec<usize> = (0..log.events.len()).collect();
     rows.sort_by_key(|row| (log.events[*row].time, *row));
@@ -168,7 +170,7 @@ mod tests {
         let texts: HashMap<String, String> =
             items.iter().zip(0..).map(|(id, n)| (id.clone(), format!("{} {n}", kinds[n % 2]))).collect();
         let take = |user: u32| {
-            (0..200_u32).filter(move |item| item % 2 == user % 2 && (item * 7 + user * 13) % 3 == 0)
+            (0..200_u32).filter(move |item| item % 2 == user % 2 && (item * 7 + user * 13).is_multiple_of(3))
         };
         let event = |user: u32, item: u32| Event { user, item, time: (i64::from(item), 0), basket: 0 };
         let events: Vec<Event> =

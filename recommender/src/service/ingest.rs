@@ -5,6 +5,7 @@ use proto::common::v1::{Event, Item, Rejection};
 use proto::recommender::v1::{
     IngestEventsRequest, IngestEventsResponse, UpsertItemsRequest, UpsertItemsResponse,
 };
+use proto::rejections::Rejections;
 use proto::validate::{self, Violation};
 use tonic::{Status, Streaming};
 
@@ -28,23 +29,24 @@ impl Recommender {
         &self,
         mut rows: Streaming<UpsertItemsRequest>,
     ) -> Result<UpsertItemsResponse, Status> {
-        let mut answer = UpsertItemsResponse::default();
+        let (mut accepted, mut rejections) = (0, Rejections::default());
         let (mut batch, mut number) = (Vec::with_capacity(BATCH), 0);
         while let Some(row) = rows.message().await? {
             let item = row.item.unwrap_or_default();
             let found = validate::item(&item).into_iter().next();
             match found {
-                Some(found) => answer.rejected.push(rejection(&item.item_id, number, found)),
+                Some(found) => rejections.add(rejection(&item.item_id, number, found)),
                 None => batch.push(item),
             }
             number += 1;
             if batch.len() == BATCH {
-                answer.accepted += self.keep_items(&mut batch).await?;
+                accepted += self.keep_items(&mut batch).await?;
             }
         }
-        answer.accepted += self.keep_items(&mut batch).await?;
+        accepted += self.keep_items(&mut batch).await?;
         self.live.follow_items().await.map_err(|cause| chassis::error::internal(&cause))?;
-        Ok(answer)
+        let (rejected, rejected_count) = rejections.into_parts();
+        Ok(UpsertItemsResponse { accepted, rejected, rejected_count })
     }
 
     async fn keep_items(&self, batch: &mut Vec<Item>) -> Result<u64, Status> {
@@ -56,7 +58,7 @@ impl Recommender {
         &self,
         mut rows: Streaming<IngestEventsRequest>,
     ) -> Result<IngestEventsResponse, Status> {
-        let mut answer = IngestEventsResponse::default();
+        let (mut answer, mut rejections) = (IngestEventsResponse::default(), Rejections::default());
         let (mut batch, mut number, mut position) = (Vec::with_capacity(BATCH), 0, 0);
         while let Some(row) = rows.message().await? {
             position = position.max(row.log_position);
@@ -66,14 +68,15 @@ impl Recommender {
                 .and_then(|event| self.checked(event))
             {
                 Ok(row) => batch.push(row),
-                Err((id, found)) => answer.rejected.push(rejection(&id, number, found)),
+                Err((id, found)) => rejections.add(rejection(&id, number, found)),
             }
             number += 1;
             if batch.len() == BATCH {
-                self.keep_events(&mut batch, position, &mut answer).await?;
+                self.keep_events(&mut batch, position, (&mut answer, &mut rejections)).await?;
             }
         }
-        self.keep_events(&mut batch, position, &mut answer).await?;
+        self.keep_events(&mut batch, position, (&mut answer, &mut rejections)).await?;
+        (answer.rejected, answer.rejected_count) = rejections.into_parts();
         Ok(answer)
     }
 
@@ -91,7 +94,7 @@ impl Recommender {
         &self,
         batch: &mut Vec<EventRow>,
         position: u64,
-        answer: &mut IngestEventsResponse,
+        (answer, rejections): (&mut IngestEventsResponse, &mut Rejections),
     ) -> Result<(), Status> {
         if batch.is_empty() && position == 0 {
             return Ok(());
@@ -99,7 +102,7 @@ impl Recommender {
         let Ingested { stored, refused } = self.store.ingest_events(batch, position).await.map_err(failed)?;
         answer.accepted += stored;
         answer.duplicates += batch.len() as u64 - refused.len() as u64 - stored;
-        answer.rejected.extend(refused.into_iter().map(|id| {
+        rejections.extend(refused.into_iter().map(|id| {
             let elsewhere = "is linked to another user, and a visitor is linked once for ever";
             rejection(&id, 0, Violation::new("visitor_id", "VISITOR_LINKED_ELSEWHERE", elsewhere))
         }));

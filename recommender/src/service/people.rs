@@ -11,7 +11,7 @@ use tracing::Instrument as _;
 
 use super::{Recommender, check, failed};
 use crate::profile::ProfileBuilder;
-use crate::store::EventKey;
+use crate::store::{EventKey, Identity};
 
 /// Events of one message of an export.
 const EXPORTED: u64 = 500;
@@ -30,9 +30,11 @@ impl Recommender {
     pub(super) async fn profile(&self, user_id: &str) -> Result<GetProfileResponse, Status> {
         check::person(user_id)?;
         self.ready().await?;
-        let person = self.person(user_id, "").await?.unwrap_or_default();
+        let person = Identity::new(self.names.pseudonym(user_id));
         let (now, shelf) = (Utc::now().timestamp(), self.live.shelf());
-        let mut builder = ProfileBuilder::new(&shelf.catalogue, &self.signals);
+        let (bands, whole) = (self.price_bands.clone(), shelf.clone());
+        let thirds = self.on_a_core(move || bands.thirds(&whole.catalogue)).await?;
+        let mut builder = ProfileBuilder::new(&shelf.catalogue, &thirds, &self.signals);
         let add = |event: Event| builder.add(&event, self.calendar.hour(micros(&event)));
         self.store.each_act(&person, add).await.map_err(failed)?;
         let mut profile = builder.build(now);
@@ -80,6 +82,7 @@ impl Recommender {
         let person = self.person(user_id, "").await?.unwrap_or_default();
         let removed = self.store.erase(&person).await.map_err(failed)?;
         let erased_at = Utc::now();
+        self.forget_segments(&[&self.names.pseudonym(user_id), &person]).await;
         // What is popular is a count of people: it is told without this one at once.
         self.live.refresh_popular().await.map_err(|cause| chassis::error::internal(&cause))?;
         let mut held_by_models = Vec::new();

@@ -22,11 +22,14 @@ impl Recommender {
     /// DEADLINE_EXCEEDED with how far the log is where that takes longer than the call may, CANCELLED where the caller
     /// has gone.
     pub(super) async fn wait_for_position(&self, wanted: u64, steps: &Steps) -> Result<(), Status> {
+        if wanted == 0 {
+            return Ok(());
+        }
         let mut told = None;
-        while wanted > 0 {
+        loop {
             let stored = self.store.log_position().await.map_err(failed)?;
             if stored >= wanted {
-                break;
+                return Ok(());
             }
             if deadline::remaining().is_some_and(|left| left <= MARGIN) {
                 let message = format!(
@@ -48,6 +51,5 @@ impl Recommender {
                 }
             }
         }
-        Ok(())
     }
 }

@@ -18,7 +18,8 @@ use crate::history::FOLDED;
 use crate::people::People;
 use crate::rank::{Candidates, Choice, Filter, select};
 use crate::shelf::{Serving, Shelf};
-use crate::store::Deed;
+use crate::stand_in::StandIns;
+use crate::store::{Deed, Identity};
 
 /// Seconds of a day.
 const DAY: f64 = 86_400.0;
@@ -28,7 +29,7 @@ impl Recommender {
     /// the request count like stored ones.
     async fn left_out(
         &self,
-        person: Option<&str>,
+        person: Option<&Identity>,
         recent: &[Event],
         purchased: bool,
     ) -> Result<Vec<String>, Status> {
@@ -46,15 +47,28 @@ impl Recommender {
         Ok(left_out)
     }
 
+    /// The person who asks: its user, or its visitor. Links among the request's events count like stored ones.
+    fn identity(&self, request: &RecommendRequest) -> Option<Identity> {
+        let RecommendRequest { user_id, visitor_id, recent_events, .. } = request;
+        let id = self.names.pseudonym(if user_id.is_empty() { visitor_id } else { user_id });
+        if id.is_empty() {
+            return None;
+        }
+        let links = recent_events.iter().filter(|event| event.kind() == EventKind::Link);
+        let mine = links.filter(|link| self.names.pseudonym(&link.user_id) == id);
+        let visitors = mine.map(|link| self.names.pseudonym(&link.visitor_id)).collect();
+        Some(Identity { id, visitors })
+    }
+
     pub(super) async fn pick(&self, request: RecommendRequest) -> Result<RecommendResponse, Status> {
         check::recommend(&request, &self.signals)?;
         self.ready().await?;
         let rules = request.rules.clone().unwrap_or_default();
-        let person = self.person(&request.user_id, &request.visitor_id).await?;
-        let (person, recent) = (person.as_deref(), &request.recent_events);
+        let person = self.identity(&request);
+        let (person, recent) = (person.as_ref(), &request.recent_events);
         let history = async { self.store.history(person, recent, FOLDED).await.map_err(failed) };
         let left_out = self.left_out(person, recent, rules.exclude_purchased);
-        let (deeds, left_out) = tokio::try_join!(history, left_out)?;
+        let (deeds, left_out, segment_name) = tokio::try_join!(history, left_out, self.segment_name(person))?;
         let shelf = self.live.shelf();
         let segment = self.segment(&shelf, person, &deeds).await?;
         let signals = self.signals.clone();
@@ -63,6 +77,11 @@ impl Recommender {
             let filter = Filter::new(&rules, &left_out, now);
             let serving = shelf.serving.as_deref();
             let fold_in = serving.and_then(|serving| serving.fold_in(&deeds, &signals, now));
+            let stand_ins = match (&fold_in, serving) {
+                (None, Some(serving)) => StandIns::of(&shelf, serving, &deeds, &signals),
+                _ => None,
+            };
+            let fold_in = fold_in.or_else(|| serving?.fold_in(&stand_ins.as_ref()?.deeds, &signals, now));
             let known = serving.zip(fold_in.as_ref());
             let mut candidates = match known {
                 Some((serving, fold_in)) => {
@@ -83,7 +102,10 @@ impl Recommender {
             let factors = serving.and_then(|serving| serving.artefact.model.factors());
             let places = select(candidates.all, choice, factors);
             let teller = match known {
-                Some((serving, fold_in)) => Teller::Model { serving, fold_in, shelf: &shelf, deeds: &deeds },
+                Some((serving, fold_in)) => {
+                    let stand_ins = stand_ins.as_ref();
+                    Teller::Model { serving, fold_in, shelf: &shelf, deeds: &deeds, stand_ins }
+                }
                 None if segment.is_some() => Teller::Popularity(Fallback::Segment),
                 None => Teller::Popularity(Fallback::Everyone),
             };
@@ -93,6 +115,7 @@ impl Recommender {
                 filtered_out: candidates.filtered_out,
                 degradations: teller.degradation().into_iter().collect(),
                 seed: request.seed,
+                segment: segment_name,
             }
         };
         self.on_a_core(rank).await
@@ -102,7 +125,7 @@ impl Recommender {
     async fn segment(
         &self,
         shelf: &Shelf,
-        person: Option<&str>,
+        person: Option<&Identity>,
         deeds: &[Deed],
     ) -> Result<Option<Taken>, Status> {
         let known = |deed: &Deed| {
@@ -119,7 +142,7 @@ impl Recommender {
     }
 
     /// Runs `work` where it holds no worker up, as many at a time as there are cores: more would only take turns.
-    async fn on_a_core<T: Send + 'static>(
+    pub(super) async fn on_a_core<T: Send + 'static>(
         &self,
         work: impl FnOnce() -> T + Send + 'static,
     ) -> Result<T, Status> {
@@ -199,8 +222,8 @@ impl Recommender {
             found.add(format!("item_ids[{index}]"), reason, fault);
         }
         refuse(found)?;
-        let person = self.person(&request.user_id, "").await?;
-        let deeds = self.store.history(person.as_deref(), &[], FOLDED).await.map_err(failed)?;
+        let person = Identity::new(self.names.pseudonym(&request.user_id));
+        let deeds = self.store.history(Some(&person), &[], FOLDED).await.map_err(failed)?;
         let signals = self.signals.clone();
         let score = move || {
             let fold_in = serving.fold_in(&deeds, &signals, now);

@@ -53,7 +53,9 @@ impl Recommender {
         let learn = move || learn(artefact, &known, vectors);
         let (artefact, told) =
             tokio::task::spawn_blocking(learn).await.map_err(|cause| chassis::error::internal(&cause))?;
-        told.into_iter().for_each(|told| tell(steps, told));
+        for told in told {
+            tell(steps, told);
+        }
         Ok(artefact)
     }
 }

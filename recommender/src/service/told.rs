@@ -7,6 +7,7 @@ use crate::algorithm::{BlendSettings, Cause, Settings, Share};
 use crate::fold_in::FoldIn;
 use crate::rank::Place;
 use crate::shelf::{Serving, Shelf};
+use crate::stand_in::StandIns;
 use crate::store::Deed;
 
 /// Reasons of a pick.
@@ -26,6 +27,8 @@ pub(super) enum Teller<'a> {
         shelf: &'a Shelf,
         /// What the person did.
         deeds: &'a [Deed],
+        /// Known items that were folded in for unknown ones.
+        stand_ins: Option<&'a StandIns>,
     },
     /// Popularity, among all people or those of a segment.
     Popularity(Fallback),
@@ -92,7 +95,7 @@ impl Teller<'_> {
     /// boosts did, and what is left. The shares sum to 1, but where there is no score to share.
     fn reasons(&self, places: &[Place]) -> Vec<Vec<Reason>> {
         let scored = match self {
-            Self::Model { serving, fold_in, shelf, deeds } => {
+            Self::Model { serving, fold_in, shelf, deeds, stand_ins } => {
                 let columns: Vec<u32> = places.iter().filter_map(|place| place.candidate.column).collect();
                 let mut shares = fold_in.shares(&columns).into_iter();
                 let of = |place: &Place| {
@@ -103,7 +106,7 @@ impl Teller<'_> {
                             .map_or_else(Vec::new, |row| fold_in.shares_of_row(row.into())),
                     };
                     let positive = shares.into_iter().filter(|share| share.value > 0.0).take(REASONS);
-                    positive.map(|share| because(serving, shelf, deeds, share, place)).collect()
+                    positive.map(|share| because(serving, shelf, (deeds, *stand_ins), share, place)).collect()
                 };
                 places.iter().map(of).collect()
             }
@@ -123,14 +126,21 @@ fn plain(kind: ReasonKind, weight: f64) -> Reason {
 }
 
 /// A share of a score as a reason, not yet divided by the score.
-fn because(serving: &Serving, shelf: &Shelf, deeds: &[Deed], share: Share, place: &Place) -> Reason {
+fn because(
+    serving: &Serving,
+    shelf: &Shelf,
+    (deeds, stand_ins): (&[Deed], Option<&StandIns>),
+    share: Share,
+    place: &Place,
+) -> Reason {
     let weight = f64::from(share.value);
     let Cause::Item(past) = share.cause else { return plain(ReasonKind::Popularity, weight) };
-    let id = &serving.artefact.item_ids[past as usize];
-    let kept = |deed: &Deed| deed.kind == EventKind::Purchase && deed.item_id == *id && deed.kept > 0.0;
-    let kind = if place.candidate.column.is_none() {
+    let known = serving.artefact.item_ids[past as usize].as_str();
+    let id = stand_ins.map_or(known, |stand_ins| stand_ins.original(known));
+    let kept = |deed: &Deed| deed.kind == EventKind::Purchase && deed.item_id == id && deed.kept > 0.0;
+    let kind = if place.candidate.column.is_none() || id != known {
         ReasonKind::Text
-    } else if *id != place.candidate.item.item_id {
+    } else if id != place.candidate.item.item_id {
         ReasonKind::Item
     } else if deeds.iter().any(kept) {
         ReasonKind::RepeatPurchase
@@ -138,7 +148,7 @@ fn because(serving: &Serving, shelf: &Shelf, deeds: &[Deed], share: Share, place
         ReasonKind::SameItem
     };
     Reason {
-        because_item_id: id.clone(),
+        because_item_id: id.to_owned(),
         because_title: shelf.catalogue.title(id).to_owned(),
         because_kind: telling(deeds, id).into(),
         kind: kind.into(),

@@ -11,7 +11,7 @@ use sea_orm::{
 
 use super::entity::event::{ActiveModel, Column, Entity};
 use super::entity::link;
-use super::links::{Links, reach_position};
+use super::links::{Identity, Links, reach_position};
 use super::popularity::{Interest, Pairs};
 use super::returns::{Kept, Returns, WHOLE};
 use super::{Error, STATEMENT, Store};
@@ -202,10 +202,10 @@ impl Store {
     }
 
     /// The last `most` deeds of `person` that weigh something, with those of `recent` events that are not stored yet;
-    /// purchases net of returns, the oldest first.
+    /// purchases net of returns, the oldest first. All deeds are the person's, whichever of its ids they were stored under.
     pub async fn history(
         &self,
-        person: Option<&str>,
+        person: Option<&Identity>,
         recent: &[Event],
         most: u64,
     ) -> Result<Vec<Deed>, Error> {
@@ -214,12 +214,16 @@ impl Store {
             None => Vec::new(),
         };
         let stored = self.stored_among(recent).await?;
-        rows.extend(recent.iter().filter(|event| !stored.contains(&event.event_id)).map(|event| {
+        let is_new = |event: &&Event| event.kind() != EventKind::Link && !stored.contains(&event.event_id);
+        rows.extend(recent.iter().filter(is_new).map(|event| {
             let Line { rating, order_id, quantity } = Line::of(event);
             let at = event.occurred_at.as_ref().map_or(0, |at| at.seconds);
-            let person = person.unwrap_or_default().to_owned();
-            (person, event.kind, event.item_id.clone(), at, rating, order_id, quantity)
+            (String::new(), event.kind, event.item_id.clone(), at, rating, order_id, quantity)
         }));
+        let id = person.map(|person| person.id.as_str()).unwrap_or_default();
+        for row in &mut rows {
+            id.clone_into(&mut row.0);
+        }
         rows.sort_by_key(|row| row.3);
         Ok(Net::of(rows))
     }
@@ -236,12 +240,12 @@ impl Store {
     }
 
     /// Rows of the last `most` deeds and returns of `person`, the oldest first.
-    async fn deed_rows(&self, person: &str, most: u64) -> Result<Vec<DeedRow>, Error> {
+    async fn deed_rows(&self, person: &Identity, most: u64) -> Result<Vec<DeedRow>, Error> {
         let kinds = self.signals.weighted_kinds().into_iter().chain([EventKind::Return]);
         let mut rows: Vec<DeedRow> = Entity::find()
             .select_only()
             .columns(DEED)
-            .filter(Column::Person.eq(person))
+            .filter(person.owns())
             .filter(are_acts())
             .filter(Column::Kind.is_in(kinds.map(|kind| kind as i32)))
             .order_by_desc(Column::OccurredAt)
@@ -285,9 +289,9 @@ impl Store {
     }
 
     /// Gives each event of `person` that is an act to `each`, the oldest first; the rows are never held together.
-    pub async fn each_act(&self, person: &str, mut each: impl FnMut(Event)) -> Result<(), Error> {
+    pub async fn each_act(&self, person: &Identity, mut each: impl FnMut(Event)) -> Result<(), Error> {
         let rows = Entity::find().select_only().column(Column::Payload);
-        let rows = rows.filter(Column::Person.eq(person)).filter(are_acts());
+        let rows = rows.filter(person.owns()).filter(are_acts());
         let rows = rows.order_by_asc(Column::OccurredAt).order_by_asc(Column::EventId);
         let mut rows = rows.into_tuple::<Vec<u8>>().stream(&self.db).await?;
         while let Some(payload) = rows.try_next().await? {
@@ -301,7 +305,7 @@ impl Store {
     /// to be offered it again.
     pub async fn left_out(
         &self,
-        person: &str,
+        person: &Identity,
         disliked_after: i64,
         purchased: bool,
     ) -> Result<Vec<String>, Error> {
@@ -316,7 +320,7 @@ impl Store {
             .select_only()
             .column(Column::ItemId)
             .distinct()
-            .filter(Column::Person.eq(person))
+            .filter(person.owns())
             .filter(Expr::cust("kind IN (6, 8, 15)"))
             .filter(either);
         Ok(items.into_tuple().all(&self.db).await?)

@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 
 use proto::common::v1::{Event, EventKind};
-use sea_orm::sea_query::Expr;
+use sea_orm::sea_query::{Expr, ExprTrait as _, Func, Query, SimpleExpr};
 use sea_orm::{
     ActiveValue::Set, ColumnTrait as _, ConnectionTrait, DatabaseTransaction, DbBackend, EntityTrait as _,
     QueryFilter as _, QuerySelect as _,
@@ -16,6 +16,42 @@ use super::{Error, EventRow, STATEMENT, Store};
 /// Key of the PostgreSQL advisory lock that new links hold alone and other events share: an event of a visitor must not
 /// be stored between the moment its link is stored and the moment the visitor's earlier events are given to the user.
 const LINK_LOCK: i64 = 7_346_125_209;
+
+/// The person whose events a query reads: named by an id of a user or a visitor, and by visitors whose links to it are
+/// on their way.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Identity {
+    /// Pseudonym of the user or visitor.
+    pub id: String,
+    /// Pseudonyms of visitors that belong to the user although their links are not stored yet.
+    pub visitors: Vec<String>,
+}
+
+impl Identity {
+    /// The person that `id` stands for, by the links that are stored.
+    pub fn new(id: impl Into<String>) -> Self {
+        Self { id: id.into(), visitors: Vec::new() }
+    }
+
+    /// Rows of events whose person this is. The link is resolved in the statement that reads the rows: were it resolved
+    /// before, a link stored in between would hide the rows it moves.
+    pub(super) fn owns(&self) -> SimpleExpr {
+        let linked = Query::select()
+            .column(Column::Person)
+            .from(Entity)
+            .and_where(Column::Visitor.eq(self.id.as_str()))
+            .to_owned();
+        let linked = SimpleExpr::SubQuery(None, Box::new(linked.into()));
+        let user: SimpleExpr = Func::coalesce([linked, Expr::value(self.id.as_str())]).into();
+        let person = Expr::col((event::Entity, event::Column::Person));
+        // An equality, so that rows come from the index in the order of time.
+        if self.visitors.is_empty() {
+            return person.eq(user);
+        }
+        let visitors = self.visitors.iter().map(|visitor| Expr::value(visitor.as_str()));
+        person.is_in(std::iter::once(user).chain(visitors))
+    }
+}
 
 /// Links of a batch of events.
 #[derive(Debug, Default)]

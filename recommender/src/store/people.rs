@@ -4,12 +4,11 @@ use futures::TryStreamExt as _;
 use prost::Message as _;
 use proto::common::v1::{Event, EventKind};
 use sea_orm::sea_query::Expr;
-use sea_orm::{
-    ColumnTrait as _, EntityTrait as _, QueryFilter as _, QueryOrder as _, QuerySelect as _, Select,
-};
+use sea_orm::{EntityTrait as _, QueryFilter as _, QueryOrder as _, QuerySelect as _, Select};
 
 use super::entity::{event, people};
 use super::events::{DEED, Net, are_acts};
+use super::links::Identity;
 use super::{Deed, Error, Store};
 use crate::intent::person::{Act, KEPT};
 use crate::people::{Person, is_held_out};
@@ -70,7 +69,9 @@ impl Store {
             names[place as usize] = name;
         }
         // In order of pseudonym, so that the same events are learnt from in the same order.
-        people.iter_mut().for_each(|(pseudonym, past)| past.held_out = is_held_out(pseudonym));
+        for (pseudonym, past) in &mut people {
+            past.held_out = is_held_out(pseudonym);
+        }
         let mut people: Vec<(String, Person)> = people.into_iter().collect();
         people.sort_unstable_by(|a, b| a.0.cmp(&b.0));
         Ok((people.into_iter().map(|(_, past)| past).collect(), names))
@@ -80,15 +81,15 @@ impl Store {
     pub async fn acts(&self, people: &[String]) -> Result<Vec<Vec<Act>>, Error> {
         let mut all = Vec::with_capacity(people.len());
         for person in self.persons(people).await? {
-            all.push(self.acts_of(&person).await?);
+            all.push(self.acts_of(&Identity::new(person)).await?);
         }
         Ok(all)
     }
 
     /// The newest acts of a person, the oldest first.
-    pub async fn acts_of(&self, person: &str) -> Result<Vec<Act>, Error> {
+    pub async fn acts_of(&self, person: &Identity) -> Result<Vec<Act>, Error> {
         let rows = act_rows()
-            .filter(event::Column::Person.eq(person))
+            .filter(person.owns())
             .order_by_desc(event::Column::OccurredAt)
             .order_by_desc(event::Column::EventId)
             .limit(MAX_ACTS);

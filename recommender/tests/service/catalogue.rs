@@ -62,7 +62,7 @@ async fn followed(served: &mut Served) {
         }
         slowest = slowest.max(changed.elapsed());
     }
-    println!("followed by another replica after at most {slowest:?}");
+    eprintln!("followed by another replica after at most {slowest:?}");
     let deletion = DeleteItemsRequest { item_ids: vec!["item-3".into()], ..Default::default() };
     assert_eq!(client.delete_items(deletion).await.expect("deleted").into_inner().deleted, 1);
     while ids(&recommend(&mut other, wanted("", 100)).await).contains(&"item-3") {
@@ -247,7 +247,9 @@ async fn an_update_of_the_store_refused_by_its_caller_changes_nothing() {
     store.upsert_items(&[item(1)], 0).await.expect("stored");
     let ids = ["item-1".to_owned()];
     let refused = store.update_items("r", &ids, 1, |items| {
-        items.values_mut().for_each(|item| item.title.clear());
+        for item in items.values_mut() {
+            item.title.clear();
+        }
         Err("no")
     });
     assert_eq!(refused.await.expect("answered"), Updated::Refused("no"));

@@ -1,7 +1,7 @@
 //! Items nobody has taken yet, ranked by their texts without an encoder.
 
 use proto::common::v1::{EventKind, Item};
-use proto::recommender::v1::{Algorithm, RecommendRequest, UpsertItemsRequest};
+use proto::recommender::v1::{Algorithm, ReasonKind, RecommendRequest, Recommendation, UpsertItemsRequest};
 
 use super::{event, ingest, on_sqlite, recommend, train, wanted};
 
@@ -46,6 +46,19 @@ async fn a_new_item_is_ranked_by_its_title_at_once_in_a_catalogue_of_two_languag
         tea = if user == 0 { own.score } else { tea };
         assert!(score("odd").score.abs() < 1e-9, "nothing is said of it, and it stops no other");
     }
+    // Who only bought a new item is no stranger: its text says what suits.
+    let bought = event("new-1", "newcomer", EventKind::Purchase, 1_000, now - 60);
+    ingest(client, vec![bought]).await;
+    let answer = recommend(client, RecommendRequest { explain: true, ..wanted("newcomer", 20) }).await;
+    assert!(answer.degradations.is_empty(), "{:?}", answer.degradations);
+    let of_the_kind =
+        |pick: &&Recommendation| pick.item.as_ref().is_some_and(|item| item.title.starts_with(KINDS[0]));
+    let count = answer.recommendations.iter().filter(of_the_kind).count();
+    assert!(count >= 18, "{count} of 20 are of the kind that was bought");
+    let reasons = answer.recommendations[0].reasons.iter();
+    let because: Vec<_> = reasons.filter(|reason| reason.kind() == ReasonKind::Text).collect();
+    assert!(because.iter().any(|reason| reason.because_item_id == "item-1000"), "{because:?}");
+
     // Another title is another item to the model, at once.
     let renamed = Item { title: format!("{} 1", KINDS[1]), ..item(1_000) };
     client.upsert_items(upsert(vec![renamed])).await.expect("taken");

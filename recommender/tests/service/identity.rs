@@ -77,6 +77,21 @@ async fn identity(served: &mut Served) {
     assert_eq!(bought(client, "", "kiosk").await, ["item-5"]);
     assert_eq!(bought(client, "bob", "kiosk").await, ["item-6"]);
 
+    // A link that is on its way counts for the question that carries it, and is not stored by it.
+    ingest(client, vec![buy("c1", "laptop", 8)]).await;
+    let asked = |recent_events| RecommendRequest {
+        user_id: "carol".into(),
+        limit: 100,
+        rules: Some(Rules { exclude_purchased: true, ..Rules::default() }),
+        recent_events,
+        ..RecommendRequest::default()
+    };
+    let answer = recommend(client, asked(vec![link("l9", "laptop", "carol")])).await;
+    assert!(!ids(&answer).contains(&"item-8"));
+    for others in [vec![], vec![link("l9", "laptop", "dave")]] {
+        assert!(ids(&recommend(client, asked(others)).await).contains(&"item-8"));
+    }
+
     // A visitor is linked once for ever.
     let row = |event| IngestEventsRequest { event: Some(event), log_position: 0 };
     let rows = vec![row(link("l4", "tablet", "eve")), row(buy("e1", "tablet", 7))];
@@ -87,10 +102,11 @@ async fn identity(served: &mut Served) {
     assert_eq!(bought(client, "eve", "").await, Vec::<String>::new());
     assert_eq!(bought(client, "ann", "").await.len(), 5);
 
-    // Segments count a visitor and its user once: forty buyers, Ann, Bob and the kiosk's unknown visitor.
+    // Segments count a visitor and its user once: forty buyers, Ann, Bob, and the unknown visitors of the kiosk and
+    // the laptop.
     train(client, Algorithm::Popularity).await;
     let list = client.list_segments(ListSegmentsRequest::default()).await.expect("answered").into_inner();
-    assert_eq!(list.segments.iter().map(|one| one.size).sum::<u64>(), 43, "{list:?}");
+    assert_eq!(list.segments.iter().map(|one| one.size).sum::<u64>(), 44, "{list:?}");
 
     let exported = client.export_user(ExportUserRequest { user_id: "ann".into() }).await;
     let page = exported.expect("answered").into_inner().message().await.expect("goes on").expect("a page");

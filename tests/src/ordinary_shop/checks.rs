@@ -85,9 +85,19 @@ impl Shop {
                 answer.recommendations.iter().map(|pick| pick.item_id.as_str()).collect();
             let disliked = known.disliked.get(&person).cloned().unwrap_or_default();
             let served = disliked.iter().find(|item| picked.contains(item.as_str()));
-            self.check("disliked never served", served.is_none(), || {
-                format!("Recommend: {served:?} to {person}")
-            });
+            if self.agreed(&person, Purpose::Personalisation) {
+                self.check("disliked never served", served.is_none(), || {
+                    format!("Recommend: {served:?} to {person}")
+                });
+            } else {
+                let said = answer.degradations.iter().all(|found| {
+                    found.stage() == DegradationStage::Recommend
+                        && found.cause() == DegradationCause::NoConsent
+                });
+                self.check("Recommend says where consent is missing", said, || {
+                    format!("{:?} to {person}", answer.degradations)
+                });
+            }
             if self.is_known_buyer(&person, &known) {
                 let cold = answer.degradations.iter().any(|found| {
                     found.cause() == DegradationCause::Cold && found.stage() == DegradationStage::Recommend

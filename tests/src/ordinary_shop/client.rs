@@ -36,6 +36,7 @@ use tonic::{Code, Status};
 
 use super::EXPERIMENT;
 use super::catalogue::Changes;
+use crate::exploration;
 
 /// Time every call has. A slow machine must not turn an answer into a degraded one.
 const PATIENCE: Duration = Duration::from_secs(120);
@@ -99,13 +100,14 @@ impl Client {
         Ok(())
     }
 
-    /// Stores the offers, then creates and starts the experiment.
+    /// Stores the offers and makes them by chance, then creates and starts the experiment.
     pub async fn begin(&self, offers: Vec<Offer>) -> anyhow::Result<()> {
         let rows =
             offers.into_iter().map(|offer| UpsertOffersRequest { offer: Some(offer) }).collect::<Vec<_>>();
         let mut client = StrategyServiceClient::new(self.gateway());
         let taken = patiently(client.upsert_offers(tokio_stream::iter(rows))).await?.into_inner();
         anyhow::ensure!(taken.rejected.is_empty(), "offers were rejected: {:?}", taken.rejected);
+        exploration::start_now(self.gateway(), "EUR", 5_000).await?;
         let variant = |id: &str| Variant { variant_id: id.into(), weight: 0.5, ..Variant::default() };
         let experiment = Experiment {
             experiment_id: EXPERIMENT.into(),

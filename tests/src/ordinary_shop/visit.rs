@@ -211,6 +211,7 @@ impl Reaction<'_> {
             revenue: money(revenue),
             cost: self.random.random_bool(0.8).then(|| money(unit_cost * i64::from(pieces))).flatten(),
             tax: self.random.random_bool(0.5).then(|| money(revenue / 10)).flatten(),
+            discount: None,
         }
     }
 

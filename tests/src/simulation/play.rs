@@ -50,6 +50,7 @@ pub async fn play(
     let begin = Utc::now().timestamp().div_euclid(DAY) * DAY - (i64::from(settings.days) + 1) * DAY;
     let end = begin + i64::from(settings.days) * DAY;
     line.tell_offers().await?;
+    say(format!("exploring by plan {}", line.explore(budget, begin, end).await?));
     let mut played = Played {
         book: Book::default(),
         days: Vec::new(),
@@ -70,9 +71,8 @@ pub async fn play(
             if moment >= planned {
                 let trained = line.train(settings.seed + u64::from(day)).await.context("training failed")?;
                 say(format!("day {moment:.2}: trained {trained:?}"));
-                let left = (budget - played.book.discount).max(0);
                 let at = morning + ((part * TOGETHER) as f64 * pause) as i64;
-                match line.plan(left, settings.exploration, at, end).await? {
+                match line.plan(budget, settings.exploration, at, end).await? {
                     Ok(plan) => {
                         say(format!("day {moment:.2}: {} of {}", plan.plan_id, plan.strategies.len()));
                         (played.plan_id, played.strategies) = (plan.plan_id, plan.strategies);
@@ -114,9 +114,9 @@ async fn decide(world: &World, line: &Line, visit: Visit, place: usize, at: i64)
     let features = shopper.features();
     // A seed of its own for every visit: 0 would mean none.
     let seed = u64::from(visit.day) * 1_000_000 + place as u64 + 1;
-    let made = line.decide(&shopper.id, at, &features, seed).await?;
-    let mut told =
-        Told { id: format!("visit-{}-{place}", visit.day), user: shopper.id.clone(), at, made, sale: None };
+    let id = format!("visit-{}-{place}", visit.day);
+    let made = line.decide(&id, &shopper.id, at, &features, seed).await?;
+    let mut told = Told { id, user: shopper.id.clone(), at, made, sale: None };
     told.sale = world.outcome(&visit, arm(&told)?);
     Ok(told)
 }

@@ -8,7 +8,7 @@ use super::play::play;
 use super::score::score;
 use super::speak::Line;
 use super::world::World;
-use crate::sandbox::{Sandbox, Words};
+use crate::sandbox::{Options, Sandbox, Words};
 use anyhow::ensure;
 use clap::Parser;
 
@@ -35,7 +35,7 @@ pub async fn main() -> anyhow::Result<()> {
     let world = World::new(&settings);
     let month = Month::of(&world, settings.days);
     let budget = (settings.budget_share * month.wanted()) as i64;
-    let sandbox = Sandbox::start(Words::Templates).await?;
+    let sandbox = Sandbox::start(Options { simulated_clock: true, ..Words::Templates.into() }).await?;
     let line = Line::new(sandbox.gateway()?);
     let say = |text: String| {
         let _ = writeln!(std::io::stderr(), "{text}");

@@ -127,7 +127,7 @@ async fn decide_ms(world: &World, at: i64, line: &Line) -> anyhow::Result<(f64, 
     for (number, shopper) in world.shoppers.iter().cycle().take(TIMED).enumerate() {
         let features = shopper.features();
         let asked = Instant::now();
-        line.decide(&shopper.id, at, &features, number as u64 + 1).await?;
+        line.decide(&format!("timed-{number}"), &shopper.id, at, &features, number as u64 + 1).await?;
         took.push(asked.elapsed().as_secs_f64() * 1e3);
     }
     took.sort_unstable_by(f64::total_cmp);

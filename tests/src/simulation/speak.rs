@@ -21,6 +21,7 @@ use tonic::{Code, Status};
 
 use super::offers::{CURRENCY, OFFERS, offers};
 use super::world::Sale;
+use crate::exploration;
 
 /// Time a call gets that makes a plan or trains; two hundred thousand decisions take minutes, more on a busy machine.
 const PATIENT: Duration = Duration::from_mins(30);
@@ -28,6 +29,10 @@ const PATIENT: Duration = Duration::from_mins(30);
 const HOLDOUT: f64 = 0.01;
 /// Replayed on some days of noisy sales a plan nearly always might gain or lose: this shop tries what does not clearly lose.
 const ACCEPTED_RISK: f64 = 0.9;
+/// The account of the month's budget, which outlives its plans.
+const ACCOUNT: &str = "month";
+/// What the shop takes an ordinary order for before it has sold anything, minor units.
+const USUAL_ORDER: i64 = 7_000;
 /// Time a decision gets.
 const PROMPT: Duration = Duration::from_secs(30);
 
@@ -67,9 +72,17 @@ impl Line {
         Ok(())
     }
 
-    /// Asks what to offer one visitor.
+    /// Makes offers by chance from `from` and before `until`.
+    pub async fn explore(&self, budget: i64, from: i64, until: i64) -> anyhow::Result<String> {
+        let budget = Money { currency_code: CURRENCY.into(), minor_units: budget };
+        let span = (Some(moment(from)), moment(until));
+        exploration::start(self.gateway.clone(), budget, USUAL_ORDER, span, ACCOUNT).await
+    }
+
+    /// Asks what to offer one visitor; the decision will be recorded under `id`.
     pub async fn decide(
         &self,
+        id: &str,
         user: &str,
         at: i64,
         features: &BTreeMap<String, f64>,
@@ -83,7 +96,12 @@ impl Line {
             seed,
             ..DecisionContext::default()
         };
-        let request = DecideRequest { user_id: user.to_owned(), context: Some(context) };
+        let request = DecideRequest {
+            user_id: user.to_owned(),
+            context: Some(context),
+            decision_id: id.to_owned(),
+            ..DecideRequest::default()
+        };
         let mut client = StrategyServiceClient::new(self.gateway.clone());
         Ok(deadline::within(PROMPT, client.decide(request)).await??.into_inner())
     }
@@ -132,6 +150,7 @@ impl Line {
             at: Some(moment(from)),
             holdout: Some(HOLDOUT),
             exploration: Some(exploration),
+            budget_account_id: ACCOUNT.into(),
             ..GenerateStrategiesRequest::default()
         };
         let mut client = StrategyServiceClient::new(self.gateway.clone());
@@ -217,6 +236,7 @@ fn decision(told: &Told) -> RecordDecisionsRequest {
         plan_id: made.plan_id.clone(),
         seed: made.seed,
         features: made.features.clone(),
+        feature_version: made.feature_version,
         ..Decision::default()
     };
     RecordDecisionsRequest { decision: Some(decision), log_position: 0 }
@@ -243,6 +263,7 @@ fn events(told: &Told) -> Vec<IngestEventsRequest> {
             revenue: money(sale.revenue),
             cost: money(sale.cost),
             tax: None,
+            discount: None,
         }),
         ..event("bought", EventKind::Purchase)
     }];

@@ -4,6 +4,8 @@ use chassis::client::Channel;
 use proto::common::v1::{DegradationCause, DegradationStage, Event, EventKind};
 use proto::gateway::v1::privacy_service_client::PrivacyServiceClient;
 use proto::gateway::v1::{EraseUserRequest, PersonaliseRequest, Purpose, SetConsentRequest};
+use proto::recommender::v1::recommender_service_client::RecommenderServiceClient;
+use proto::recommender::v1::{RecommendRequest, RecommendResponse};
 use tonic::Code;
 
 use super::{delivered, export, link, moved_in};
@@ -54,6 +56,45 @@ async fn a_request_that_carries_both_ids_links_nothing() {
     let both = Event { visitor_id: "shared".into(), ..event("both", "one", EventKind::Click, "item-1") };
     track(&gateway, vec![both]).await.expect("taken");
     assert!(!link(&gateway, "shared", "other").await.expect("free to be linked").already_linked);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_caller_shows_nobody_what_another_did_by_a_link_in_its_question() {
+    let (_sandbox, gateway) = moved_in().await;
+    let link = Event { visitor_id: "victim".into(), ..event("link", "one", EventKind::Link, "") };
+    let asked = PersonaliseRequest { recent_events: vec![link.clone()], ..request("one") };
+    let refused = ask(&gateway, asked).await.expect_err("refused");
+    assert_eq!(refused.code(), Code::InvalidArgument);
+    assert!(refused.message().contains("recent_events[0].kind"), "{refused}");
+    let asked = RecommendRequest {
+        user_id: "one".into(),
+        limit: 5,
+        recent_events: vec![link],
+        ..RecommendRequest::default()
+    };
+    let refused = RecommenderServiceClient::new(gateway).recommend(asked).await.expect_err("refused");
+    assert_eq!(refused.code(), Code::InvalidArgument);
+    assert!(refused.message().contains("recent_events[0].kind"), "{refused}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn recommend_uses_nothing_of_a_person_who_does_not_agree() {
+    let (_sandbox, gateway) = moved_in().await;
+    track(&gateway, vec![event("d", "shy", EventKind::Dislike, "item-1")]).await.expect("taken");
+    let recommend = async || {
+        let asked = RecommendRequest { user_id: "shy".into(), limit: 100, ..RecommendRequest::default() };
+        let answer = RecommenderServiceClient::new(gateway.clone()).recommend(asked).await;
+        answer.expect("answered").into_inner()
+    };
+    let lists =
+        |answer: &RecommendResponse| answer.recommendations.iter().any(|pick| pick.item_id == "item-1");
+    assert!(!lists(&recommend().await));
+    consent(&gateway, "shy", &[Purpose::Measurement]).await;
+    let answer = recommend().await;
+    assert!(lists(&answer), "a dislike is past behaviour");
+    assert_eq!(answer.degradations.len(), 1);
+    assert_eq!(answer.degradations[0].cause(), DegradationCause::NoConsent);
+    assert_eq!(answer.degradations[0].stage(), DegradationStage::Recommend);
 }
 
 #[tokio::test(flavor = "multi_thread")]

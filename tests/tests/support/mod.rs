@@ -100,6 +100,7 @@ pub async fn import(gateway: &Channel, items: Vec<Item>, events: Vec<Event>, off
         .unwrap()
         .into_inner();
     assert!(taken.rejected.is_empty(), "{:?}", taken.rejected);
+    bespoke_tests::exploration::start_now(gateway.clone(), "USD", 5_000).await.expect("explores");
     let rows = events.into_iter().map(|event| StreamEventsRequest { event: Some(event) });
     let rows: Vec<_> = rows.collect();
     let taken = EventServiceClient::new(gateway.clone()).stream_events(tokio_stream::iter(rows)).await;

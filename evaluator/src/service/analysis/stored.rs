@@ -114,8 +114,8 @@ const MAX_VALUES: usize = 100;
 fn values(cells: &Cells, dimension: Dimension) -> Result<Vec<String>, Error> {
     let values = cells.values(dimension, MAX_VALUES);
     if dimension == Dimension::Segment && values.iter().all(|value| value == UNKNOWN) {
-        let text = "no decision of this experiment names a segment: record decisions with a feature \"segment:NAME\" that \
-                    is not 0, or analyse by channel or visitor_type";
+        let text = "no decision of this experiment names a segment: train a model with segments in the recommender, \
+                    whose answers name them, or analyse by channel or visitor_type";
         return Err(Error::precondition("NO_SEGMENTS", text));
     }
     Ok(values)

@@ -3,8 +3,9 @@
 use chassis::client::Channel;
 use proto::common::v1::{Channel as Place, Interval};
 use proto::evaluator::v1::strategy_service_client::StrategyServiceClient;
-use proto::evaluator::v1::{GetPlanRequest, GetPlanResponse, MeasuredOutcome, PlanState, Strategy};
+use proto::evaluator::v1::{GetPlanRequest, GetPlanResponse, MeasuredOutcome, PlanKind, PlanState, Strategy};
 
+use super::holdout;
 use crate::cli::{Failure, show};
 
 pub(super) async fn print(plan_id: String, gateway: Channel, json: bool) -> Result<(), Failure> {
@@ -24,14 +25,29 @@ fn lines(plan: &GetPlanResponse) -> Vec<String> {
     let range = |interval: &Interval| {
         format!("{} [{}, {}]", money(interval.estimate), money(interval.lower), money(interval.upper))
     };
+    let exploring = plan.kind() == PlanKind::Exploration;
     let state = match plan.state() {
+        PlanState::Active if exploring => "makes offers by chance now",
         PlanState::Active => "decides now",
+        PlanState::Scheduled => "is active and waits for its window",
         PlanState::Proposed => "proposed, not active",
         PlanState::Suspended => "fell back to the safe default: its promises failed",
         PlanState::Ended | PlanState::Unspecified => "has ended",
     };
     let mut lines = vec![format!("Plan {}: {state}", plan.plan_id)];
+    if !plan.why.is_empty() {
+        lines.push(format!("  no offers    {}", plan.why));
+    }
     lines.push(format!("  budget       {}", money(budget.minor_units as f64)));
+    if let Some(account) = &plan.account {
+        lines.push(format!(
+            "  account      {}: {} spent, {} may still be redeemed, {} free",
+            account.account_id,
+            money(account.spent as f64),
+            money(account.owed as f64),
+            money(account.available.max(0) as f64)
+        ));
+    }
     if !plan.model_version.is_empty() {
         lines.push(format!("  decides by   {}", plan.model_version));
     }
@@ -81,10 +97,23 @@ fn lines(plan: &GetPlanResponse) -> Vec<String> {
                 kept(profit, promised)
             ));
         }
-        lines.extend(trust(measured));
+        if !exploring {
+            lines.extend(trust(measured));
+        }
+        if let Some(error) = &measured.inference_error {
+            lines.push(format!(
+                "  inferred     {} of the discounts were not reported; such inference is off by {:.0} % [{:.0}, {:.0}]",
+                money(measured.inferred_spend as f64),
+                100.0 * error.estimate,
+                100.0 * error.lower,
+                100.0 * error.upper
+            ));
+        }
+        lines.extend(left_out(measured));
     } else {
         lines.push("Nothing is measured yet: it has decided nothing".into());
     }
+    lines.extend(plan.holdout.iter().flat_map(holdout::lines));
     if plan.flagged {
         lines.push(format!("Warning: {}", plan.reason));
     }
@@ -128,10 +157,29 @@ fn trust(measured: &MeasuredOutcome) -> Vec<String> {
     ]
 }
 
+/// What is not in the measured profit.
+fn left_out(measured: &MeasuredOutcome) -> Vec<String> {
+    let hours = measured.outcome_window.as_ref().map_or(0, |window| window.seconds / 3_600);
+    let mut lines = Vec::new();
+    if measured.open_decisions > 0 {
+        lines.push(format!(
+            "  too early    {} decisions are younger than {hours} hours: what they bring is not known yet",
+            measured.open_decisions
+        ));
+    }
+    if measured.cost_unknown_decisions > 0 {
+        lines.push(format!(
+            "  Warning: the cost of what {} decisions sold is unknown: they are left out of profit",
+            measured.cost_unknown_decisions
+        ));
+    }
+    lines
+}
+
 #[cfg(test)]
 mod tests {
     use proto::common::v1::Money;
-    use proto::evaluator::v1::ExpectedOutcome;
+    use proto::evaluator::v1::{BudgetAccount, ExpectedOutcome};
 
     use super::*;
 
@@ -165,6 +213,14 @@ mod tests {
             }),
             flagged: true,
             reason: "it brought less than it promised".into(),
+            why: "its budget is owed".into(),
+            account: Some(BudgetAccount {
+                account_id: "spring".into(),
+                spent: 25_000,
+                owed: 70_000,
+                available: 5_000,
+                ..BudgetAccount::default()
+            }),
             ..GetPlanResponse::default()
         };
         let text = lines(&plan).join("\n");
@@ -174,6 +230,8 @@ mod tests {
             "USD 50.00 [USD 49.00, USD 51.00]",
             "USD 250.00, 25.0 % of the budget",
             "for the same decisions: less than promised",
+            "no offers    its budget is owed",
+            "spring: USD 250.00 spent, USD 700.00 may still be redeemed, USD 50.00 free",
             "Warning: it brought less than it promised",
         ] {
             assert!(text.contains(told), "{told:?} is not in\n{text}");

@@ -1,6 +1,5 @@
 //! Fetches the popularity list periodically.
 
-use std::sync::Arc;
 use std::time::Duration;
 
 use chassis::deadline;
@@ -10,7 +9,6 @@ use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
-use super::list::List;
 use super::{KEPT, Popular, row};
 use crate::upstream::Upstream;
 
@@ -24,6 +22,10 @@ const GATHER: Duration = Duration::from_millis(300);
 const PATIENCE: Duration = Duration::from_secs(20);
 /// Time after which another replica fetches in the place of one that has died.
 const LEASE: Duration = Duration::from_secs(30);
+/// Time after which every replica of the recommender shows a change of the catalogue; what is fetched later has it.
+const SETTLED: Duration = Duration::from_secs(3);
+/// Version of a list that nothing has changed yet.
+const NEVER_CHANGED: i64 = 1;
 const WORK: &str = "popularity";
 
 /// Starts fetching the list every `interval`, and following what other replicas store, until `stop`.
@@ -73,6 +75,9 @@ async fn fetch(popular: &Popular, upstream: &Upstream, holder: &str) -> Result<(
         return Ok(());
     }
     let before = store.popular_version().await.map_err(|error| error.to_string())?;
+    if before > NEVER_CHANGED {
+        tokio::time::sleep(SETTLED).await;
+    }
     // Sold-out items are kept: whether an item may be listed is decided when it is, and stock changes.
     let request = RecommendRequest {
         limit: u32::try_from(KEPT).unwrap_or(u32::MAX),
@@ -88,18 +93,12 @@ async fn fetch(popular: &Popular, upstream: &Upstream, holder: &str) -> Result<(
 }
 
 impl Popular {
-    /// Replaces the list, unless the catalogue was changed through a gateway since the list had the version `before`: what
-    /// was fetched may then be older than the change.
+    /// Replaces the list by what was fetched when it had the version `before`; what was changed through a gateway since
+    /// stays changed.
     async fn replace(&self, items: Vec<Item>, before: i64) -> Result<(), String> {
-        let mut version = self.shared.version.lock().await;
         let rows: Vec<_> = items.iter().enumerate().map(|(place, item)| row(place, item)).collect();
         let replaced = self.shared.store.replace_popular(&rows, before).await;
-        if !replaced.map_err(|error| error.to_string())? {
-            self.refresh_soon();
-            return Ok(());
-        }
-        self.shared.list.store(Arc::new(List::new(items)));
-        *version = before + 1;
-        Ok(())
+        replaced.map_err(|error| error.to_string())?;
+        self.follow().await.map_err(|error| error.to_string())
     }
 }

@@ -1,14 +1,12 @@
 //! What became of the events of one call.
 
-use proto::common::v1::{Rejection, RowWarning};
+use proto::common::v1::RowWarning;
 use proto::gateway::v1::{StreamEventsResponse, TrackEventsResponse};
+use proto::rejections::{MAX_NAMED, Rejections};
 use proto::validate::Violation;
 
 use crate::service::{rejection, row_id};
 use crate::token::Refused;
-
-/// Rejections, and warnings, that are named; all are counted.
-const MAX_NAMED: usize = 10_000;
 
 /// Counts of one call.
 #[derive(Default)]
@@ -17,8 +15,7 @@ pub(super) struct Tally {
     pub(super) duplicates: u64,
     /// Position at or before which all events stored so far stand.
     pub(super) position: i64,
-    rejected: Vec<Rejection>,
-    rejected_count: u64,
+    rejections: Rejections,
     warnings: Vec<RowWarning>,
     warning_count: u64,
 }
@@ -26,10 +23,7 @@ pub(super) struct Tally {
 impl Tally {
     /// Counts a row that is not stored.
     pub(super) fn reject(&mut self, id: &str, number: usize, found: Violation) {
-        self.rejected_count += 1;
-        if self.rejected.len() < MAX_NAMED {
-            self.rejected.push(rejection(id, number, found));
-        }
+        self.rejections.add(rejection(id, number, found));
     }
 
     /// Counts a row that is stored without its decision token.
@@ -51,7 +45,7 @@ impl From<Tally> for TrackEventsResponse {
         Self {
             accepted: tally.accepted,
             duplicates: tally.duplicates,
-            rejected: tally.rejected,
+            rejected: tally.rejections.into_parts().0,
             warnings: tally.warnings,
             log_position: tally.position.cast_unsigned(),
         }
@@ -60,13 +54,14 @@ impl From<Tally> for TrackEventsResponse {
 
 impl From<Tally> for StreamEventsResponse {
     fn from(tally: Tally) -> Self {
+        let (rejected, rejected_count) = tally.rejections.into_parts();
         Self {
             accepted: tally.accepted,
             duplicates: tally.duplicates,
-            rejected: tally.rejected,
+            rejected,
             warnings: tally.warnings,
             log_position: tally.position.cast_unsigned(),
-            rejected_count: tally.rejected_count,
+            rejected_count,
             warning_count: tally.warning_count,
         }
     }

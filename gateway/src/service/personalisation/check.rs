@@ -7,6 +7,7 @@ use proto::validate::{self, Violations};
 use tonic::Status;
 
 use crate::intake;
+use crate::personalise::known;
 use crate::service::refuse;
 
 /// Placements that may get copy.
@@ -42,7 +43,7 @@ pub(super) fn request(request: &PersonaliseRequest, path: &str) -> Result<(), St
     found.at_most("recent_events", request.recent_events.len(), MOST_ROWS);
     let now = Utc::now().timestamp();
     for (index, event) in request.recent_events.iter().enumerate() {
-        let violation = intake::check(event, now).err();
+        let violation = intake::check(event, now).err().or_else(|| known::check_recent(event));
         found.add_within(&format!("recent_events[{index}]"), violation.into_iter().collect());
     }
     if let Some(given) = &request.rules {

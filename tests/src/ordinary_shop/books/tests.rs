@@ -31,6 +31,7 @@ fn bought(id: &str, owner: &str, order: &str, hours: i64) -> Event {
         revenue: Some(euros(1_000)),
         cost: Some(euros(400)),
         tax: Some(euros(100)),
+        discount: None,
     };
     Event { purchase: Some(purchase), ..event(id, owner, EventKind::Purchase, hours) }
 }

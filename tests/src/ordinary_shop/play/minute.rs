@@ -186,10 +186,11 @@ impl Shop {
         );
     }
 
-    /// Whether the promoted model knows something the person bought and kept.
+    /// Whether a model serves that knows something the person bought and kept: from training, or by its text.
     pub(in crate::ordinary_shop) fn is_known_buyer(&self, person: &str, known: &Known) -> bool {
         let Some(trained) = &self.trained else { return false };
-        known.bought.get(person).is_some_and(|bought| bought.iter().any(|item| trained.items.contains(item)))
+        let is_known = |item: &String| trained.items.contains(item) || self.catalogue.get(item).is_some();
+        known.bought.get(person).is_some_and(|bought| bought.iter().any(is_known))
     }
 
     /// Judges whether an item may stand in a list that was asked for at `asked`.
