@@ -134,7 +134,7 @@ pub(crate) async fn train(served: &mut Served) {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_buyer_of_twenty_orders_one_of_two_and_a_stranger_get_effects_of_their_own() {
-    let mut served = served().await;
+    let mut served = served_in_simulation().await;
     shop(&mut served).await;
     train(&mut served).await;
     // Three people the model has not seen.
@@ -163,7 +163,7 @@ async fn a_buyer_of_twenty_orders_one_of_two_and_a_stranger_get_effects_of_their
 async fn a_model_of_another_version_of_the_features_is_refused_until_it_is_trained_anew() {
     let folder = tempfile::tempdir().expect("a folder");
     let url = format!("sqlite://{}/e.db?mode=rwc", folder.path().display());
-    let mut served = served_on(&url, folder).await;
+    let mut served = simulated_on(&url, folder).await;
     shop(&mut served).await;
     train(&mut served).await;
     let db = Database::connect(&url).await.expect("opens");
@@ -184,7 +184,7 @@ async fn a_model_of_another_version_of_the_features_is_refused_until_it_is_train
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_callers_features_stand_beside_and_before_the_evaluators_own() {
-    let mut served = served().await;
+    let mut served = served_in_simulation().await;
     ingest(&mut served, orders("u", 3).collect()).await;
     let given = [("person:orders".to_owned(), 9.0), ("loyal".to_owned(), 1.0)];
     let context =
@@ -199,7 +199,11 @@ async fn a_callers_features_stand_beside_and_before_the_evaluators_own() {
 async fn training_rebuilds_exactly_what_decisions_were_made_by() {
     let folder = tempfile::tempdir().expect("a folder");
     let url = format!("sqlite://{}/e.db?mode=rwc", folder.path().display());
-    let mut served = served_in(&url, folder, "America/New_York").await;
+    let mut served = served_with(&url, folder, |config| {
+        config.shop.time_zone = "America/New_York".into();
+        config.strategy.simulated_clock = true;
+    })
+    .await;
     let mut random = StdRng::seed_from_u64(5);
     let users = ["a", "b", "c"];
     let mut made: Vec<(&str, i64, Features)> = Vec::new();
@@ -323,7 +327,7 @@ pub(crate) async fn rows_follow_the_log(served: &mut Served, url: &str) {
 async fn late_events_returns_links_and_erasure_change_a_person_as_the_log_says() {
     let folder = tempfile::tempdir().expect("a folder");
     let url = format!("sqlite://{}/e.db?mode=rwc", folder.path().display());
-    let mut served = served_on(&url, folder).await;
+    let mut served = simulated_on(&url, folder).await;
     rows_follow_the_log(&mut served, &url).await;
 }
 
@@ -331,7 +335,7 @@ async fn late_events_returns_links_and_erasure_change_a_person_as_the_log_says()
 async fn a_database_older_than_the_histories_gets_them_on_opening() {
     let folder = tempfile::tempdir().expect("a folder");
     let url = format!("sqlite://{}/e.db?mode=rwc", folder.path().display());
-    let mut served = served_on(&url, folder).await;
+    let mut served = simulated_on(&url, folder).await;
     ingest(&mut served, orders("u", 4).collect()).await;
     let db = Database::connect(&url).await.expect("opens");
     for change in ["DELETE FROM evaluator_history", "UPDATE evaluator_history SET version = 0"] {

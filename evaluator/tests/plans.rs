@@ -481,10 +481,13 @@ async fn replicas_at_once_never_exceed_the_budget() {
                 let Some(offer) = &answer.offer else { continue };
                 offers += 1;
                 // Three of four are redeemed, some at once and some a while later.
-                if number % 4 != 0 {
+                if !number.is_multiple_of(4) {
                     let discount = offer.amount_off.as_ref().expect("an amount").minor_units;
-                    ingest(served, vec![redeemed(number, &offer.offer_id, discount, number % 3 != 0, now)])
-                        .await;
+                    ingest(
+                        served,
+                        vec![redeemed(number, &offer.offer_id, discount, !number.is_multiple_of(3), now)],
+                    )
+                    .await;
                     let all = given.fetch_add(discount, std::sync::atomic::Ordering::SeqCst) + discount;
                     assert!(all <= budget, "{all} is given of {budget}");
                 }

@@ -55,7 +55,7 @@ async fn replicas_that_start_together_on_a_new_database_all_start() {
 #[tokio::test(flavor = "multi_thread")]
 async fn postgres_keeps_features_as_the_log_says() {
     support::with_postgres(async |url| {
-        let mut served = support::served_on(&url, tempfile::tempdir().expect("a folder")).await;
+        let mut served = support::simulated_on(&url, tempfile::tempdir().expect("a folder")).await;
         crate::features::rows_follow_the_log(&mut served, &url).await;
     })
     .await;
@@ -64,10 +64,10 @@ async fn postgres_keeps_features_as_the_log_says() {
 #[tokio::test(flavor = "multi_thread")]
 async fn postgres_keeps_one_history_of_each_person_for_two_replicas() {
     support::with_postgres(async |url| {
-        let mut one = support::served_on(&url, tempfile::tempdir().expect("a folder")).await;
+        let mut one = support::simulated_on(&url, tempfile::tempdir().expect("a folder")).await;
         // An answer: the database is migrated before the second replica opens it.
         support::exported(&mut one, "nobody").await;
-        let mut other = support::served_on(&url, tempfile::tempdir().expect("a folder")).await;
+        let mut other = support::simulated_on(&url, tempfile::tempdir().expect("a folder")).await;
         crate::features::two_replicas_keep_one_history(&mut one, &mut other, &url).await;
     })
     .await;

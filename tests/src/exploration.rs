@@ -19,7 +19,7 @@ pub async fn start(
     budget: Money,
     usual_order: i64,
     (begin, until): (Option<Timestamp>, Timestamp),
-    account: &str,
+    (account, holdout): (&str, f64),
 ) -> anyhow::Result<String> {
     let usual_order = Some(Money { currency_code: budget.currency_code.clone(), minor_units: usual_order });
     let request = GenerateStrategiesRequest {
@@ -29,7 +29,7 @@ pub async fn start(
         from: begin,
         at: begin,
         until: Some(until),
-        holdout: Some(0.01),
+        holdout: Some(holdout),
         budget_account_id: account.into(),
         ..GenerateStrategiesRequest::default()
     };
@@ -46,5 +46,5 @@ pub async fn start(
 pub async fn start_now(gateway: Channel, currency: &str, usual_order: i64) -> anyhow::Result<String> {
     let until = chrono::Utc::now().timestamp() + 14 * 86_400;
     let budget = Money { currency_code: currency.into(), minor_units: 10_000 * usual_order };
-    start(gateway, budget, usual_order, (None, Timestamp { seconds: until, nanos: 0 }), "").await
+    start(gateway, budget, usual_order, (None, Timestamp { seconds: until, nanos: 0 }), ("", 0.01)).await
 }

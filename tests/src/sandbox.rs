@@ -129,6 +129,11 @@ impl Sandbox {
         config.store.url = databases.url("evaluator");
         config.shop.time_zone = options.time_zone.into();
         config.strategy.simulated_clock = options.simulated_clock;
+        if options.simulated_clock {
+            // Simulated shoppers buy at once or not at all.
+            config.strategy.outcome_windows.purchase_hours = 1;
+            config.strategy.outcome_windows.profit_hours = 1;
+        }
         let evaluator = replicas(options, config, evaluator::run).await?;
 
         let services = [&recommender, &generator, &evaluator];

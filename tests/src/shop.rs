@@ -3,6 +3,7 @@
 pub mod demo;
 mod files;
 pub mod program;
+mod second_act;
 pub mod serve;
 mod services;
 
@@ -17,8 +18,13 @@ use crate::complete_journey::CompleteJourney;
 use crate::processes::beside_this_program;
 use services::Services;
 
-/// Starts the services below `folder`, imports the sample through the command line and trains.
-async fn move_in(folder: &Path, ports: [u16; 4]) -> anyhow::Result<(CompleteJourney, Services)> {
+/// Starts the services below `folder`, imports the sample through the command line and trains. With `simulated`, shoppers may
+/// be played in the past.
+async fn move_in(
+    folder: &Path,
+    ports: [u16; 4],
+    simulated: bool,
+) -> anyhow::Result<(CompleteJourney, Services)> {
     let started = Instant::now();
     let shop = CompleteJourney::bundled(Utc::now())?;
     let (items, events, offers) = (shop.items.len(), shop.events.len(), shop.offers.len());
@@ -26,7 +32,7 @@ async fn move_in(folder: &Path, ports: [u16; 4]) -> anyhow::Result<(CompleteJour
         "Complete Journey: {items} goods, {events} purchases, {offers} coupons, last purchase an hour ago"
     ));
     files::write(&shop, folder)?;
-    let services = Services::start(folder, ports).await?;
+    let services = Services::start(folder, ports, simulated).await?;
     say(&format!(
         "four services listen ({:.1} s); the gateway is {}",
         started.elapsed().as_secs_f64(),

@@ -25,6 +25,9 @@ pub struct Settings {
     /// Days played.
     #[arg(long, default_value_t = 30)]
     pub days: u32,
+    /// Days that plans go on for after the last one played.
+    #[arg(long, default_value_t = 0)]
+    pub days_left: u32,
     /// Days, or a part of the first, in which an exploration plan makes offers by chance, for there is nothing to learn from yet.
     #[arg(long, default_value_t = 0.25)]
     pub explore_days: f64,
@@ -38,6 +41,12 @@ pub struct Settings {
     /// Share of shoppers who come on a day.
     #[arg(long, default_value_t = 0.5)]
     pub visit_rate: f64,
+    /// Leaves what is known of shoppers to the evaluator: no features are given.
+    #[arg(long)]
+    pub without_features: bool,
+    /// Share of shoppers who never get an offer, so that what offers bring can be told.
+    #[arg(long, default_value_t = 0.01)]
+    pub holdout: f64,
     /// The budget, as a share of what the best policy without one would spend.
     #[arg(long, default_value_t = 0.6)]
     pub budget_share: f64,

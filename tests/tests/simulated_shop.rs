@@ -13,6 +13,9 @@ async fn what_the_evaluator_measures_is_what_the_shop_booked() {
     let settings = Settings {
         shoppers: 600,
         days: 3,
+        days_left: 0,
+        without_features: false,
+        holdout: 0.01,
         explore_days: 3.0,
         replan_days: 1.0,
         exploration: 0.02,

@@ -34,6 +34,23 @@ impl Clock {
         }
     }
 
+    /// How far callers' moments may be from the server's clock, microseconds.
+    pub(crate) fn skew(&self) -> i64 {
+        self.skew
+    }
+
+    /// Returns the moment that a plan is made for: any that a caller gave in `field`, and now where none was. In a simulation
+    /// it sets the clock.
+    pub(crate) fn planned(&self, found: &mut Violations, field: &str, given: Option<&Timestamp>) -> i64 {
+        match given {
+            Some(given) if !self.simulated => {
+                convert::time(found, field, given);
+                convert::micros(given)
+            }
+            given => self.moment(found, field, given),
+        }
+    }
+
     /// Returns the moment that a caller gave in `field`; now where none was given. One that is too far from the server's
     /// clock is refused, but in a simulation, whose clock it sets.
     pub(crate) fn moment(&self, found: &mut Violations, field: &str, given: Option<&Timestamp>) -> i64 {
@@ -42,7 +59,9 @@ impl Clock {
         convert::time(&mut wrong, field, given);
         let wrong = wrong.into_vec();
         if !wrong.is_empty() {
-            wrong.into_iter().for_each(|wrong| found.add(wrong.field, wrong.reason, wrong.description));
+            for wrong in wrong {
+                found.add(wrong.field, wrong.reason, wrong.description);
+            }
             return self.now();
         }
         let at = convert::micros(given);

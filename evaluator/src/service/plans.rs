@@ -86,8 +86,10 @@ pub(super) fn brief(base: &Shared, request: wire::GenerateStrategiesRequest) -> 
     let limits = limits(&mut found, &request.limits);
     requests::check(&mut found, &request.request_id);
     found.within_range("risk_aversion", request.risk_aversion, 0.0, 10.0);
-    let at = request.at.as_ref().map_or_else(|| base.clock.now(), convert::micros);
+    let at = base.clock.planned(&mut found, "at", request.at.as_ref());
     refuse(found)?;
+    // A plan without a beginning is in force at once, for callers whose clock is a little behind too.
+    let begin = from.unwrap_or_else(|| at.saturating_sub(base.clock.skew()));
     Ok(Brief {
         objective,
         budget: budget.minor_units,
@@ -97,7 +99,7 @@ pub(super) fn brief(base: &Shared, request: wire::GenerateStrategiesRequest) -> 
         segments: request.segments,
         window: match (from, until) {
             (None, None) => None,
-            (from, until) => Some((from.unwrap_or(at), until.unwrap_or(i64::MAX))),
+            (_, until) => Some((begin, until.unwrap_or(i64::MAX))),
         },
         at,
         holdout: request.holdout.unwrap_or(0.02),

@@ -1,7 +1,7 @@
 use std::collections::HashMap;
 
 use proto::common::v1::EventKind;
-use sea_orm::sea_query::{Expr, ExprTrait as _, OnConflict, SimpleExpr};
+use sea_orm::sea_query::{Expr, ExprTrait as _, OnConflict};
 use sea_orm::{
     ColumnTrait as _, Condition, EntityTrait as _, IntoActiveModel as _, QueryFilter as _, QueryOrder as _,
     QuerySelect as _,
@@ -56,7 +56,7 @@ impl Store {
     /// The largest price a piece of each item was sold at without an offer, minor units, by item and currency.
     pub async fn prices(&self) -> Result<HashMap<(String, String), i64>> {
         use event::Column::{Currency, ItemId, Kind, OfferId, Quantity, Revenue};
-        let price = SimpleExpr::from(Expr::col(Revenue)).div(Expr::col(Quantity)).max();
+        let price = Expr::col(Revenue).div(Expr::col(Quantity)).max();
         let rows: Vec<(String, String, i64)> = event::Entity::find()
             .select_only()
             .columns([ItemId, Currency])

@@ -75,7 +75,12 @@ pub async fn served_in(url: &str, folder: tempfile::TempDir, time_zone: &str) ->
 pub async fn served_in_simulation() -> Served {
     let folder = tempfile::tempdir().expect("a folder");
     let url = format!("sqlite://{}/e.db?mode=rwc", folder.path().display());
-    served_with(&url, folder, |config| config.strategy.simulated_clock = true).await
+    simulated_on(&url, folder).await
+}
+
+/// The same on a database that is there.
+pub async fn simulated_on(url: &str, folder: tempfile::TempDir) -> Served {
+    served_with(url, folder, |config| config.strategy.simulated_clock = true).await
 }
 
 pub async fn served_with(url: &str, folder: tempfile::TempDir, set: impl FnOnce(&mut Config)) -> Served {

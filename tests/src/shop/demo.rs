@@ -24,7 +24,7 @@ const HURRIED: Duration = Duration::from_millis(300);
 pub async fn run() -> anyhow::Result<()> {
     let started = Instant::now();
     let folder = format!("runs/demo-{}", Utc::now().format("%Y%m%d-%H%M%S"));
-    let (shop, services) = move_in(Path::new(&folder), [0; 4]).await?;
+    let (shop, services) = move_in(Path::new(&folder), [0; 4], true).await?;
     let gateway = connect(&ClientConfig::to(services.gateway()))?;
     let busiest = shop.busiest();
     let mut first = None;
@@ -42,6 +42,7 @@ pub async fn run() -> anyhow::Result<()> {
     learn(&gateway, &person, &answer).await?;
     say("");
     bespoke(&services, &["report", "metrics", "--metrics", "CTR,CR,REVENUE"]).await?;
+    super::second_act::run(&services, gateway).await?;
     services.stop().await?;
     say(&format!("\ndone in {:.0} s; databases and logs are in {folder}", started.elapsed().as_secs_f64()));
     Ok(())

@@ -13,7 +13,7 @@ pub async fn run(stop: &CancellationToken) -> anyhow::Result<()> {
     if folder.exists() {
         std::fs::remove_dir_all(folder).context("runs/run cannot be cleared")?;
     }
-    let moved = stop.run_until_cancelled(move_in(folder, [7000, 7001, 7002, 7003])).await;
+    let moved = stop.run_until_cancelled(move_in(folder, [7000, 7001, 7002, 7003], false)).await;
     let Some(moved) = moved else { return Ok(()) };
     let (shop, services) = moved?;
     let (address, person) =

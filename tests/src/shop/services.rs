@@ -15,7 +15,7 @@ pub(super) struct Services {
 
 impl Services {
     /// Starts them on 127.0.0.1 at `ports` (gateway, recommender, generator, evaluator; 0 takes a free one).
-    pub(super) async fn start(folder: &Path, ports: [u16; 4]) -> anyhow::Result<Self> {
+    pub(super) async fn start(folder: &Path, ports: [u16; 4], simulated: bool) -> anyhow::Result<Self> {
         let settings = |name: &str, port: u16| {
             vec![
                 format!("server.listen=127.0.0.1:{port}"),
@@ -30,8 +30,14 @@ impl Services {
         words.push(format!("model.folder={}", models().display()));
         let recommender = Process::start("recommender", &goods, &log("recommender")).await?;
         let generator = Process::start("generator", &words, &log("generator")).await?;
-        let evaluator =
-            Process::start("evaluator", &settings("evaluator", evaluator), &log("evaluator")).await?;
+        let mut effects = settings("evaluator", evaluator);
+        if simulated {
+            // Simulated shoppers come in the past, and buy at once or not at all.
+            effects.push("strategy.simulated_clock=true".into());
+            effects.push("strategy.outcome_windows.purchase_hours=1".into());
+            effects.push("strategy.outcome_windows.profit_hours=1".into());
+        }
+        let evaluator = Process::start("evaluator", &effects, &log("evaluator")).await?;
         let mut front = settings("gateway", at);
         front.extend([
             format!("recommender.address={}", recommender.uri()),

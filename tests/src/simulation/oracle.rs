@@ -117,6 +117,9 @@ mod tests {
 
     fn settings() -> Settings {
         Settings {
+            days_left: 0,
+            without_features: false,
+            holdout: 0.01,
             shoppers: 500,
             days: 7,
             explore_days: 1.0,

@@ -1,5 +1,7 @@
 //! The month as the product decides it.
 
+use std::collections::BTreeMap;
+
 use anyhow::Context as _;
 use chrono::Utc;
 use futures::stream::{self, StreamExt as _, TryStreamExt as _};
@@ -46,11 +48,13 @@ pub async fn play(
     line: &Line,
     say: &(dyn Fn(String) + Sync),
 ) -> anyhow::Result<Played> {
-    // The month ended yesterday: nothing the product is told lies in the future.
+    // The last day was yesterday: nothing the product is told lies in the future.
     let begin = Utc::now().timestamp().div_euclid(DAY) * DAY - (i64::from(settings.days) + 1) * DAY;
     let end = begin + i64::from(settings.days) * DAY;
+    // Plans may go on after the days that are played.
+    let ends_at = end + i64::from(settings.days_left) * DAY;
     line.tell_offers().await?;
-    say(format!("exploring by plan {}", line.explore(budget, begin, end).await?));
+    say(format!("exploring by plan {}", line.explore(budget, settings.holdout, (begin, ends_at)).await?));
     let mut played = Played {
         book: Book::default(),
         days: Vec::new(),
@@ -69,10 +73,17 @@ pub async fn play(
         for (part, together) in visits.chunks(TOGETHER).enumerate() {
             let moment = f64::from(day) + (part * TOGETHER) as f64 / visits.len() as f64;
             if moment >= planned {
-                let trained = line.train(settings.seed + u64::from(day)).await.context("training failed")?;
-                say(format!("day {moment:.2}: trained {trained:?}"));
                 let at = morning + ((part * TOGETHER) as f64 * pause) as i64;
-                match line.plan(budget, settings.exploration, at, end).await? {
+                let shares = (settings.holdout, settings.exploration);
+                let made =
+                    match line.train(settings.seed + u64::from(day)).await.context("training failed")? {
+                        Ok(trained) => {
+                            say(format!("day {moment:.2}: trained {trained:?}"));
+                            line.plan(budget, shares, (at, ends_at)).await?
+                        }
+                        Err(why) => Err(why),
+                    };
+                match made {
                     Ok(plan) => {
                         say(format!("day {moment:.2}: {} of {}", plan.plan_id, plan.strategies.len()));
                         (played.plan_id, played.strategies) = (plan.plan_id, plan.strategies);
@@ -89,7 +100,7 @@ pub async fn play(
                 together.iter().enumerate().map(|(place, visit)| (part * TOGETHER + place, *visit)).collect();
             let told: Vec<Told> = stream::iter(numbered)
                 .map(|(place, visit)| {
-                    decide(world, line, visit, place, morning + (place as f64 * pause) as i64)
+                    decide((world, settings), line, visit, place, morning + (place as f64 * pause) as i64)
                 })
                 .buffered(AT_ONCE)
                 .try_collect()
@@ -109,9 +120,15 @@ pub async fn play(
     Ok(played)
 }
 
-async fn decide(world: &World, line: &Line, visit: Visit, place: usize, at: i64) -> anyhow::Result<Told> {
+async fn decide(
+    (world, settings): (&World, &Settings),
+    line: &Line,
+    visit: Visit,
+    place: usize,
+    at: i64,
+) -> anyhow::Result<Told> {
     let shopper = &world.shoppers[visit.shopper];
-    let features = shopper.features();
+    let features = if settings.without_features { BTreeMap::new() } else { shopper.features() };
     // A seed of its own for every visit: 0 would mean none.
     let seed = u64::from(visit.day) * 1_000_000 + place as u64 + 1;
     let id = format!("visit-{}-{place}", visit.day);

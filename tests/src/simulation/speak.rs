@@ -25,8 +25,6 @@ use crate::exploration;
 
 /// Time a call gets that makes a plan or trains; two hundred thousand decisions take minutes, more on a busy machine.
 const PATIENT: Duration = Duration::from_mins(30);
-/// Of twenty thousand shoppers two hundred tell what no offers bring.
-const HOLDOUT: f64 = 0.01;
 /// Replayed on some days of noisy sales a plan nearly always might gain or lose: this shop tries what does not clearly lose.
 const ACCEPTED_RISK: f64 = 0.9;
 /// The account of the month's budget, which outlives its plans.
@@ -73,10 +71,15 @@ impl Line {
     }
 
     /// Makes offers by chance from `from` and before `until`.
-    pub async fn explore(&self, budget: i64, from: i64, until: i64) -> anyhow::Result<String> {
+    pub async fn explore(
+        &self,
+        budget: i64,
+        holdout: f64,
+        (from, until): (i64, i64),
+    ) -> anyhow::Result<String> {
         let budget = Money { currency_code: CURRENCY.into(), minor_units: budget };
         let span = (Some(moment(from)), moment(until));
-        exploration::start(self.gateway.clone(), budget, USUAL_ORDER, span, ACCOUNT).await
+        exploration::start(self.gateway.clone(), budget, USUAL_ORDER, span, (ACCOUNT, holdout)).await
     }
 
     /// Asks what to offer one visitor; the decision will be recorded under `id`.
@@ -120,26 +123,31 @@ impl Line {
         Ok(())
     }
 
-    /// Has the effect model trained; the metrics of the last stage.
-    pub async fn train(&self, seed: u64) -> anyhow::Result<BTreeMap<String, f64>> {
+    /// Has the effect model trained; the metrics of the last stage, or the reason where too little is known yet.
+    pub async fn train(&self, seed: u64) -> anyhow::Result<Result<BTreeMap<String, f64>, String>> {
         let request =
             TrainEffectModelRequest { target: "profit".into(), seed, ..TrainEffectModelRequest::default() };
         let mut client = EffectServiceClient::new(self.gateway.clone());
-        let mut stages = deadline::within(PATIENT, client.train_effect_model(request)).await??.into_inner();
+        let mut stages = match deadline::within(PATIENT, client.train_effect_model(request)).await? {
+            Ok(stages) => stages.into_inner(),
+            Err(status) => return not_yet(status),
+        };
         let mut last = BTreeMap::new();
-        while let Some(stage) = stages.message().await? {
-            last = stage.metrics;
+        loop {
+            match stages.message().await {
+                Ok(Some(stage)) => last = stage.metrics,
+                Ok(None) => return Ok(Ok(last)),
+                Err(status) => return not_yet(status),
+            }
         }
-        Ok(last)
     }
 
     /// Has a plan made for `from` to `until` and lets it decide; the reason where the product will not have it so yet.
     pub async fn plan(
         &self,
         budget: i64,
-        exploration: f64,
-        from: i64,
-        until: i64,
+        (holdout, exploration): (f64, f64),
+        (from, until): (i64, i64),
     ) -> anyhow::Result<Result<GenerateStrategiesResponse, String>> {
         let request = GenerateStrategiesRequest {
             objective: Objective::Profit.into(),
@@ -148,7 +156,7 @@ impl Line {
             from: Some(moment(from)),
             until: Some(moment(until)),
             at: Some(moment(from)),
-            holdout: Some(HOLDOUT),
+            holdout: Some(holdout),
             exploration: Some(exploration),
             budget_account_id: ACCOUNT.into(),
             ..GenerateStrategiesRequest::default()

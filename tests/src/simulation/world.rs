@@ -149,6 +149,9 @@ mod tests {
 
     fn world() -> World {
         let settings = Settings {
+            days_left: 0,
+            without_features: false,
+            holdout: 0.01,
             shoppers: 400,
             days: 30,
             explore_days: 1.0,
