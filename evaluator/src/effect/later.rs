@@ -109,7 +109,9 @@ fn cut(mut values: Vec<f64>) -> Vec<f64> {
     sorted.sort_by(f64::total_cmp);
     let at = (CUT * sorted.len() as f64) as usize;
     let (low, high) = (sorted[at], sorted[sorted.len() - 1 - at]);
-    values.iter_mut().for_each(|value| *value = value.clamp(low, high));
+    for value in &mut values {
+        *value = value.clamp(low, high);
+    }
     values
 }
 
