@@ -5,6 +5,10 @@ The simulated shop: 20 000 shoppers, 30 days, decided by the product over gRPC a
 Each row's peer is a policy of the shop's own arithmetic: nothing offered, the best single offer for everybody, offers by
 chance, and the oracle, which knows every shopper's true response. Profit is the expectation, so luck takes no part;
 the evaluator's own measurement stands beside it.
+
+Worlds of other forms are played by the evaluator's library with default settings, on seeds nobody tuned on: people who
+respond by rules (kind), heavy-tailed baskets with carry-over and fatigue, late and untracked purchases (harsh). Peers: a
+T-learner of boosted trees and the best single offer, on the same seeds.
 """
 
 import json
@@ -15,6 +19,8 @@ from report import Row, publish
 
 SIMULATION = "target/release/simulation"
 KNAPSACK = "target/release/knapsack"
+WORLDS = "target/release/examples/worlds"
+LEAST_SHARE = {"rules": 0.75, "stockpile": 0.4, "late": 0.4}
 
 
 def knapsack(people: int, channels: int, runs: int = 3) -> dict:
@@ -40,8 +46,30 @@ def knapsack_rows() -> list[Row]:
     ]
 
 
+def world_rows() -> list[Row]:
+    answer = json.loads(subprocess.check_output([WORLDS], text=True).splitlines()[-1])
+    seeds = f"seeds {answer['seeds']}, not among the tuning seeds {answer['tuning_seeds']}"
+    rows = []
+    for world, found in answer["summary"].items():
+        product, promises = found["product"], found["promises"]
+        least = LEAST_SHARE[world]
+        rows += [
+            Row(f"{world}: share of the oracle's gain, mean ({seeds})", product["mean"], 1.0, "the oracle's gain",
+                "share", "higher", least),
+            Row(f"{world}: the same, worst seed", product["worst"], 1.0, "the oracle's gain", "share", "higher", None),
+            Row(f"{world}: the same, mean", product["mean"], found["t_learner"]["mean"], "T-learner, boosted trees",
+                "share", "higher", 1.0),
+            Row(f"{world}: the same, mean", product["mean"], found["best_single"]["mean"], "best single offer",
+                "share", "higher", 1.0),
+            Row(f"{world}: spent of the budget, mean", found["spent"]["mean"], 1.0, "the budget", "share", "lower", 1.0),
+            Row(f"{world}: promises held", promises["held"], promises["plans"], "plans", "plans", "higher", 0.8),
+            Row(f"{world}: training, slowest", found["training_s"]["most"], 15.0, "what is asked for", "s", "lower", 1.0),
+        ]
+    return rows
+
+
 def main() -> None:
-    rows = knapsack_rows()
+    rows = knapsack_rows() + world_rows()
     score = json.loads(subprocess.check_output([SIMULATION, *sys.argv[1:]]))
     profit = score["profit"]
     gain = profit["product"] - profit["none"]

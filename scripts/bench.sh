@@ -9,5 +9,5 @@ shift
 tools=$PWD/.cache/bench/$name
 [ -x "$tools/bin/python" ] || python3 -m venv "$tools"
 "$tools/bin/pip" install --quiet --disable-pip-version-check -r "bench/$name.txt"
-cargo build --release --locked --workspace --bins
+cargo build --release --locked --workspace --bins --examples
 exec "$tools/bin/python" "bench/$name.py" "$@"

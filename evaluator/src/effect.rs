@@ -1,7 +1,8 @@
 //! What a treatment will bring to whom, learnt from logged decisions with their propensities.
 //!
-//! [`panel`] holds the rows; [`learner`] the S-, T-, X- and DR-learners over [`response`] models; [`study`] compares them
-//! on rows they have not seen and blends them by doubly robust loss; [`model`] is what is stored and predicts.
+//! [`panel`] holds the rows; [`learner`] the S- and T-learners over [`response`] models; [`study`] compares them on rows
+//! they have not seen and blends them by doubly robust loss; [`later`] is what an offer changes in the next days;
+//! [`model`] is what is stored and predicts.
 
 pub mod average;
 mod blend;
@@ -9,6 +10,7 @@ pub mod calibrate;
 pub mod fatigue;
 mod fitting;
 pub mod joint;
+pub mod later;
 pub mod learner;
 pub mod log;
 pub mod model;
@@ -24,7 +26,7 @@ pub mod support;
 pub mod train;
 pub mod uplift;
 
-pub use model::{Estimate, Model, Outcome as Effects, Prediction};
+pub use model::{Estimate, Forecast, Model, Prediction};
 
 /// The treatment every other is compared with.
 pub const NONE: &str = "none";

@@ -12,6 +12,7 @@ pub mod ledger;
 pub mod limit;
 pub mod measure;
 pub mod offered;
+pub mod optimism;
 pub mod owed;
 mod people;
 pub mod plan;

@@ -8,7 +8,7 @@
 //! ends near its prior stays there.
 
 /// Intercept and weights.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, serde::Serialize, serde::Deserialize)]
 pub(super) struct Weights {
     pub(super) intercept: f64,
     pub(super) of: Vec<f64>,

@@ -25,6 +25,7 @@ mod fit;
 mod layout;
 mod line;
 mod prior;
+mod sale;
 mod steps;
 mod taken;
 
@@ -35,6 +36,8 @@ pub(crate) use self::baskets::Purchases;
 use self::baskets::{Baskets, Felt};
 pub(crate) use self::line::Lesson;
 use self::line::Line;
+pub(crate) use self::sale::Sold;
+pub use self::sale::{Means, Sale};
 pub use self::steps::Steps;
 use crate::error::Result;
 use boost::Objective;
@@ -48,8 +51,6 @@ pub(crate) enum Of<'a> {
     Amount(&'a [f64]),
     /// What is left of such an amount after the discounts taken from it.
     Left(&'a [f64], &'a [f64]),
-    /// Such discounts themselves.
-    Discount(&'a [f64]),
 }
 
 /// The model of an outcome, or of an event and of the amount where it happened.
@@ -69,7 +70,7 @@ impl Joint {
     pub(crate) fn fit(lesson: Lesson<'_>, of: Of<'_>, purchases: Option<Purchases<'_>>) -> Result<Self> {
         let baskets = purchases.map_or(Ok(None), |purchases| Baskets::fit(lesson, purchases))?;
         let baskets = baskets.map(Box::new);
-        let (Of::Amount(event) | Of::Left(event, _) | Of::Discount(event)) = of else {
+        let (Of::Amount(event) | Of::Left(event, _)) = of else {
             let baskets = baskets.filter(|baskets| baskets.are_felt());
             let first = lesson.fit(baskets.as_deref())?;
             return Ok(Self { first, amounts: None, baskets });

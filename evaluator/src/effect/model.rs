@@ -6,8 +6,8 @@ use proto::common::v1::Offer;
 use serde::{Deserialize, Serialize};
 
 use super::calibrate::Calibration;
-use super::joint::Joint;
-use super::response::Response;
+use super::joint::{Joint, Means, Sale};
+use super::later::{Later, Own};
 use super::spread::Spread;
 use super::study::Blend;
 use super::support::Support;
@@ -51,26 +51,52 @@ pub struct Arm {
     pub depth: f64,
     /// Decisions it was learnt from.
     pub rows: usize,
-    /// Standard error of its mean cost.
-    pub spend_error: f64,
 }
 
-/// Effects on one outcome.
+/// The probability of an event under every arm.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct Outcome {
-    /// Without treatment.
-    pub control: Response,
-    /// How far that may be off.
+pub struct Chance {
+    /// Learnt from all rows.
+    pub blend: Blend,
+    /// The same without the people of each fold.
+    pub by_fold: Vec<Blend>,
+    /// What brings the probability without treatment to what was measured.
+    pub calibration: Calibration,
+    /// How far the probability without treatment may be off.
     pub control_spread: Spread,
-    /// By arm from 1: the effect and how far it may be off.
-    pub effects: Vec<(Blend, Spread)>,
+    /// By arm from 1: how far the effect may be off.
+    pub spreads: Vec<Spread>,
     /// What to expect of a treatment never seen.
     pub unseen: Estimate,
     /// What the rows leave open of the effects: draws from the posterior of the model of all arms.
     pub doubt: Option<Joint>,
 }
 
-/// A trained model.
+impl Chance {
+    /// The probability without treatment, and every arm's change of it: the control's first and 0.
+    fn predict(&self, row: &[f64], arms: &[Vec<f64>], fold: Option<usize>) -> (f64, Vec<Estimate>) {
+        let blend = fold.and_then(|fold| self.by_fold.get(fold)).unwrap_or(&self.blend);
+        let (control, effects) = blend.predict(row, arms);
+        let base = self.calibration.apply(control).clamp(0.0, 1.0);
+        let estimate = |(arm, mean): (usize, f64)| match arm.checked_sub(1) {
+            None => Estimate::default(),
+            Some(place) => Estimate { mean, variance: self.spreads[place].error(mean).powi(2) },
+        };
+        (base, effects.into_iter().enumerate().map(estimate).collect())
+    }
+}
+
+/// What a purchase brings: learnt from all purchases, and without the people of each fold.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Sales {
+    /// From all.
+    pub whole: Sale,
+    /// Without each fold.
+    pub by_fold: Vec<Sale>,
+}
+
+/// A trained model. Purchases, revenue, profit and cost of an offer are one probability of buying and one model of what a
+/// purchase brings, so that they agree.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Model {
     /// What is predicted: `click`, `purchase` or `profit`.
@@ -84,21 +110,21 @@ pub struct Model {
     /// Descriptions of the arms as the learners take them.
     pub descriptions: Vec<Vec<f64>>,
     /// Of the target's probability.
-    pub hit: Outcome,
-    /// What brings the probability without treatment to what was measured.
-    pub calibration: Calibration,
-    /// What arms cost: the discount given, which is nothing where it is not redeemed. `None` where nothing was bought.
-    pub costs: Option<Joint>,
-    /// Of the profit, minor units; discounts are paid from it.
-    pub profit: Outcome,
-    /// Of the revenue, minor units.
-    pub revenue: Outcome,
+    pub hit: Chance,
+    /// Of the probability to buy, where the target is another event.
+    pub bought: Option<Chance>,
+    /// What a purchase brings; `None` where nothing was bought.
+    pub sales: Option<Sales>,
+    /// What an offer changes in the days after it.
+    pub later: Later,
     /// Where people have been seen.
     pub support: Support,
     /// A usual basket, minor units: what depths of amounts are measured by.
     pub basket: f64,
     /// The seed of training.
     pub seed: u64,
+    /// Folds of people.
+    pub folds: usize,
     /// Version of the feature vector it was trained on; 0: before there was one.
     #[serde(default)]
     pub feature_version: u32,
@@ -107,13 +133,28 @@ pub struct Model {
     pub outcome_window: i64,
 }
 
+/// What a model says of one person.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct Forecast {
+    /// Probability of the target without treatment.
+    pub base: f64,
+    /// Profit without treatment, minor units.
+    pub profit: f64,
+    /// Every arm, the control first.
+    pub arms: Vec<Prediction>,
+    /// By arm: what a purchase brings.
+    sales: Vec<Means>,
+}
+
 /// What one treatment will bring to one person.
 #[derive(Debug, Clone, Copy, PartialEq, Default)]
 pub struct Prediction {
     /// Change of the target's probability.
     pub uplift: Estimate,
-    /// Change of the profit, minor units.
+    /// Change of the profit, minor units, that of the next days included.
     pub profit: Estimate,
+    /// Of it, the change of the profit of the next days.
+    pub later: f64,
     /// Change of the revenue, minor units.
     pub revenue: Estimate,
     /// Discount expected to be given, minor units.
@@ -145,7 +186,7 @@ impl Model {
 
     /// Probability of the target without treatment.
     pub fn base(&self, row: &[f64]) -> Estimate {
-        let mean = self.calibration.apply(self.hit.control.predict(row)).clamp(0.0, 1.0);
+        let mean = self.hit.predict(row, &self.descriptions, None).0;
         Estimate { mean, variance: self.hit.control_spread.error(mean).powi(2) }
     }
 
@@ -157,25 +198,80 @@ impl Model {
     /// What every arm will bring to a person: the control's first and 0. Within a family the change of the target's
     /// probability never falls as the discount grows.
     pub fn predict_all(&self, row: &[f64]) -> Vec<Prediction> {
-        let of = |outcome: &Outcome, arm: usize| {
-            let (blend, spread) = &outcome.effects[arm - 1];
-            let mean = blend.effect(row, arm, &self.descriptions);
-            Estimate { mean, variance: spread.error(mean).powi(2) }
+        self.forecast(row).arms
+    }
+
+    /// The same with what is expected without an offer.
+    pub fn forecast(&self, row: &[f64]) -> Forecast {
+        self.forecast_by(row, None)
+    }
+
+    /// The same by models that have never seen `unit`, should it be one that was learnt from.
+    pub fn forecast_unseen(&self, row: &[f64], unit: &str) -> Forecast {
+        self.forecast_by(row, Some(fold(unit, self.seed, self.folds)))
+    }
+
+    fn forecast_by(&self, row: &[f64], fold: Option<usize>) -> Forecast {
+        let (base, mut uplift) = self.hit.predict(row, &self.descriptions, fold);
+        self.order_by_depth(&mut uplift);
+        let (buys, bought) = match &self.bought {
+            None => (base, uplift.clone()),
+            Some(chance) => {
+                let (buys, mut bought) = chance.predict(row, &self.descriptions, fold);
+                self.order_by_depth(&mut bought);
+                (buys, bought)
+            }
         };
-        let costs = self.costs.as_ref().map_or_else(|| vec![0.0; self.arms.len()], |costs| costs.means(row));
-        let mut all = vec![Prediction { seen: true, ..Prediction::default() }];
-        for (arm, (of_arm, cost)) in self.arms.iter().zip(costs).enumerate().skip(1) {
-            let spend = Estimate { mean: cost.max(0.0), variance: of_arm.spend_error * of_arm.spend_error };
-            all.push(Prediction {
-                uplift: of(&self.hit, arm),
-                profit: of(&self.profit, arm),
-                revenue: of(&self.revenue, arm),
+        let sale = self.sales.as_ref().map(|sales| fold.map_or(&sales.whole, |fold| &sales.by_fold[fold]));
+        let sales = sale.map_or_else(|| vec![Means::default(); self.arms.len()], |sale| sale.means(row));
+        let control = sales[0];
+        let of_arm = |arm: usize| {
+            if arm == 0 {
+                return Prediction { seen: true, ..Prediction::default() };
+            }
+            let (sale, effect) = (sales[arm], bought[arm]);
+            let with = (buys + effect.mean).clamp(0.0, 1.0);
+            let spend =
+                Estimate { mean: with * sale.discount, variance: effect.variance * sale.discount.powi(2) };
+            let before = with * (sale.profit + sale.discount) - buys * control.profit;
+            let own = Own { profit: before, discount: spend.mean };
+            let (later, later_variance) = self.later.change(row, own);
+            // Who buys either way brings the same but for the discount: only what differs is unsure.
+            let unsure = with * sale.error - buys * control.error;
+            Prediction {
+                uplift: uplift[arm],
+                profit: Estimate {
+                    mean: before - spend.mean + later,
+                    variance: effect.variance * sale.profit.powi(2) + unsure.powi(2) + later_variance,
+                },
+                later,
+                revenue: Estimate {
+                    mean: with * sale.revenue - buys * control.revenue,
+                    variance: effect.variance * sale.revenue.powi(2),
+                },
                 spend,
                 seen: true,
-            });
-        }
-        self.order_by_depth(&mut all);
-        all
+            }
+        };
+        let arms = (0..self.arms.len()).map(of_arm).collect();
+        Forecast { base, profit: buys * control.profit, arms, sales }
+    }
+
+    /// Draws from what is not known of effects on the target's probability, or on what purchases bring: by draw, then arm,
+    /// how far its effect lies from what is predicted.
+    pub fn doubts(&self, row: &[f64], forecast: &Forecast, of: Doubted) -> Vec<Vec<f64>> {
+        let chance = match of {
+            Doubted::Target => &self.hit,
+            Doubted::Profit | Doubted::Revenue => self.bought.as_ref().unwrap_or(&self.hit),
+        };
+        let Some(doubt) = &chance.doubt else { return Vec::new() };
+        let scaled = |(deviation, sale): (f64, &Means)| match of {
+            Doubted::Target => deviation,
+            Doubted::Profit => deviation * sale.profit,
+            Doubted::Revenue => deviation * sale.revenue,
+        };
+        let draw = |draw: Vec<f64>| draw.into_iter().zip(&forecast.sales).map(scaled).collect();
+        doubt.deviations(row).into_iter().map(draw).collect()
     }
 
     /// The arm whose effects are most like the offer's: its own, or its family's nearest in depth.
@@ -206,26 +302,43 @@ impl Model {
             kin.iter().rev().find(|&&arm| self.arms[arm].depth <= depth).or(kin.first()),
             kin.iter().find(|&&arm| self.arms[arm].depth >= depth).or(kin.last()),
         ) else {
-            return Prediction {
-                uplift: self.hit.unseen,
-                profit: self.profit.unseen,
-                revenue: self.revenue.unseen,
-                spend: Estimate { mean: depth * self.basket * self.base_rate(), variance: 0.0 },
-                seen: false,
-            };
+            return self.like_all(all, depth);
         };
         let (low, high) = (self.arms[*below].depth, self.arms[*above].depth);
         let share = if high > low { ((depth - low) / (high - low)).clamp(0.0, 1.0) } else { 0.0 };
+        // What is not known of an arm never seen is as large as what tells arms apart.
         let between = |a: Estimate, b: Estimate, unseen: Estimate| Estimate {
             mean: a.mean + share * (b.mean - a.mean),
             variance: a.variance.max(b.variance) + unseen.variance,
         };
         let (a, b) = (all[*below], all[*above]);
+        let unseen = self.like_all(all, depth);
         Prediction {
-            uplift: between(a.uplift, b.uplift, self.hit.unseen),
-            profit: between(a.profit, b.profit, self.profit.unseen),
-            revenue: between(a.revenue, b.revenue, self.revenue.unseen),
+            uplift: between(a.uplift, b.uplift, unseen.uplift),
+            profit: between(a.profit, b.profit, unseen.profit),
+            later: a.later + share * (b.later - a.later),
+            revenue: between(a.revenue, b.revenue, unseen.revenue),
             spend: between(a.spend, b.spend, Estimate::default()),
+            seen: false,
+        }
+    }
+
+    /// A treatment never seen, expected to be like those that were.
+    fn like_all(&self, all: &[Prediction], depth: f64) -> Prediction {
+        let like = |of: fn(&Prediction) -> Estimate| {
+            let count = (all.len() - 1).max(1) as f64;
+            let mean = all[1..].iter().map(|arm| of(arm).mean).sum::<f64>() / count;
+            let spread = all[1..].iter().map(|arm| (of(arm).mean - mean).powi(2)).sum::<f64>() / count;
+            let own = all[1..].iter().map(|arm| of(arm).variance).fold(0.0, f64::max);
+            Estimate { mean, variance: spread + own }
+        };
+        let uplift = Estimate { variance: self.hit.unseen.variance, ..self.hit.unseen };
+        Prediction {
+            uplift,
+            profit: like(|arm| arm.profit),
+            later: all[1..].iter().map(|arm| arm.later).sum::<f64>() / (all.len() - 1).max(1) as f64,
+            revenue: like(|arm| arm.revenue),
+            spend: Estimate { mean: depth * self.basket * self.base_rate(), variance: 0.0 },
             seen: false,
         }
     }
@@ -241,7 +354,7 @@ impl Model {
         if arm == 0 {
             return Vec::new();
         }
-        let effect = |row: &[f64]| self.hit.effects[arm - 1].0.effect(row, arm, &self.descriptions);
+        let effect = |row: &[f64]| self.hit.blend.predict(row, &self.descriptions).1[arm];
         let whole = effect(row);
         let usual = self.support.means().iter().enumerate();
         let mut found: Vec<(String, f64)> = usual
@@ -257,22 +370,38 @@ impl Model {
     }
 
     /// Pools neighbours that lie the wrong way round (isotonic regression, Barlow et al. 1972), weighted by precision.
-    fn order_by_depth(&self, all: &mut [Prediction]) {
+    fn order_by_depth(&self, all: &mut [Estimate]) {
         let mut families: BTreeMap<&str, Vec<usize>> = BTreeMap::new();
         for arm in (1..self.arms.len()).filter(|&arm| self.arms[arm].id != NONE) {
             families.entry(&self.arms[arm].family).or_default().push(arm);
         }
         for kin in families.values_mut().filter(|kin| kin.len() > 1) {
             kin.sort_by(|&a, &b| self.arms[a].depth.total_cmp(&self.arms[b].depth));
-            let given: Vec<(f64, f64)> = kin
-                .iter()
-                .map(|&arm| (all[arm].uplift.mean, all[arm].uplift.variance.max(1e-18).recip()))
-                .collect();
+            let given: Vec<(f64, f64)> =
+                kin.iter().map(|&arm| (all[arm].mean, all[arm].variance.max(1e-18).recip())).collect();
             for (arm, mean) in kin.iter().zip(isotonic(&given)) {
-                all[*arm].uplift.mean = mean;
+                all[*arm].mean = mean;
             }
         }
     }
+}
+
+/// What is in doubt.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Doubted {
+    /// The target's probability.
+    Target,
+    /// Profit.
+    Profit,
+    /// Revenue.
+    Revenue,
+}
+
+/// The fold of a person: all decisions for a person lie in one, for a model that has seen the person would flatter itself.
+pub fn fold(unit: &str, seed: u64, folds: usize) -> usize {
+    let start = 0xcbf2_9ce4_8422_2325 ^ seed.wrapping_mul(0x9e37_79b9_7f4a_7c15);
+    let hash = unit.bytes().fold(start, |hash, byte| (hash ^ u64::from(byte)).wrapping_mul(0x100_0000_01b3));
+    ((hash ^ (hash >> 29)).wrapping_mul(0xbf58_476d_1ce4_e5b9) >> 33) as usize % folds.max(1)
 }
 
 /// A feature's value on the models' scale. A channel or the like that is not named is another one, not a missing one.

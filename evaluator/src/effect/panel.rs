@@ -4,7 +4,6 @@ use boost::{Matrix, Objective};
 use proto::common::v1::Offer;
 
 use super::joint::{Purchases, Steps};
-use crate::error::{Error, Result};
 
 /// Fewer rows in an arm teach nothing of it.
 pub const LEAST_ROWS: usize = 30;
@@ -78,13 +77,6 @@ impl Panel {
             counts[arm] += 1;
         }
         counts
-    }
-
-    /// What was known of the persons of `rows`, without the time.
-    pub(crate) fn person(&self, rows: &[usize]) -> Result<Matrix> {
-        let columns = self.features.columns() - self.of_time;
-        let values = rows.iter().flat_map(|&row| &self.features.row(row)[..columns]).copied().collect();
-        Matrix::new(values, rows.len(), columns).map_err(|error| Error::Internal(error.to_string()))
     }
 
     /// The rows named, in that order.

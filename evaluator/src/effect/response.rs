@@ -3,8 +3,6 @@
 use boost::{Linear, Matrix, Objective, Sample, Settings, Stopping, Trees, logistic, ridge};
 use serde::{Deserialize, Serialize};
 
-use super::joint::Joint;
-use super::panel::with_arm;
 use crate::error::{Error, Result};
 
 /// What responses are modelled with.
@@ -14,11 +12,6 @@ pub enum Base {
     Linear,
     /// Gradient-boosted trees.
     Trees,
-}
-
-impl Base {
-    /// Both.
-    pub const ALL: [Self; 2] = [Self::Linear, Self::Trees];
 }
 
 /// Ridge penalty, in rows: weak against thousands of rows, strong against a handful.
@@ -33,18 +26,6 @@ pub enum Response {
     Trees(Trees),
     /// Probability of an event times the mean amount where it happens.
     TwoPart(Box<Response>, Box<Response>),
-    /// What an S-learner's model says of a row without treatment.
-    Untreated {
-        /// The model.
-        of: Box<Response>,
-        /// Descriptions of the arms.
-        arms: Vec<Vec<f64>>,
-    },
-    /// The same of a model that knows of arms.
-    Control {
-        /// The model.
-        of: Joint,
-    },
     /// The same for all: too few rows for more.
     Constant(f64),
 }
@@ -56,8 +37,6 @@ impl Response {
             Self::Linear(model) => model.predict(row),
             Self::Trees(model) => model.predict(row),
             Self::TwoPart(event, amount) => event.predict(row) * amount.predict(row),
-            Self::Untreated { of, arms } => of.predict(&with_arm(row, 0, arms, false)),
-            Self::Control { of } => of.predict(row, 0),
             Self::Constant(value) => *value,
         }
     }

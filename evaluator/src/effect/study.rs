@@ -6,11 +6,10 @@ use rand::seq::SliceRandom as _;
 use rayon::prelude::*;
 
 use super::blend::{Moments, Weights};
-use super::fitting::{Fitted, Ground, pseudo};
+use super::fitting::{Ground, pseudo};
 use super::joint::Joint;
-use super::learner::{Cate, Learner, Meta};
+use super::learner::{Learner, Responses};
 use super::panel::{LEAST_ROWS, Panel, Target};
-use super::response::{Base, Response};
 use super::spread::Spread;
 use crate::error::{Error, Result};
 
@@ -38,26 +37,46 @@ pub struct ArmStudy {
     pub constant_loss: f64,
     /// The blend's effect for each row, by models and weights that had not seen it.
     pub unseen: Vec<f64>,
-    /// The blend fitted to all rows.
-    pub blend: Blend,
     /// How far the blend may be off.
     pub spread: Spread,
 }
 
-/// Learners with their weights.
+/// Learners with their weights in each arm's effect.
 #[derive(Debug, Clone, PartialEq, serde::Serialize, serde::Deserialize)]
 pub struct Blend {
-    /// Added to the weighted effects.
-    pub intercept: f64,
-    /// The learners that have a weight.
-    pub parts: Vec<(f64, Cate)>,
+    /// The learners that have a weight in some arm, or tell the control's outcome.
+    learners: Vec<Responses>,
+    /// The one that tells the control's outcome.
+    control: usize,
+    /// By arm from 1: the weight of each learner.
+    arms: Vec<Weights>,
 }
 
 impl Blend {
-    /// The effect of `arm` on a row.
-    pub fn effect(&self, row: &[f64], arm: usize, arms: &[Vec<f64>]) -> f64 {
-        let parts = self.parts.iter().map(|(weight, cate)| weight * cate.effect(row, arm, arms));
-        self.intercept + parts.sum::<f64>()
+    /// Of all `fitted` learners, those without any say left out.
+    fn new(fitted: Vec<Responses>, control: usize, weights: Vec<Weights>) -> Self {
+        let says = |learner: usize| learner == control || weights.iter().any(|arm| arm.of[learner] > 0.0);
+        let kept: Vec<usize> = (0..fitted.len()).filter(|learner| says(*learner)).collect();
+        let arms = weights
+            .into_iter()
+            .map(|arm| Weights { of: kept.iter().map(|&learner| arm.of[learner]).collect(), ..arm })
+            .collect();
+        let learners = fitted.into_iter().enumerate().filter(|(learner, _)| kept.contains(learner));
+        Self {
+            learners: learners.map(|(_, learner)| learner.without_draws()).collect(),
+            control: kept.iter().position(|learner| *learner == control).unwrap_or(0),
+            arms,
+        }
+    }
+
+    /// The control's expected outcome, and the effect of every arm beside it: the control's first and 0.
+    pub fn predict(&self, row: &[f64], arms: &[Vec<f64>]) -> (f64, Vec<f64>) {
+        let means: Vec<Vec<f64>> = self.learners.iter().map(|learner| learner.means(row, arms)).collect();
+        let effect = |(arm, weights): (usize, &Weights)| {
+            weights.apply(means.iter().map(|means| means[arm + 1] - means[0]))
+        };
+        let effects = std::iter::once(0.0).chain(self.arms.iter().enumerate().map(effect)).collect();
+        (means[self.control][0], effects)
     }
 }
 
@@ -66,25 +85,22 @@ impl Blend {
 pub struct Study {
     /// By arm, from arm 1.
     pub arms: Vec<ArmStudy>,
-    /// Expected outcome without treatment.
-    pub control: Response,
-    /// How far that may be off.
+    /// The learners fitted to all rows.
+    pub blend: Blend,
+    /// The same by models and weights that had not seen the rows of each fold.
+    pub by_fold: Vec<Blend>,
+    /// How far the control's outcome may be off.
     pub control_spread: Spread,
     /// The control's expected outcome for each row, by models that had not seen it.
     pub control_unseen: Vec<f64>,
-    /// What each learner weighed before effects were looked at.
-    pub prior: Vec<f64>,
     /// The model of all arms with draws from its posterior.
     pub doubt: Option<Joint>,
 }
 
-/// What one fold says of rows it was not fitted on.
+/// What one fold says of a row it was not fitted on: the outcome under each arm, by learner.
 struct Told {
     row: usize,
-    /// Response of each arm, by candidate: base × (together, apart).
-    responses: Vec<Vec<f64>>,
-    /// By arm from 1, by learner.
-    effects: Vec<Vec<f64>>,
+    means: Vec<Vec<f64>>,
 }
 
 /// `count` folds of as many rows each, by chance.
@@ -94,47 +110,42 @@ pub fn folds_of(rows: usize, count: usize, seed: u64) -> Vec<usize> {
     folds
 }
 
-/// Studies `target` with the rows' `folds` (numbers from 0 to below `count`). The learners weigh as in `prior` before
-/// effects are looked at: what is known of them from an outcome less noisy than this one, if there was one.
-pub fn study(
-    panel: &Panel,
-    target: Target<'_>,
-    folds: &[usize],
-    count: usize,
-    seed: u64,
-    prior: Option<&[f64]>,
-) -> Result<Study> {
+/// Studies `target` with the rows' `folds` (numbers from 0 to below `count`).
+pub fn study(panel: &Panel, target: Target<'_>, folds: &[usize], count: usize, seed: u64) -> Result<Study> {
     check(panel, folds, count)?;
-    let ground = |fold: usize| Ground { panel, target, seed: seed.wrapping_add(fold as u64) };
-    let told: Vec<Vec<Told>> = (0..count)
-        .into_par_iter()
-        .map(|fold| {
-            let (unseen, seen): (Vec<usize>, Vec<usize>) =
-                (0..panel.rows()).partition(|&row| folds[row] == fold);
-            let fitted = ground(fold).fit(&seen)?;
-            Ok(unseen.into_iter().map(|row| tell(panel, &fitted, row)).collect())
-        })
-        .collect::<Result<_>>()?;
-    let mut told: Vec<Told> = told.into_iter().flatten().collect();
-    told.sort_by_key(|told| told.row);
-    let losses = losses(panel, target, &told);
-    let candidate = (0..losses.len()).min_by(|&a, &b| losses[a].total_cmp(&losses[b])).unwrap_or(0);
-    let prior = prior.map_or_else(|| likely(&losses, panel.rows()), <[f64]>::to_vec);
-    let fitted = ground(count).fit(&(0..panel.rows()).collect::<Vec<_>>())?;
-    let arms = (1..panel.arms.len())
-        .into_par_iter()
-        .map(|arm| study_arm(panel, target, folds, count, &told, candidate, &prior, &fitted, arm))
-        .collect();
-    let responses = &fitted.responses[candidate / 2];
-    let control = if candidate.is_multiple_of(2) {
-        responses.together.control(&panel.arms)
-    } else {
-        responses.apart[0].clone()
+    let fit = |fold: usize| {
+        let seen: Vec<usize> = (0..panel.rows()).filter(|&row| folds[row] != fold).collect();
+        Ground { panel, target, seed: seed.wrapping_add(fold as u64) }.fit(&seen)
     };
-    let control_unseen: Vec<f64> = told.iter().map(|told| told.responses[candidate][0]).collect();
+    // The last fit leaves out no fold: it sees all rows.
+    let mut fitted = (0..=count).into_par_iter().map(fit).collect::<Result<Vec<_>>>()?;
+    let whole = fitted.pop().unwrap_or_default();
+    let tell = |row: usize| {
+        let x = panel.features.row(row);
+        let means = fitted[folds[row]].iter().map(|learner| learner.means(x, &panel.arms)).collect();
+        Told { row, means }
+    };
+    let told: Vec<Told> = (0..panel.rows()).into_par_iter().map(tell).collect();
+    let losses = losses(target, panel, &told);
+    let control = (0..losses.len()).min_by(|&a, &b| losses[a].total_cmp(&losses[b])).unwrap_or(0);
+    let prior = likely(&losses, panel.rows());
+    let (arms, weights): (Vec<ArmStudy>, Vec<(Weights, Vec<Weights>)>) = (1..panel.arms.len())
+        .into_par_iter()
+        .map(|arm| study_arm(panel, target, folds, count, &told, control, &prior, arm))
+        .unzip();
+    let control_unseen: Vec<f64> = told.iter().map(|told| told.means[control][0]).collect();
     let control_spread = Spread::of_control(panel, target.values, &control_unseen);
-    let doubt = fitted.responses.into_iter().find_map(|of| of.together.doubt());
-    Ok(Study { arms, control, control_spread, control_unseen, prior, doubt })
+    let of_fold = |(fold, fitted): (usize, Vec<Responses>)| {
+        let weights = weights.iter().map(|(_, of_folds)| of_folds[fold].clone());
+        Blend::new(fitted, control, weights.collect())
+    };
+    let by_fold = fitted.into_iter().enumerate().map(of_fold).collect();
+    let doubt = whole.iter().find_map(|learner| match learner {
+        Responses::Joint(joint) => Some(joint.clone()),
+        _ => None,
+    });
+    let blend = Blend::new(whole, control, weights.into_iter().map(|(whole, _)| whole).collect());
+    Ok(Study { arms, blend, by_fold, control_spread, control_unseen, doubt })
 }
 
 fn check(panel: &Panel, folds: &[usize], count: usize) -> Result<()> {
@@ -154,50 +165,23 @@ fn check(panel: &Panel, folds: &[usize], count: usize) -> Result<()> {
     Ok(())
 }
 
-fn tell(panel: &Panel, fitted: &Fitted, row: usize) -> Told {
-    let x = panel.features.row(row);
-    let responses = fitted
-        .responses
-        .iter()
-        .flat_map(|of| {
-            let together = of.together.means(x, &panel.arms);
-            let apart = of.apart.iter().map(|response| response.predict(x)).collect();
-            [together, apart]
-        })
-        .collect();
-    let effects = (1..panel.arms.len())
-        .map(|arm| fitted.effects[arm - 1].iter().map(|cate| cate.effect(x, arm, &panel.arms)).collect())
-        .collect();
-    Told { row, responses, effects }
-}
-
-/// Mean squared distance of each candidate's responses from what happened.
-fn losses(panel: &Panel, target: Target<'_>, told: &[Told]) -> Vec<f64> {
-    let missed = |told: &Told, candidate: usize| {
-        target.values[told.row] - told.responses[candidate][panel.action[told.row]]
-    };
-    let loss = |candidate| told.iter().map(|told| missed(told, candidate).powi(2)).sum::<f64>();
-    (0..2 * Base::ALL.len()).map(|candidate| loss(candidate) / told.len().max(1) as f64).collect()
+/// Mean squared distance of each learner's responses from what happened.
+fn losses(target: Target<'_>, panel: &Panel, told: &[Told]) -> Vec<f64> {
+    let missed =
+        |told: &Told, learner: usize| target.values[told.row] - told.means[learner][panel.action[told.row]];
+    let loss = |learner| told.iter().map(|told| missed(told, learner).powi(2)).sum::<f64>();
+    (0..Learner::ALL.len()).map(|learner| loss(learner) / told.len().max(1) as f64).collect()
 }
 
 /// What the learners' weights are before anything is known of effects: their responses' likelihoods on rows they had not
-/// seen (pseudo Bayesian model averaging, Geisser and Eddy 1979). An S-learner takes its effects from the model of all
-/// arms, a T-learner from those of each; the others have to earn their weight.
+/// seen (pseudo Bayesian model averaging, Geisser and Eddy 1979).
 fn likely(losses: &[f64], rows: usize) -> Vec<f64> {
     let least = losses.iter().copied().fold(f64::INFINITY, f64::min);
     // Where nothing is missed, as where nothing was bought, those that miss nothing are alike.
     let beyond = |loss: f64| if loss > least { loss / least - 1.0 } else { 0.0 };
     let likelihood = |loss: &f64| (-0.5 * rows as f64 * beyond(*loss)).exp();
     let total: f64 = losses.iter().map(likelihood).sum();
-    let of = |learner: Learner| {
-        let base = Base::ALL.iter().position(|base| *base == learner.base).unwrap_or(0);
-        match learner.meta {
-            Meta::S => likelihood(&losses[2 * base]) / total,
-            Meta::T => likelihood(&losses[2 * base + 1]) / total,
-            Meta::X | Meta::Dr => 0.0,
-        }
-    };
-    Learner::ALL.into_iter().map(of).collect()
+    losses.iter().map(|loss| likelihood(loss) / total).collect()
 }
 
 #[allow(clippy::too_many_arguments)] // One arm's view of everything `study` holds.
@@ -207,30 +191,27 @@ fn study_arm(
     folds: &[usize],
     count: usize,
     told: &[Told],
-    candidate: usize,
+    control: usize,
     prior: &[f64],
-    fitted: &Fitted,
     arm: usize,
-) -> ArmStudy {
+) -> (ArmStudy, (Weights, Vec<Weights>)) {
     let learners = Learner::ALL.len();
-    let pseudo: Vec<f64> = told
-        .iter()
-        .map(|told| pseudo(panel, target.values, told.row, arm, &told.responses[candidate]))
-        .collect();
+    let effect = |told: &Told, learner: usize| told.means[learner][arm] - told.means[learner][0];
+    let effects = |told: &Told| (0..learners).map(|learner| effect(told, learner)).collect::<Vec<f64>>();
+    let pseudo: Vec<f64> =
+        told.iter().map(|told| pseudo(panel, target.values, told.row, arm, &told.means[control])).collect();
     let mut by_fold = vec![Moments::new(learners); count];
     let mut all = Moments::new(learners);
     for (told, pseudo) in told.iter().zip(&pseudo) {
-        let mut row = told.effects[arm - 1].clone();
+        let mut row = effects(told);
         row.push(*pseudo);
         by_fold[folds[told.row]].add(&row);
         all.add(&row);
     }
     let weights = all.solve(prior);
     let of_others: Vec<Weights> = by_fold.iter().map(|fold| all.without(fold).solve(prior)).collect();
-    let unseen: Vec<f64> = told
-        .iter()
-        .map(|told| of_others[folds[told.row]].apply(told.effects[arm - 1].iter().copied()))
-        .collect();
+    let unseen: Vec<f64> =
+        told.iter().map(|told| of_others[folds[told.row]].apply(effects(told).into_iter())).collect();
     let n = pseudo.len() as f64;
     let mean = pseudo.iter().sum::<f64>() / n;
     let variance = pseudo.iter().map(|value| (value - mean).powi(2)).sum::<f64>() / (n - 1.0);
@@ -242,24 +223,20 @@ fn study_arm(
         .enumerate()
         .map(|(index, learner)| Score {
             learner,
-            dr_loss: loss(&|at| told[at].effects[arm - 1][index]),
+            dr_loss: loss(&|at| effect(&told[at], index)),
             weight: weights.of[index],
         })
         .collect();
-    let parts = weights
-        .of
-        .iter()
-        .zip(&fitted.effects[arm - 1])
-        .filter(|(weight, _)| **weight > 0.0)
-        .map(|(weight, cate)| (*weight, cate.clone()))
-        .collect();
-    ArmStudy {
+    let found = ArmStudy {
         scores,
         average: (mean, (variance / n).sqrt()),
         dr_loss: loss(&|at| unseen[at]),
         constant_loss: loss(&|_| mean),
         spread: Spread::new(&unseen, &pseudo),
         unseen,
-        blend: Blend { intercept: weights.intercept, parts },
-    }
+    };
+    (found, (weights, of_others))
 }
+
+#[cfg(test)]
+mod tests;

@@ -2,15 +2,16 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use boost::{Matrix, Objective};
+use boost::Matrix;
 use proto::common::v1::{Channel, Offer};
+use rayon::prelude::*;
 
 use super::NONE;
-use super::average;
 use super::calibrate::{Calibration, Seen};
-use super::fatigue::RECENT;
-use super::joint::{self, Joint, Of, Steps};
-use super::model::{Arm, Estimate, Model, Outcome as Effects, value};
+use super::fitting::EVENT;
+use super::joint::{self, Sale, Sold, Steps};
+use super::later::{Later, Own};
+use super::model::{Arm, Chance, Estimate, Model, Sales, fold, value};
 use super::moment::is_of_time;
 use super::panel::{Bought, LEAST_ROWS, Panel, Target};
 use super::pool::pool;
@@ -132,61 +133,70 @@ pub fn train(order: &Order, outcomes: &[Outcome], offers: &[Offer]) -> Result<Tr
             offers: ids.iter().map(|id| by_id.get(id.as_str()).copied().cloned()).collect(),
         }),
     };
-    let folds: Vec<usize> = rows.iter().map(|(row, _)| fold(&row.unit, order.seed)).collect();
+    let folds: Vec<usize> = rows.iter().map(|(row, _)| fold(&row.unit, order.seed, FOLDS)).collect();
     let stop = Stop::current();
-    let of = |target, prior| {
+    let chance = |values: &[f64]| {
         stop.check()?;
-        stop.scope(|| study(&panel, target, &folds, FOLDS, order.seed, prior))
+        let target = Target { values, objective: EVENT, event: None, discount: None };
+        stop.scope(|| study(&panel, target, &folds, FOLDS, order.seed))
     };
     let (profit, revenue, spend) =
         (column(|row| row.profit), column(|row| row.revenue), column(|row| row.spend));
-    let of_hits = Target { values: &hit, objective: Objective::Logistic, event: None, discount: None };
-    let mut hits = of(of_hits, None)?;
-    // Amounts are mostly whether anything is bought at all, which tells learners apart far better than they do.
-    let prior = (hit == bought).then(|| hits.prior.clone());
-    let amount = |values| Target {
-        values,
-        objective: Objective::Squared,
-        event: Some(&bought),
-        discount: Some(&spend),
-    };
-    let (profits, revenues) =
-        rayon::join(|| of(amount(&profit), prior.as_deref()), || of(amount(&revenue), prior.as_deref()));
-    let (profits, revenues) = (profits?, revenues?);
-    let counts = panel.counts();
-    let arms = ids
-        .iter()
-        .zip(described)
-        .enumerate()
-        .map(|(arm, (id, (family, depth)))| {
-            let of_arm = spend.iter().zip(&panel.action).filter(|(_, of)| **of == arm);
-            let values: Vec<f64> = of_arm.map(|(spend, _)| *spend).collect();
-            let spend_error =
-                (average::Arm::of(&values).variance.max(0.0) / values.len().max(1) as f64).sqrt();
-            Arm { id: id.clone(), family, depth, rows: counts[arm], spend_error }
-        })
-        .collect();
-    let costs = costs(&panel, &bought, &spend, order.seed)?;
+    let sold = Sold { bought: &bought, revenue: &revenue, profit: &profit, discount: &spend };
+    let (hits, (purchases, sales)) = rayon::join(
+        || chance(&hit),
+        || {
+            // Where the target is no purchase, whether anything is bought is learnt beside it.
+            let purchases = || if hit == bought { Ok(None) } else { chance(&bought).map(Some) };
+            rayon::join(purchases, || self::sales(&panel, sold, &folds, order.seed))
+        },
+    );
+    let (mut hits, purchases, sales) = (hits?, purchases?, sales?);
     let calibration = calibrate(&panel, &hit, &mut hits, &folds);
-    let (metrics, better) = metrics(&panel, &hit, &hits, &profits, rows.len());
-    let model = Model {
+    let (metrics, better) = metrics(&panel, &hit, &hits, rows.len());
+    let counts = panel.counts();
+    let arm = |((id, (family, depth)), rows): ((&String, (String, f64)), usize)| Arm {
+        id: id.clone(),
+        family,
+        depth,
+        rows,
+    };
+    let mut model = Model {
         target: order.target.clone(),
         currency: order.currency.clone(),
         support: Support::new(&panel.features, names.len() - of_time),
         features: names,
-        arms,
+        arms: ids.iter().zip(described).zip(counts).map(arm).collect(),
         descriptions: panel.arms.clone(),
-        hit: effects(hits),
-        calibration,
-        costs,
-        profit: effects(profits),
-        revenue: effects(revenues),
+        hit: self::chance(hits, calibration),
+        bought: purchases.map(|mut study| {
+            let calibration = calibrate(&panel, &bought, &mut study, &folds);
+            self::chance(study, calibration)
+        }),
+        sales,
+        later: Later::default(),
         basket,
         seed: order.seed,
+        folds: FOLDS,
         feature_version: VERSION,
         outcome_window: order.outcome_window,
     };
+    stop.check()?;
+    let own = own(&model, &panel, &rows);
+    let outcomes: Vec<&Outcome> = rows.iter().map(|(row, _)| *row).collect();
+    model.later = Later::fit(&outcomes, &panel.features, &own)?;
     Ok(Trained { model, metrics, better })
+}
+
+/// What every row's offer did at its own decision, as predicted without having seen the person.
+fn own(model: &Model, panel: &Panel, rows: &[(&Outcome, usize)]) -> Vec<Option<Own>> {
+    let of = |(at, (row, arm)): (usize, &(&Outcome, usize))| {
+        (*arm > 0).then(|| {
+            let found = model.forecast_unseen(panel.features.row(at), &row.unit).arms[*arm];
+            Own { profit: found.profit.mean + found.spend.mean, discount: found.spend.mean }
+        })
+    };
+    rows.par_iter().enumerate().map(of).collect()
 }
 
 /// Of more decisions than are learnt from those that tell most, in order of time: real choices before foregone ones,
@@ -233,9 +243,7 @@ fn arms(outcomes: &[&Outcome]) -> Result<Vec<String>> {
     Ok(std::iter::once(NONE.to_owned()).chain(treated).collect())
 }
 
-/// Names of the features, those most often logged where there are too many; those of time stand last. Fatigue is learnt
-/// where it is asked for: a plan offers most to whom it believes in, so that in its own log offers of the week before say
-/// what the plan believed as well as how tired people are.
+/// Names of the features, those most often logged where there are too many; those of time stand last.
 fn names(order: &Order, rows: &[(&Outcome, usize)]) -> Vec<String> {
     if !order.features.is_empty() {
         let asked: BTreeSet<&String> = order.features.iter().collect();
@@ -243,7 +251,7 @@ fn names(order: &Order, rows: &[(&Outcome, usize)]) -> Vec<String> {
     }
     let mut counts: BTreeMap<&str, usize> = BTreeMap::new();
     for (row, _) in rows {
-        for name in row.features.keys().filter(|name| *name != RECENT) {
+        for name in row.features.keys() {
             *counts.entry(name).or_default() += 1;
         }
     }
@@ -264,42 +272,49 @@ fn of_time_last(mut names: Vec<String>) -> Vec<String> {
     names
 }
 
-/// All decisions for a person lie in one fold: a model that has seen the person would flatter itself.
-fn fold(unit: &str, seed: u64) -> usize {
-    let start = 0xcbf2_9ce4_8422_2325 ^ seed.wrapping_mul(0x9e37_79b9_7f4a_7c15);
-    let hash = unit.bytes().fold(start, |hash, byte| (hash ^ u64::from(byte)).wrapping_mul(0x100_0000_01b3));
-    ((hash ^ (hash >> 29)).wrapping_mul(0xbf58_476d_1ce4_e5b9) >> 33) as usize % FOLDS
-}
-
-/// What arms cost: probability of buying times the discount that is taken then. `None` where nothing was bought.
-fn costs(panel: &Panel, bought: &[f64], spend: &[f64], seed: u64) -> Result<Option<Joint>> {
-    if bought.iter().sum::<f64>() < 1.0 {
+/// What purchases bring, from all of them and without the people of each fold. `None` where nothing was bought.
+fn sales(panel: &Panel, sold: Sold<'_>, folds: &[usize], seed: u64) -> Result<Option<Sales>> {
+    if sold.bought.iter().sum::<f64>() < 1.0 {
         return Ok(None);
     }
-    let lesson = joint::Lesson {
-        features: &panel.features,
-        of_time: panel.of_time,
-        action: &panel.action,
-        steps: &panel.steps,
-        values: spend,
-        objective: Objective::Squared,
-        seed,
+    let fit = |without: usize| {
+        let rows: Vec<usize> =
+            (0..panel.rows()).filter(|&row| folds[row] != without && sold.bought[row] > 0.0).collect();
+        let pick = |from: &[f64]| rows.iter().map(|&row| from[row]).collect::<Vec<f64>>();
+        let features = panel.features.select(&rows);
+        let action: Vec<usize> = rows.iter().map(|&row| panel.action[row]).collect();
+        let purchases = panel.bought.as_ref().map(|bought| bought.select(&rows));
+        let (bought, revenue) = (pick(sold.bought), pick(sold.revenue));
+        let (profit, discount) = (pick(sold.profit), pick(sold.discount));
+        let lesson = joint::Lesson {
+            features: &features,
+            of_time: panel.of_time,
+            action: &action,
+            steps: &panel.steps,
+            values: &profit,
+            objective: boost::Objective::Squared,
+            seed,
+        };
+        let sold = Sold { bought: &bought, revenue: &revenue, profit: &profit, discount: &discount };
+        Sale::fit(lesson, sold, purchases.as_ref().map(Bought::purchases))
     };
-    let purchases = panel.bought.as_ref().map(Bought::purchases);
-    Ok(Some(Joint::fit(lesson, Of::Discount(bought), purchases)?.without_draws()))
+    let mut all = (0..=FOLDS).into_par_iter().map(fit).collect::<Result<Vec<_>>>()?;
+    Ok(all.pop().map(|whole| Sales { whole, by_fold: all }))
 }
 
-fn effects(study: Study) -> Effects {
+fn chance(study: Study, calibration: Calibration) -> Chance {
     let averages: Vec<Estimate> = study
         .arms
         .iter()
         .map(|arm| Estimate { mean: arm.average.0, variance: arm.average.1.powi(2) })
         .collect();
     let (_, unseen) = pool(&averages);
-    Effects {
-        control: study.control,
+    Chance {
+        blend: study.blend,
+        by_fold: study.by_fold,
+        calibration,
         control_spread: study.control_spread,
-        effects: study.arms.into_iter().map(|ArmStudy { blend, spread, .. }| (blend, spread)).collect(),
+        spreads: study.arms.into_iter().map(|ArmStudy { spread, .. }| spread).collect(),
         unseen,
         doubt: study.doubt,
     }
@@ -320,13 +335,7 @@ fn calibrate(panel: &Panel, hit: &[f64], hits: &mut Study, folds: &[usize]) -> C
 }
 
 /// How the models did on decisions they had not seen.
-fn metrics(
-    panel: &Panel,
-    hit: &[f64],
-    hits: &Study,
-    profits: &Study,
-    rows: usize,
-) -> (BTreeMap<String, f64>, bool) {
+fn metrics(panel: &Panel, hit: &[f64], hits: &Study, rows: usize) -> (BTreeMap<String, f64>, bool) {
     let total: f64 = panel.propensity.iter().map(|p| p.recip()).sum();
     let rate = hit.iter().zip(&panel.propensity).map(|(hit, p)| hit / p).sum::<f64>() / total;
     let error = |guess: &dyn Fn(usize) -> f64| {
@@ -348,8 +357,6 @@ fn metrics(
         ("decisions", rows as f64),
         ("dr_loss", mean(hits, |arm| arm.dr_loss)),
         ("dr_loss_of_one_effect", mean(hits, |arm| arm.constant_loss)),
-        ("profit_dr_loss", mean(profits, |arm| arm.dr_loss)),
-        ("profit_dr_loss_of_one_effect", mean(profits, |arm| arm.constant_loss)),
         ("calibration_error", calibration),
         ("control_calibration_error", hits.control_spread.calibration_error()),
     ];

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use super::average::{Average, average};
 use super::panel::{Panel, Target};
 use super::qini::{Ranked, Ranking, ranking};
-use super::study::{ArmStudy, folds_of, study};
+use super::study::{ArmStudy, Blend, folds_of, study};
 use crate::error::{Error, Result};
 
 /// Folds inside the training rows, by which learners are chosen.
@@ -54,24 +54,22 @@ pub fn uplift(panel: &Panel, target: Target<'_>, folds: &[usize], count: usize, 
     let (mut chosen, mut one_effect) = (BTreeMap::<String, (usize, f64)>::new(), 0);
     for fold in 0..count {
         let (unseen, seen): (Vec<usize>, Vec<usize>) = (0..panel.rows()).partition(|&row| folds[row] == fold);
-        let arm = learn(panel, target, &seen, seed.wrapping_add(fold as u64))?;
+        let (arm, blend) = learn(panel, target, &seen, seed.wrapping_add(fold as u64))?;
+        let effect = |row: usize| blend.predict(panel.features.row(row), &panel.arms).1[1];
         // What beats one effect for all inside the training rows ranks; nothing else does.
         if arm.dr_loss >= arm.constant_loss {
             one_effect += 1;
             continue;
         }
         for score in arm.scores.iter().filter(|score| score.weight > 0.0) {
-            let entry = chosen.entry(score.learner.name()).or_default();
+            let entry = chosen.entry(score.learner.name().to_owned()).or_default();
             *entry = (entry.0 + 1, entry.1 + score.weight / count as f64);
         }
-        let mean = |rows: &[usize]| {
-            rows.iter().map(|&row| arm.blend.effect(panel.features.row(row), 1, &panel.arms)).sum::<f64>()
-                / rows.len() as f64
-        };
+        let mean = |rows: &[usize]| rows.iter().map(|&row| effect(row)).sum::<f64>() / rows.len() as f64;
         // Folds are ranked together: what differs between their models' averages is chance.
         let usual = mean(&seen);
         for row in unseen {
-            scores[row] = arm.blend.effect(panel.features.row(row), 1, &panel.arms) - usual;
+            scores[row] = effect(row) - usual;
         }
     }
     let ranked: Vec<Ranked> = scores
@@ -83,12 +81,13 @@ pub fn uplift(panel: &Panel, target: Target<'_>, folds: &[usize], count: usize, 
 }
 
 /// Studies the rows `seen` alone.
-fn learn(panel: &Panel, target: Target<'_>, seen: &[usize], seed: u64) -> Result<ArmStudy> {
+fn learn(panel: &Panel, target: Target<'_>, seen: &[usize], seed: u64) -> Result<(ArmStudy, Blend)> {
     let pick = |from: &[f64]| seen.iter().map(|&row| from[row]).collect::<Vec<f64>>();
     let (values, event) = (pick(target.values), target.event.map(pick));
     let of_seen =
         Target { values: &values, objective: target.objective, event: event.as_deref(), discount: None };
     let folds = folds_of(seen.len(), INNER_FOLDS, seed);
-    let mut found = study(&panel.select(seen), of_seen, &folds, INNER_FOLDS, seed, None)?;
-    found.arms.pop().ok_or_else(|| Error::Internal("a study without arms".into()))
+    let mut found = study(&panel.select(seen), of_seen, &folds, INNER_FOLDS, seed)?;
+    let arm = found.arms.pop().ok_or_else(|| Error::Internal("a study without arms".into()))?;
+    Ok((arm, found.blend))
 }

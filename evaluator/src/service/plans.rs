@@ -337,13 +337,16 @@ fn chance_below_nothing(found: Interval) -> f64 {
 /// One logged decision, replayed by the plan and by giving no offers.
 fn beside(plan: &Plan, model: &Model, row: &Outcome) -> (Replayed, Replayed) {
     let x = model.row(&row.features);
-    let all = model.predict_all(&x);
-    let options = plan.options(model, &x, (row.channel, row.at), &plan.prices(), |offer| {
+    // People the model learnt from are judged by models that have not seen them.
+    let forecast = model.forecast_unseen(&x, &row.unit);
+    let all = &forecast.arms;
+    let options = plan.options_by(model, &x, &forecast, (row.channel, row.at), &plan.prices(), |offer| {
         model.arm(&offer.offer_id).is_some()
     });
     let chances = probabilities(options.beliefs(), plan.exploration);
-    let control = model.profit.control.predict(&x);
-    let guess_of = |id: &str| control + model.arm(id).map_or(0.0, |arm| all[arm].profit.mean);
+    let control = forecast.profit;
+    let guess_of =
+        |id: &str| control + model.arm(id).map_or(0.0, |arm| all[arm].profit.mean - all[arm].later);
     let mut target = if row.action == NONE { chances[0] } else { 0.0 };
     let mut direct = chances[0] * control;
     for (index, chance) in options.offers.iter().zip(&chances[1..]) {

@@ -25,7 +25,8 @@ struct Audience {
     discount_anyway: f64,
 }
 
-/// Puts the strategies, and what they promise together, into the plan: `chosen` holds the offer of each of `people`.
+/// Puts the strategies, and what they promise together, into the plan: `chosen` holds the offer of each of `people`, `kept`
+/// the share of such promises that is kept.
 pub(super) fn describe(
     plan: &mut Plan,
     model: &Model,
@@ -33,6 +34,7 @@ pub(super) fn describe(
     chosen: &[Option<usize>],
     log: &[Outcome],
     treated: f64,
+    kept: Estimate,
 ) {
     let mut audiences: BTreeMap<(usize, &'static str, i32), Audience> = BTreeMap::new();
     for (person, choice) in people.iter().zip(chosen) {
@@ -56,6 +58,7 @@ pub(super) fn describe(
         audience.anyway += visits * person.base.min(bought);
         audience.discount_anyway += visits * prediction.spend.mean * anyway;
     }
+    let promised: Vec<f64> = audiences.values().map(|audience| audience.sums[1]).collect();
     let forward = displace::later_purchases(log, model);
     let hours = displace::hours(log, model, plan);
     let mut strategies: Vec<Strategy> = audiences
@@ -63,6 +66,11 @@ pub(super) fn describe(
         .map(|((offer, segment, channel), audience)| {
             let offer_id = plan.offers[offer].offer_id.clone();
             let of = |at: usize| Estimate { mean: audience.sums[at], variance: audience.errors[at].powi(2) };
+            let profit = of(1);
+            let profit = Estimate {
+                mean: profit.mean * kept.mean,
+                variance: profit.variance * kept.mean.powi(2) + profit.mean.powi(2) * kept.variance,
+            };
             let pulled = forward.get(&offer_id).map(|per| Estimate {
                 mean: -per.mean * audience.visits,
                 variance: per.variance * audience.visits.powi(2),
@@ -74,7 +82,7 @@ pub(super) fn describe(
                 channel,
                 angle: displace::angle(log, &offer_id),
                 audience: audience.people,
-                expected: Expected { conversions: of(0), profit: of(1), cost: of(2) },
+                expected: Expected { conversions: of(0), profit, cost: of(2) },
                 reasons: reasons(plan, &audience, model.arm(&offer_id).map(|arm| &model.arms[arm])),
                 full_price_buyers: audience.anyway,
                 discount_to_them: audience.discount_anyway,
@@ -96,8 +104,11 @@ pub(super) fn describe(
         mean: strategies.iter().map(|s| of(&s.expected).mean).sum(),
         variance: strategies.iter().map(|s| of(&s.expected).variance).sum(),
     };
-    plan.expected =
-        Expected { conversions: sum(|e| e.conversions), profit: sum(|e| e.profit), cost: sum(|e| e.cost) };
+    let mut profit = sum(|e| e.profit);
+    // The share kept is one number for all strategies: its error does not average out between them.
+    let own: f64 = promised.iter().map(|mean| mean * mean).sum();
+    profit.variance += (promised.iter().sum::<f64>().powi(2) - own).max(0.0) * kept.variance;
+    plan.expected = Expected { conversions: sum(|e| e.conversions), profit, cost: sum(|e| e.cost) };
     plan.strategies = strategies;
 }
 

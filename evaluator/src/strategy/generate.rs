@@ -8,7 +8,7 @@ use super::describe::describe;
 use super::limit::Limit;
 use super::people::{candidates, people};
 use super::plan::{Expected, Kind, Objective, Plan, SEGMENTS};
-use super::{knapsack, refuse, terms};
+use super::{knapsack, optimism, refuse, terms};
 use crate::effect::Model;
 use crate::effect::train::Outcome;
 use crate::error::{Error, Result};
@@ -126,7 +126,8 @@ pub fn generate(id: &str, brief: Brief, model_version: &str, model: &Model, log:
         .chain([(left as f64, sum.primal * treated)])
         .collect();
     plan.frontier.sort_by(|a, b| a.0.total_cmp(&b.0));
-    describe(&mut plan, model, &people, &chosen, log, treated);
+    let kept = optimism::kept(&plan, model, log, &plan.prices());
+    describe(&mut plan, model, &people, &chosen, log, treated, kept);
     let chosen: BTreeSet<usize> = chosen.into_iter().flatten().collect();
     let cheapest = chosen.iter().map(|offer| plan.worst(&plan.offers[*offer])).min_by(f64::total_cmp);
     match cheapest {

@@ -133,9 +133,9 @@ struct Row<'a> {
 impl<'a> Row<'a> {
     fn new(model: &Model, row: &'a Outcome) -> Self {
         let x = model.row(&row.features);
-        let all = model.predict_all(&x);
-        let found = model.arm(&row.action).map(|arm| all[arm]).unwrap_or_default();
-        let control = model.profit.control.predict(&x);
+        let forecast = model.forecast(&x);
+        let found = model.arm(&row.action).map(|arm| forecast.arms[arm]).unwrap_or_default();
+        let control = forecast.profit;
         let offered = row.action != NONE;
         // Of the row itself: what it brought less what no offer was expected to bring; that expectation's error is
         // measured where no offer was made.
@@ -144,9 +144,10 @@ impl<'a> Row<'a> {
             unit: &row.unit,
             offered: f64::from(u8::from(offered)),
             hit: row.hit,
-            hit_promised: (model.base(&x).mean + found.uplift.mean).clamp(0.0, 1.0),
+            hit_promised: (forecast.base + found.uplift.mean).clamp(0.0, 1.0),
             measured: row.profit - control - correction,
-            promised: found.profit.mean,
+            // What the next days bring is not among the decision's own outcomes.
+            promised: found.profit.mean - found.later,
             error: found.profit.error(),
         }
     }

@@ -52,10 +52,9 @@ pub(super) fn people(brief: &Brief, model: &Model, log: &[Outcome], offers: &[Of
     units.sort_by_key(|(unit, _)| *unit);
     let person = |(_, (row, visits)): (&str, (&Outcome, f64))| {
         let features = model.row(&row.features);
-        let all = model.predict_all(&features);
-        let predictions = offers.iter().map(|offer| model.among(&all, Some(offer))).collect();
-        let base = model.base(&features).mean;
-        Person { channel: row.channel, visits: visits * factor, base, predictions }
+        let forecast = model.forecast(&features);
+        let predictions = offers.iter().map(|offer| model.among(&forecast.arms, Some(offer))).collect();
+        Person { channel: row.channel, visits: visits * factor, base: forecast.base, predictions }
     };
     units.into_par_iter().map(person).collect()
 }

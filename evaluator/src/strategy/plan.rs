@@ -8,7 +8,8 @@ use serde::{Deserialize, Serialize};
 use super::choose::{self, Beliefs};
 use super::limit::{Limit, Prices, redeemed};
 use super::terms;
-use crate::effect::{Effects, Estimate, Model, Prediction};
+use crate::effect::model::Doubted;
+use crate::effect::{Estimate, Forecast, Model, Prediction};
 
 /// What a plan is to achieve.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -22,12 +23,12 @@ pub enum Objective {
 }
 
 impl Objective {
-    /// What a model knows of it.
-    pub fn effects(self, model: &Model) -> &Effects {
+    /// What of a model's effects it goes by.
+    pub fn doubted(self) -> Doubted {
         match self {
-            Self::Profit => &model.profit,
-            Self::Conversions => &model.hit,
-            Self::Revenue => &model.revenue,
+            Self::Profit => Doubted::Profit,
+            Self::Conversions => Doubted::Target,
+            Self::Revenue => Doubted::Revenue,
         }
     }
 
@@ -283,24 +284,34 @@ impl Plan {
         prices: &Prices,
         suits: impl Fn(&Offer) -> bool,
     ) -> Options {
+        self.options_by(model, row, &model.forecast(row), (channel, at), prices, suits)
+    }
+
+    /// The same by a forecast that may be of a model that has not seen the person.
+    pub fn options_by(
+        &self,
+        model: &Model,
+        row: &[f64],
+        forecast: &Forecast,
+        (channel, at): (Channel, i64),
+        prices: &Prices,
+        suits: impl Fn(&Offer) -> bool,
+    ) -> Options {
         let mut found = Options::default();
-        let base =
-            if self.segments.is_empty() && self.limits.is_empty() { 0.0 } else { model.base(row).mean };
+        let base = forecast.base;
         let of_segment =
             self.segments.is_empty() || self.segments.iter().any(|name| name == self.segment(base));
         if !of_segment {
             return found;
         }
-        let all = model.predict_all(row);
-        let draws = self.objective.effects(model).doubt.as_ref();
-        let draws = draws.map_or_else(Vec::new, |doubt| doubt.deviations(row));
+        let draws = model.doubts(row, forecast, self.objective.doubted());
         found.doubts = vec![Vec::new(); draws.len()];
         found.curiosity = self.curiosity(model, at);
         for (index, offer) in self.offers.iter().enumerate() {
             if !terms::is_valid(offer, at) || !suits(offer) {
                 continue;
             }
-            let prediction = model.among(&all, Some(offer));
+            let prediction = model.among(&forecast.arms, Some(offer));
             found.offers.push(index);
             let uses = self.uses(&offer.offer_id, channel, redeemed(base, &prediction));
             let taken = uses.iter().zip(&prices.limits);

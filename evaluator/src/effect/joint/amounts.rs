@@ -29,8 +29,6 @@ pub(super) enum Amounts {
         /// The discount.
         taken: Taken,
     },
-    /// The discount alone, where terms are known.
-    Taken(Taken),
 }
 
 impl Amounts {
@@ -59,11 +57,6 @@ impl Amounts {
         };
         let discount = match of {
             Of::Left(_, discount) => pick(discount),
-            Of::Discount(_) => {
-                let taken = by_terms(&values);
-                return taken
-                    .map_or_else(|| Ok(Self::Whole(line(&values)?)), |(_, taken)| Ok(Self::Taken(taken)));
-            }
             Of::Itself | Of::Amount(_) => return Ok(Self::Whole(line(&values)?)),
         };
         let before: Vec<f64> = values.iter().zip(&discount).map(|(left, discount)| left + discount).collect();
@@ -77,22 +70,35 @@ impl Amounts {
         Ok(Self::ByTerms { before: line(&shares)?, taken })
     }
 
-    /// Of a row under every arm; its purchase would without an offer be one of `spends`, where that is known. No offer takes
-    /// nothing, and none adds to an amount.
+    /// Of a row under every arm; its purchase would without an offer be one of `spends`, where that is known.
     pub(super) fn means(&self, row: &[f64], spends: &[f64]) -> Vec<f64> {
         match self {
             Self::Whole(line) => line.alike(row),
+            Self::Left { .. } | Self::ByTerms { .. } => {
+                let (before, taken) = self.parts(row, spends);
+                before.into_iter().zip(taken).map(|(before, taken)| before - taken).collect()
+            }
+        }
+    }
+
+    /// By arm: the amount before the discount, and the discount. No offer takes nothing, and none adds to an amount.
+    pub(super) fn parts(&self, row: &[f64], spends: &[f64]) -> (Vec<f64>, Vec<f64>) {
+        match self {
+            Self::Whole(line) => {
+                let whole = line.alike(row);
+                let nothing = vec![0.0; whole.len()];
+                (whole, nothing)
+            }
             Self::Left { before, discount } => {
                 let taken = discount.alike(row).into_iter().enumerate();
                 let taken = taken.map(|(arm, taken)| if arm == 0 { 0.0 } else { taken.max(0.0) });
-                before.alike(row).into_iter().zip(taken).map(|(before, taken)| before - taken).collect()
+                (before.alike(row), taken.collect())
             }
             Self::ByTerms { before, taken } => {
                 let shares = before.alike(row).into_iter().enumerate();
-                let left = |(arm, share)| share * taken.worth(spends, arm) - taken.mean(spends, arm);
-                shares.map(left).collect()
+                let before = shares.map(|(arm, share)| share * taken.worth(spends, arm)).collect();
+                (before, (0..taken.arms()).map(|arm| taken.mean(spends, arm)).collect())
             }
-            Self::Taken(taken) => (0..taken.arms()).map(|arm| taken.mean(spends, arm)).collect(),
         }
     }
 }

@@ -71,7 +71,13 @@ impl Taken {
     /// to an amount.
     pub(super) fn mean(&self, spends: &[f64], arm: usize) -> f64 {
         let Some(Arm { terms, shares }) = arm.checked_sub(1).map(|arm| &self.arms[arm]) else { return 0.0 };
-        dot(shares, &columns(terms, spends)).max(0.0)
+        dot(shares, &columns(terms, spends)).clamp(0.0, self.most(terms, spends, arm).max(0.0))
+    }
+
+    /// The most the terms can take of that purchase.
+    fn most(&self, offer: &Offer, spends: &[f64], arm: usize) -> f64 {
+        let amount = offer.amount_off.as_ref().map_or(0.0, |amount| amount.minor_units as f64);
+        offer.percent_off.unwrap_or(0.0) / 100.0 * self.worth(spends, arm) + amount
     }
 
     /// What that purchase is worth before the discount.

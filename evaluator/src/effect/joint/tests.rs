@@ -292,11 +292,13 @@ fn what_an_offer_takes_follows_from_its_terms() {
     }
     let event: Vec<f64> = worth.iter().map(|worth| f64::from(u8::from(*worth > 0.0))).collect();
     let steps = Steps::new(&[(String::new(), 0.0), ("threshold".to_owned(), 0.15)]);
-    let all = lesson((&features, &action, &steps), &taken, Objective::Squared);
+    let left: Vec<f64> = worth.iter().zip(&taken).map(|(worth, taken)| worth - taken).collect();
+    let all = lesson((&features, &action, &steps), &left, Objective::Squared);
     let purchases = Purchases { worth: &worth, offers: &offers };
     let missed = |purchases| {
-        let costs = Joint::fit(all, Of::Discount(&event), purchases).expect("fits");
-        let of = |(usual, wanted): (f64, f64)| (costs.seen(&[usual, 0.0]).amounts[1] - wanted).powi(2);
+        let sold = Sold { bought: &event, revenue: &left, profit: &left, discount: &taken };
+        let sale = Sale::fit(all, sold, purchases).expect("fits");
+        let of = |(usual, wanted): (f64, f64)| (sale.means(&[usual, 0.0])[1].discount - wanted).powi(2);
         // Purchases lie a tenth around what is usual.
         let wanted = [
             (3_500.0, 0.0),
