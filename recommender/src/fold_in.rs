@@ -44,7 +44,8 @@ fn dated(columns: &HashMap<String, u32>, deeds: &[Deed], signals: &Signals, now:
     dated
 }
 
-/// Items whose weights sum to less than 0, with the share that is left of their scores.
+/// Items whose weights sum to less than 0, with the share that is left of their scores: none, since what the same event
+/// takes off similar items would otherwise lift the item beside them.
 fn rejected(deeds: &[Dated]) -> HashMap<u32, f32> {
     let mut sums: HashMap<u32, f32> = HashMap::new();
     for deed in deeds.iter().filter(|deed| deed.weight < 0.0) {
@@ -54,7 +55,7 @@ fn rejected(deeds: &[Dated]) -> HashMap<u32, f32> {
         sums.entry(deed.item).and_modify(|sum| *sum += deed.weight);
     }
     sums.retain(|_, sum| *sum < 0.0);
-    sums.into_iter().map(|(item, sum)| (item, (1.0 + sum).max(0.0))).collect()
+    sums.into_keys().map(|item| (item, 0.0)).collect()
 }
 
 impl<'a> FoldIn<'a> {

@@ -4,6 +4,7 @@
 use std::collections::HashSet;
 
 use chassis::auth::Pseudonymiser;
+use chrono::Utc;
 use prost::Message as _;
 use proto::common::v1::{Event, EventKind};
 use proto::gateway::v1::Purpose;
@@ -15,6 +16,9 @@ use crate::store::{self, Store};
 
 /// Events a request may carry to the recommender, and items it may exclude.
 pub(crate) const MAX_EVENTS: usize = 1000;
+
+/// Days for which a disliked item is excluded here: what the recommender does unless it is set otherwise.
+const DISLIKE_DAYS: i64 = 180;
 
 /// Who is asking.
 #[derive(Debug, Clone, Default)]
@@ -96,9 +100,10 @@ pub(crate) fn fold(request: &mut RecommendRequest, undelivered: Vec<Event>) {
         undelivered.into_iter().filter(|event| !given.contains(event.event_id.as_str())).collect();
     fresh.drain(..fresh.len().saturating_sub(room));
     request.recent_events.extend(fresh);
+    let disliked_after = Utc::now().timestamp() - DISLIKE_DAYS * 86_400;
     let rules = request.rules.get_or_insert_default();
     let is_left_out = |event: &&Event| match event.kind() {
-        EventKind::Dislike => true,
+        EventKind::Dislike => event.occurred_at.as_ref().is_some_and(|at| at.seconds > disliked_after),
         EventKind::Purchase | EventKind::Return => rules.exclude_purchased,
         _ => false,
     };
@@ -121,7 +126,16 @@ mod tests {
             event_id: format!("{kind:?}-{item}"),
             kind: kind.into(),
             item_id: item.into(),
+            occurred_at: Some(pbjson_types::Timestamp { seconds: Utc::now().timestamp() - 60, nanos: 0 }),
             ..Event::default()
+        };
+        let old = Event {
+            event_id: "old".into(),
+            occurred_at: Some(pbjson_types::Timestamp {
+                seconds: Utc::now().timestamp() - 181 * 86_400,
+                nanos: 0,
+            }),
+            ..event(EventKind::Dislike, "old")
         };
         let undelivered = || {
             vec![
@@ -129,12 +143,13 @@ mod tests {
                 event(EventKind::Purchase, "b"),
                 event(EventKind::Click, "c"),
                 event(EventKind::Link, ""),
+                old.clone(),
             ]
         };
         let excluded = |rules: Option<Rules>| {
             let mut request = RecommendRequest { rules, ..RecommendRequest::default() };
             fold(&mut request, undelivered());
-            assert_eq!(request.recent_events, undelivered(), "links go with the rest");
+            assert_eq!(request.recent_events.len(), 5, "links go with the rest");
             request.rules.map(|rules| rules.exclude_item_ids).unwrap_or_default()
         };
         assert_eq!(excluded(None), ["a"]);

@@ -3,6 +3,9 @@ use super::{MAX_AHEAD_SECONDS, MAX_ATTRIBUTES, Violation, Violations};
 
 use crate::common::v1::{Channel, Event, EventKind};
 
+/// The largest rating of any scale; a shop's own scale is the recommender's setting.
+const MAX_RATING: f64 = 1_000.0;
+
 /// An event to store. `now` is the server's clock in seconds since 1970.
 pub fn event(event: &Event, now: i64) -> Vec<Violation> {
     let mut violations = Violations::new();
@@ -35,6 +38,9 @@ pub fn event(event: &Event, now: i64) -> Vec<Violation> {
     occurred_at(&mut violations, event, now);
     if let Some(rating) = event.rating {
         violations.finite("rating", rating);
+        if rating > MAX_RATING {
+            violations.add("rating", "OUT_OF_RANGE", format!("must be at most {MAX_RATING}, is {rating}"));
+        }
         if rating < 0.0 {
             violations.add("rating", "NEGATIVE", format!("must be at least 0, is {rating}"));
         }
@@ -201,6 +207,7 @@ mod tests {
         fault(&Event { kind: 99, ..click() }, "kind", "UNKNOWN_ENUM_VALUE");
         fault(&Event { kind: 0, ..click() }, "kind", "UNSPECIFIED");
         fault(&Event { rating: Some(f64::NAN), ..click() }, "rating", "NOT_FINITE");
+        fault(&Event { rating: Some(1e300), ..click() }, "rating", "OUT_OF_RANGE");
         fault(&Event { item_id: String::new(), ..click() }, "item_id", "EMPTY");
         fault(&buy(None), "purchase.revenue", "EMPTY");
         let debt = Money { currency_code: "USD".into(), minor_units: -5 };

@@ -175,8 +175,11 @@ impl Buying {
 
 /// Rows of (features, span) with whether the first purchase fell into the span; the spans' ends; their mean hazards.
 fn sample(people: &[Vec<Act>], seed: u64) -> Result<(Sample, Vec<u32>, Vec<f64>), IntentError> {
-    let times = || people.iter().flatten().map(|act| act.at);
-    let (first, last) = (times().min().unwrap_or(0), times().max().unwrap_or(0));
+    let mut times: Vec<i64> = people.iter().flatten().map(|act| act.at).collect();
+    let last = times.iter().max().copied().unwrap_or(0);
+    // A few events of a wrong clock, decades old, must not stretch the time that moments are taken from.
+    let hundredth = times.len() / 100;
+    let first = if times.is_empty() { 0 } else { *times.select_nth_unstable(hundredth).1 };
     let days = (last - first) as f64 / DAY as f64;
     let edges: Vec<u32> = EDGES.into_iter().filter(|edge| f64::from(*edge) <= days / 3.0).collect();
     if days < f64::from(LEAST_DAYS) {

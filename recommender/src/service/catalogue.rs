@@ -1,8 +1,10 @@
 //! Reads and changes of single items.
 
 use std::collections::BTreeMap;
+use std::hash::{DefaultHasher, Hash as _, Hasher as _};
 
 use chrono::Utc;
+use prost::Message as _;
 use proto::common::v1::Item;
 use proto::recommender::v1::{
     DeleteItemsRequest, DeleteItemsResponse, GetItemRequest, GetItemResponse, ItemUpdate, ListItemsRequest,
@@ -83,6 +85,16 @@ fn check_updates(request: &UpdateItemsRequest) -> Result<(), Status> {
     refuse(found)
 }
 
+/// The key an answer is kept under: a request id that comes back with other content is another request.
+fn request_key(request_id: &str, content: &[u8]) -> String {
+    if request_id.is_empty() {
+        return String::new();
+    }
+    let mut hasher = DefaultHasher::new();
+    content.hash(&mut hasher);
+    format!("{request_id}#{:016x}", hasher.finish())
+}
+
 impl Recommender {
     pub(super) async fn update(&self, request: &UpdateItemsRequest) -> Result<UpdateItemsResponse, Status> {
         check_updates(request)?;
@@ -90,8 +102,8 @@ impl Recommender {
         let ids: Vec<String> = ids.collect();
         let now = Utc::now().timestamp_micros();
         let change = |items: &mut BTreeMap<String, Item>| apply(&request.updates, items);
-        let updated =
-            self.store.update_items(&request.request_id, &ids, now, change).await.map_err(failed)?;
+        let key = request_key(&request.request_id, &request.encode_to_vec());
+        let updated = self.store.update_items(&key, &ids, now, change).await.map_err(failed)?;
         let answer = match updated {
             Updated::All(items) => UpdateItemsResponse { updated: items, unknown_item_ids: Vec::new() },
             Updated::Unknown(ids) => UpdateItemsResponse { updated: 0, unknown_item_ids: ids },
@@ -110,7 +122,8 @@ impl Recommender {
     ) -> Result<DeleteItemsResponse, Status> {
         check::deletion(request)?;
         let now = Utc::now().timestamp_micros();
-        let deleted = self.store.delete_items(&request.request_id, &request.item_ids, now).await;
+        let key = request_key(&request.request_id, &request.encode_to_vec());
+        let deleted = self.store.delete_items(&key, &request.item_ids, now).await;
         self.live.follow_items().await.map_err(|cause| chassis::error::internal(&cause))?;
         Ok(DeleteItemsResponse { deleted: deleted.map_err(failed)? })
     }
