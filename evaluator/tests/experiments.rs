@@ -164,6 +164,21 @@ async fn money_metrics_name_their_currency_and_others_none() {
     let found = analysed(&mut served, "e", &["REVENUE", "AOV", "PROFIT", "CR"]).await;
     let currencies: Vec<&str> = found.results.iter().map(|row| row.currency_code.as_str()).collect();
     assert_eq!(currencies, ["USD", "USD", "USD", ""]);
+
+    // One purchase in another currency stops nothing and adds nothing.
+    let mut foreign = purchase("foreign", "control99", 1);
+    if let Some(revenue) = foreign.purchase.as_mut().and_then(|purchase| purchase.revenue.as_mut()) {
+        revenue.currency_code = "CNY".into();
+    }
+    ingest(&mut served, vec![foreign]).await;
+    let after = analysed(&mut served, "e", &["REVENUE", "CR"]).await;
+    let revenue = |rows: &[VariantResult]| {
+        let row = rows.iter().find(|row| row.metric == "REVENUE").expect("a row").clone();
+        (row.currency_code, row.effect.map(|effect| effect.estimate), row.warnings)
+    };
+    let (before, after_) = (revenue(&found.results), revenue(&after.results));
+    assert_eq!((before.0, before.1), (after_.0, after_.1));
+    assert!(after_.2.contains(&"OTHER_CURRENCIES_LEFT_OUT".to_owned()), "{:?}", after_.2);
 }
 
 /// Reference: numpy 2 and scipy on 3 100 single units, both ratios linearised unit by unit, θ from the pooled units;

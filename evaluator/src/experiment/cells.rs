@@ -195,6 +195,21 @@ impl Cells {
         Self(within.map(|(key, sums)| (key.clone(), *sums)).collect())
     }
 
+    /// Returns the cells without the sums of a money metric in all currencies but the one that most units paid in; `None`
+    /// where it has one currency.
+    pub fn in_main_currency(&self, metric: &Metric) -> Option<Self> {
+        let mut units: BTreeMap<&str, i128> = BTreeMap::new();
+        for (key, sums) in self.of_metric(metric.name()) {
+            *units.entry(&key.currency).or_default() += sums.positive_units();
+        }
+        if !metric.is_money() || units.len() < 2 {
+            return None;
+        }
+        let main = units.into_iter().max_by_key(|(_, units)| *units)?.0.to_owned();
+        let kept = self.0.iter().filter(|(key, _)| key.metric != metric.name() || key.currency == main);
+        Some(Self(kept.map(|(key, sums)| (key.clone(), *sums)).collect()))
+    }
+
     /// Returns the currency of a money metric, which is empty of others and where nothing was earned. Refuses money in
     /// several currencies.
     pub fn currency(&self, metric: &Metric) -> Result<String> {

@@ -55,6 +55,11 @@ impl Sums {
         *self == Self::default()
     }
 
+    /// Units whose outcome is above 0.
+    pub fn positive_units(&self) -> i128 {
+        self.0[0]
+    }
+
     /// Σ outcome.
     pub fn outcome(&self) -> i128 {
         self.0[1]

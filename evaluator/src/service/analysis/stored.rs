@@ -186,6 +186,11 @@ impl Analysis {
     fn family(&self, wanted: &Wanted, cells: &Cells, variants: &[String]) -> Result<Family, Status> {
         let Wanted { metric, role, listed } = wanted;
         let mut warnings = Vec::new();
+        let main = cells.in_main_currency(metric);
+        if main.is_some() {
+            warnings.push("OTHER_CURRENCIES_LEFT_OUT");
+        }
+        let cells = main.as_ref().unwrap_or(cells);
         let arms = match metric.quantile() {
             Some(level) => Arms::Quantiles(cells.quantiles(metric, level, variants)?),
             None => self.sums(metric, cells, variants, &mut warnings)?,
