@@ -1,5 +1,7 @@
 //! A service's own database: opened alike everywhere, and written without surprises.
 
+use std::time::Duration;
+
 use sea_orm::{
     ConnectOptions, ConnectionTrait as _, Database, DatabaseConnection, DatabaseTransaction, DbBackend,
     DbErr, SqliteTransactionMode, TransactionOptions, TransactionTrait as _,
@@ -31,6 +33,10 @@ pub async fn open(url: &Secret) -> Result<DatabaseConnection, DbErr> {
 /// Key of the PostgreSQL advisory lock that one migration at a time holds, of whichever service.
 const MIGRATING: &str = "SELECT pg_advisory_xact_lock(7310579611849183843)";
 
+/// Attempts to migrate a SQLite file, and the pause between two.
+const MIGRATION_ATTEMPTS: u32 = 40;
+const MIGRATION_PAUSE: Duration = Duration::from_millis(250);
+
 /// Brings the schema of `database` up to date. Replicas that start together on one PostgreSQL database migrate one after
 /// the other, each wholly or not at all.
 pub async fn migrate<M: MigratorTrait>(database: &DatabaseConnection) -> Result<(), DbErr> {
@@ -40,7 +46,16 @@ pub async fn migrate<M: MigratorTrait>(database: &DatabaseConnection) -> Result<
         M::up(&transaction, None).await?;
         transaction.commit().await
     } else {
-        M::up(database, None).await
+        // Of processes that start together on one file one migrates and the others fail until it is done.
+        let mut attempt = 1;
+        while let Err(cause) = M::up(database, None).await {
+            if attempt == MIGRATION_ATTEMPTS {
+                return Err(cause);
+            }
+            attempt += 1;
+            tokio::time::sleep(MIGRATION_PAUSE).await;
+        }
+        Ok(())
     }
 }
 

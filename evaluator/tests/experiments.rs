@@ -1,7 +1,7 @@
 //! Experiments beyond a single comparison: planned sizes, guardrails, covariates, dimensions and currencies.
 
 use evaluator::service::analysis::inline;
-use proto::common::v1::{Channel, Event, EventKind};
+use proto::common::v1::{Channel, Event, EventKind, Money, Purchase};
 use proto::evaluator::v1::*;
 
 use crate::support::*;
@@ -167,10 +167,11 @@ async fn money_metrics_name_their_currency_and_others_none() {
 
     // One purchase in another currency stops nothing and adds nothing.
     let mut foreign = purchase("foreign", "control99", 1);
-    if let Some(revenue) = foreign.purchase.as_mut().and_then(|purchase| purchase.revenue.as_mut()) {
-        revenue.currency_code = "CNY".into();
+    if let Some(purchase) = foreign.purchase.as_mut() {
+        let revenue = Some(Money { currency_code: "CNY".into(), minor_units: 100 });
+        *purchase = Purchase { order_id: "foreign".into(), quantity: 1, revenue, ..Purchase::default() };
     }
-    ingest(&mut served, vec![foreign]).await;
+    assert_eq!(ingest(&mut served, vec![foreign]).await.accepted, 1);
     let after = analysed(&mut served, "e", &["REVENUE", "CR"]).await;
     let revenue = |rows: &[VariantResult]| {
         let row = rows.iter().find(|row| row.metric == "REVENUE").expect("a row").clone();

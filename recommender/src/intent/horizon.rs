@@ -173,13 +173,20 @@ impl Buying {
     }
 }
 
+/// The first of `times`, the last of which is `last`; where the oldest hundredth of them stretch the time to more than twice
+/// its length, the first of the others: events of a wrong clock, decades old, must not decide where moments lie.
+fn beginning(times: &mut [i64], last: i64) -> i64 {
+    let Some(&oldest) = times.iter().min() else { return 0 };
+    let hundredth = times.len() / 100;
+    let usual = *times.select_nth_unstable(hundredth).1;
+    if usual - oldest > last - usual { usual } else { oldest }
+}
+
 /// Rows of (features, span) with whether the first purchase fell into the span; the spans' ends; their mean hazards.
 fn sample(people: &[Vec<Act>], seed: u64) -> Result<(Sample, Vec<u32>, Vec<f64>), IntentError> {
     let mut times: Vec<i64> = people.iter().flatten().map(|act| act.at).collect();
     let last = times.iter().max().copied().unwrap_or(0);
-    // A few events of a wrong clock, decades old, must not stretch the time that moments are taken from.
-    let hundredth = times.len() / 100;
-    let first = if times.is_empty() { 0 } else { *times.select_nth_unstable(hundredth).1 };
+    let first = beginning(&mut times, last);
     let days = (last - first) as f64 / DAY as f64;
     let edges: Vec<u32> = EDGES.into_iter().filter(|edge| f64::from(*edge) <= days / 3.0).collect();
     if days < f64::from(LEAST_DAYS) {
@@ -245,6 +252,15 @@ fn thinned(sample: &Sample, most: usize, seed: u64) -> Sample {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_few_events_of_a_wrong_clock_do_not_stretch_the_time() {
+        let mut times: Vec<i64> = (1_000_000..1_001_000).collect();
+        assert_eq!(beginning(&mut times, 1_000_999), 1_000_000);
+        times.extend([0, 5]);
+        assert!((1_000_000..1_000_020).contains(&beginning(&mut times, 1_000_999)));
+        assert_eq!(beginning(&mut [], 0), 0);
+    }
 
     /// Every fourth person buys each week, the others each sixtieth day or so; everyone looks around in between.
     fn people() -> Vec<Vec<Act>> {
