@@ -5,17 +5,18 @@ use std::time::Duration;
 use chassis::client::Channel;
 use chassis::deadline;
 use pbjson_types::Timestamp;
-use proto::common::v1::Money;
+use proto::common::v1::{Money, Offer};
 use proto::evaluator::v1::strategy_service_client::StrategyServiceClient;
 use proto::evaluator::v1::{ActivatePlanRequest, GenerateStrategiesRequest, PlanKind};
 
 /// Time a call gets.
 const PATIENT: Duration = Duration::from_mins(1);
 
-/// Makes an exploration plan over all stored offers through a gateway and lets it decide; returns its id. `begin` is the
+/// Makes an exploration plan over `offers`, or all that are stored, through a gateway and lets it decide; returns its id. `begin` is the
 /// moment it is made and activated at in a simulation; without it, now.
 pub async fn start(
     gateway: Channel,
+    offers: Vec<Offer>,
     budget: Money,
     usual_order: i64,
     (begin, until): (Option<Timestamp>, Timestamp),
@@ -25,6 +26,7 @@ pub async fn start(
     let request = GenerateStrategiesRequest {
         kind: PlanKind::Exploration.into(),
         budget: Some(budget),
+        offers,
         usual_order,
         from: begin,
         at: begin,
@@ -46,5 +48,13 @@ pub async fn start(
 pub async fn start_now(gateway: Channel, currency: &str, usual_order: i64) -> anyhow::Result<String> {
     let until = chrono::Utc::now().timestamp() + 14 * 86_400;
     let budget = Money { currency_code: currency.into(), minor_units: 10_000 * usual_order };
-    start(gateway, budget, usual_order, (None, Timestamp { seconds: until, nanos: 0 }), ("", 0.01)).await
+    start(
+        gateway,
+        Vec::new(),
+        budget,
+        usual_order,
+        (None, Timestamp { seconds: until, nanos: 0 }),
+        ("", 0.01),
+    )
+    .await
 }

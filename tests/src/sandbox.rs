@@ -133,6 +133,7 @@ impl Sandbox {
             // Simulated shoppers buy at once or not at all.
             config.strategy.outcome_windows.purchase_hours = 1;
             config.strategy.outcome_windows.profit_hours = 1;
+            config.strategy.offer_valid_days = 1;
         }
         let evaluator = replicas(options, config, evaluator::run).await?;
 

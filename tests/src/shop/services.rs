@@ -36,6 +36,7 @@ impl Services {
             effects.push("strategy.simulated_clock=true".into());
             effects.push("strategy.outcome_windows.purchase_hours=1".into());
             effects.push("strategy.outcome_windows.profit_hours=1".into());
+            effects.push("strategy.offer_valid_days=1".into());
         }
         let evaluator = Process::start("evaluator", &effects, &log("evaluator")).await?;
         let mut front = settings("gateway", at);

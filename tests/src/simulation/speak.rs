@@ -79,7 +79,8 @@ impl Line {
     ) -> anyhow::Result<String> {
         let budget = Money { currency_code: CURRENCY.into(), minor_units: budget };
         let span = (Some(moment(from)), moment(until));
-        exploration::start(self.gateway.clone(), budget, USUAL_ORDER, span, (ACCOUNT, holdout)).await
+        exploration::start(self.gateway.clone(), offers(), budget, USUAL_ORDER, span, (ACCOUNT, holdout))
+            .await
     }
 
     /// Asks what to offer one visitor; the decision will be recorded under `id`.
@@ -151,6 +152,7 @@ impl Line {
     ) -> anyhow::Result<Result<GenerateStrategiesResponse, String>> {
         let request = GenerateStrategiesRequest {
             objective: Objective::Profit.into(),
+            offers: offers(),
             budget: Some(Money { currency_code: CURRENCY.into(), minor_units: budget }),
             channels: vec![Place::App.into()],
             from: Some(moment(from)),
