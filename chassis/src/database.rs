@@ -46,7 +46,8 @@ pub async fn migrate<M: MigratorTrait>(database: &DatabaseConnection) -> Result<
         M::up(&transaction, None).await?;
         transaction.commit().await
     } else {
-        // Of processes that start together on one file one migrates and the others fail until it is done.
+        // Processes that start together on one file get in each other's way: one migrates, and the others fail until it is
+        // done.
         let mut attempt = 1;
         while let Err(cause) = M::up(database, None).await {
             if attempt == MIGRATION_ATTEMPTS {
