@@ -51,11 +51,10 @@ impl Sale {
             basket = THRESHOLD.0;
         }
         let discount = match deal {
-            None => 0.0,
             Some(Deal::Percent(share)) => (basket * share).round(),
             Some(Deal::Shipping) => SHIPPING.min(basket),
             Some(Deal::Threshold) if basket >= THRESHOLD.0 => THRESHOLD.1,
-            Some(Deal::Threshold) => 0.0,
+            Some(Deal::Threshold) | None => 0.0,
         };
         Self { basket, discount }
     }

@@ -55,13 +55,10 @@ impl World for Rules {
         let lapsed = recency > 14.0;
         let lift = match arm.map(|offer| DEALS[offer]) {
             None => 1.0,
-            Some(Deal::Percent(share)) if share < 0.08 => {
-                if hunts > 0.3 && moment.app {
-                    1.25
-                } else {
-                    1.0
-                }
-            }
+            Some(Deal::Percent(share)) if share < 0.08 => match (hunts > 0.3, moment.app) {
+                (true, true) => 1.25,
+                _ => 1.0,
+            },
             Some(Deal::Percent(share)) if share < 0.15 => match (hunts > 0.3, lapsed) {
                 (true, true) => 1.9,
                 (true, false) => 1.2,
@@ -79,13 +76,10 @@ impl World for Rules {
                 (true, false) => 1.25,
                 _ => 1.0,
             },
-            Some(Deal::Threshold) => {
-                if (6_000.0..12_000.0).contains(&usual) && orders >= 3.0 {
-                    1.7
-                } else {
-                    1.0
-                }
-            }
+            Some(Deal::Threshold) => match ((6_000.0..12_000.0).contains(&usual), orders >= 3.0) {
+                (true, true) => 1.7,
+                _ => 1.0,
+            },
         };
         // Who hunts for bargains is moved further and families less: nobody logs who that is.
         let by = [1.0, 0.6, 1.5][person.traits[0] as usize];

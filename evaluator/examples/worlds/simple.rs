@@ -30,13 +30,11 @@ impl Policy for ByChance {
         if visit.luck[0] >= self.share {
             return Choice { arm: None, propensity: 1.0 - self.share };
         }
-        match self.only {
-            Some(only) => Choice { arm: Some(only), propensity: self.share },
-            None => {
-                let arm = Some((visit.luck[1] * offers as f64) as usize);
-                Choice { arm, propensity: self.share / offers as f64 }
-            }
+        if let Some(only) = self.only {
+            return Choice { arm: Some(only), propensity: self.share };
         }
+        let arm = Some((visit.luck[1] * offers as f64) as usize);
+        Choice { arm, propensity: self.share / offers as f64 }
     }
 }
 

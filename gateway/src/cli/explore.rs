@@ -67,7 +67,7 @@ pub(super) async fn run(arguments: Arguments, gateway: Channel, json: bool) -> R
 fn money(major: f64, currency: &str, option: &str) -> Result<Money, Failure> {
     let currency_code = currency.to_uppercase();
     let minor = (major * 10_f64.powi(show::digits(&currency_code).cast_signed())).round();
-    if !(minor >= 1.0 && minor < 9e15) {
+    if !(1.0..9e15).contains(&minor) {
         return Err(Failure::Usage(format!(
             "{option}: must be above 0 and below 9e15 minor units, is {major}"
         )));

@@ -46,9 +46,10 @@ fn the_blend_of_a_fold_says_what_was_said_of_its_rows_unseen() {
         let x = panel.features.row(row);
         let (control, effects) = study.by_fold[folds[row]].predict(x, &panel.arms);
         assert!((control - study.control_unseen[row]).abs() < 1e-12, "control of row {row}");
-        for arm in 1..3 {
-            let unseen = study.arms[arm - 1].unseen[row];
-            assert!((effects[arm] - unseen).abs() < 1e-12, "row {row}: {} and {unseen}", effects[arm]);
+        assert_eq!((effects.len(), study.arms.len()), (3, 2), "the control and two arms");
+        for (effect, arm) in effects[1..].iter().zip(&study.arms) {
+            let unseen = arm.unseen[row];
+            assert!((effect - unseen).abs() < 1e-12, "row {row}: {effect} and {unseen}");
         }
         let (_, seen) = study.blend.predict(x, &panel.arms);
         apart = apart.max((seen[1] - effects[1]).abs());
