@@ -9,7 +9,7 @@ use proto::common::v1::{Event, EventKind};
 use proto::validate::{self, Violation};
 
 use crate::store::{Kind, Link, Row};
-use crate::token::{Refused, Tokens};
+use crate::token::{Holder, Refused, Tokens};
 
 /// Turns events into rows; cheap to clone.
 #[derive(Clone)]
@@ -35,21 +35,23 @@ impl Intake {
 
     /// The row of `event`. `now` is in seconds since 1970.
     ///
-    /// A token that is expired or not this shop's never costs the event: it is stored without attribution.
+    /// A token that is expired, another person's or not this shop's never costs the event: it is stored without
+    /// attribution.
     ///
     /// # Errors
     /// The first thing that is wrong with the event.
     pub fn accept(&self, mut event: Event, now: i64) -> Result<Accepted, Violation> {
         check(&event, now)?;
         let mut set_aside = None;
+        self.pseudonymise(&mut event);
         let token = std::mem::take(&mut event.decision_token);
         if !token.is_empty() {
-            match self.tokens.verify(&token, now) {
+            let sender = Holder { user: &event.user_id, visitor: &event.visitor_id };
+            match self.tokens.verify(&token, now, sender) {
                 Ok(id) => event.decision_id = id,
                 Err(refused) => set_aside = Some(refused),
             }
         }
-        self.pseudonymise(&mut event);
         let link = (event.kind() == EventKind::Link)
             .then(|| Link { visitor: event.visitor_id.clone(), person: event.user_id.clone() });
         if let Some(link) = &link {
@@ -122,7 +124,7 @@ mod tests {
     #[test]
     fn a_valid_token_becomes_the_decision_id() {
         let (intake, tokens) = intake();
-        let (id, token) = tokens.issue(NOW);
+        let (id, token) = tokens.issue(NOW, Holder::default());
         let accepted = intake.accept(Event { decision_token: token, ..click() }, NOW).expect("accepted");
         let event = stored(&accepted);
         assert_eq!((event.decision_id, event.decision_token.as_str()), (id, ""));
@@ -133,9 +135,12 @@ mod tests {
     #[test]
     fn an_event_with_a_useless_token_is_accepted_without_attribution() {
         let (intake, tokens) = intake();
-        let (_, old) = tokens.issue(NOW - 86_400 * 365);
+        let (_, old) = tokens.issue(NOW - 86_400 * 365, Holder::default());
+        let other = intake.names.pseudonym("somebody else");
+        let (_, others) = tokens.issue(NOW, Holder { user: &other, visitor: "" });
         let useless = [("null", Refused::Forged), (" ", Refused::Forged), ("undefined", Refused::Forged)];
-        for (token, why) in useless.into_iter().chain([(old.as_str(), Refused::Expired)]) {
+        let issued = [(old.as_str(), Refused::Expired), (others.as_str(), Refused::OtherPerson)];
+        for (token, why) in useless.into_iter().chain(issued) {
             let accepted =
                 intake.accept(Event { decision_token: token.into(), ..click() }, NOW).expect(token);
             let event = stored(&accepted);

@@ -27,7 +27,7 @@ use rand::Rng as _;
 use crate::config::Config;
 use crate::outbox::{self, Outbox};
 use crate::store::{self, Store};
-use crate::token::Tokens;
+use crate::token::{Holder, Tokens};
 use crate::upstream::Upstream;
 
 use known::{Consent, Person};
@@ -82,6 +82,8 @@ pub(crate) struct Chosen {
     segment: String,
     /// Version of the evaluator's own among them.
     feature_version: u32,
+    /// Ids of the offers it was chosen among.
+    available_offers: Vec<String>,
 }
 
 /// What the gateway knows of a person.
@@ -208,7 +210,8 @@ impl Personaliser {
                 }
             };
         let seed = if request.seed == 0 { rand::rng().random_range(1..=u64::MAX) } else { request.seed };
-        let (decision_id, token) = self.tokens.issue(Utc::now().timestamp());
+        let holder = Holder { user: &person.user, visitor: &person.visitor };
+        let (decision_id, token) = self.tokens.issue(Utc::now().timestamp(), holder);
         Moment { request, person, withheld, undelivered, seed, decision_id, token, unrecorded }
     }
 

@@ -62,6 +62,7 @@ pub(super) fn placed(moment: &Moment, decision: Option<DecideResponse>, goods: R
         features: decision.features,
         segment: goods.segment,
         feature_version: decision.feature_version,
+        available_offers: decision.available_offer_ids,
     }
 }
 
@@ -112,6 +113,7 @@ pub(super) fn decision(moment: &Moment, chosen: &Chosen, report: &Report) -> Row
         features: chosen.features.clone(),
         segment: chosen.segment.clone(),
         feature_version: chosen.feature_version,
+        available_offer_ids: chosen.available_offers.clone(),
     };
     let (kind, person) = (Kind::Decision, moment.unit().to_owned());
     Row { id: format!("decision:{id}"), kind, person, payload: decision.encode_to_vec(), link: None }
@@ -175,6 +177,7 @@ mod tests {
             features: BTreeMap::new(),
             segment: String::new(),
             feature_version: 0,
+            available_offers: Vec::new(),
         };
         let moment = Moment {
             request: PersonaliseRequest::default(),
