@@ -279,3 +279,43 @@ async fn two_replicas_on_postgres_agree_with_the_book() {
     })
     .await;
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_return_in_a_span_belongs_to_what_was_bought_before_it() {
+    let mut served = served().await;
+    let uncosted = |mut event: Event| {
+        event.purchase.as_mut().expect("a purchase").cost = None;
+        event
+    };
+    let stays_unknown = |mut event: Event| {
+        event.product_return.as_mut().expect("a return").cost = None;
+        event
+    };
+    let bought = Event { campaign_id: "spring".into(), ..line("b1", "u1", "o1", "tea", 1, 1_000, 0) };
+    let events = vec![
+        bought,
+        uncosted(line("b2", "u2", "o2", "pot", 1, 3_000, 0)),
+        back("r1", "u1", "o1", "tea", 1, 1_000, 3 * DAY),
+        stays_unknown(back("r2", "u2", "o2", "pot", 1, 3_000, 3 * DAY)),
+        line("b3", "u1", "o3", "cup", 1, 500, 3 * DAY),
+    ];
+    ingest(&mut served, events).await;
+    let query = QueryMetricsRequest {
+        metrics: ["REVENUE", "PROFIT", "CR"].map(String::from).to_vec(),
+        dimensions: vec!["campaign".into()],
+        from: at(THEN + DAY),
+        ..QueryMetricsRequest::default()
+    };
+    let rows = served.metrics.query_metrics(query).await.expect("rows").into_inner().rows;
+    let of = |campaign: &str, metric: &str| {
+        let found = rows.iter().find(|row| {
+            row.dimensions.get("campaign").is_some_and(|value| value == campaign) && row.metric == metric
+        });
+        found.and_then(|row| row.value.as_ref()).map(|value| value.estimate)
+    };
+    assert_eq!(of("spring", "REVENUE"), Some(-1_000.0), "{rows:#?}");
+    assert_eq!(of("spring", "PROFIT"), Some(-500.0));
+    assert_eq!(of("none", "REVENUE"), Some(500.0 - 3_000.0));
+    // The pot's cost was never known, so its profit was never counted and is not taken off.
+    assert_eq!(of("none", "PROFIT"), Some(250.0));
+}

@@ -99,7 +99,8 @@ impl Report {
         Self { metrics, dimensions, frame, exposures, cells: BTreeMap::new() }
     }
 
-    /// Adds all facts of one unit, in order of time. The same units in the same order give the same bytes.
+    /// Adds all facts of one unit, in order of time. The same units in the same order give the same bytes. Purchases before
+    /// the frame say what returns within it belong to, and count for nothing else.
     pub fn add(&mut self, facts: &[Fact]) {
         let Some(first) = facts.first() else { return };
         let exposures = self.exposures.remove(&first.unit).unwrap_or_default();
@@ -111,6 +112,8 @@ impl Report {
             .iter()
             .filter_map(|fact| Some((line(fact.sale.as_ref().filter(|s| !s.is_return())?)?, fact)))
             .collect();
+        let before = self.frame.from.map_or(0, |from| facts.partition_point(|fact| fact.at < from));
+        let facts = &facts[before..];
         let mut parts: BTreeMap<Cell, Part<'_>> = BTreeMap::new();
         for fact in facts {
             let returned = fact.sale.as_ref().filter(|sale| sale.is_return()).and_then(line);

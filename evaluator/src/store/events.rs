@@ -1,12 +1,12 @@
-use std::collections::{BTreeSet, HashSet};
+use std::collections::{BTreeSet, HashMap, HashSet};
 
 use chassis::calendar::Calendar;
 use futures::TryStreamExt as _;
 use proto::common::v1::{Channel, EventKind};
 use sea_orm::sea_query::{Expr, OnConflict, SimpleExpr};
 use sea_orm::{
-    ColumnTrait as _, DatabaseTransaction, EntityTrait as _, FromQueryResult, IntoActiveModel as _, Order,
-    QueryFilter as _, QueryOrder as _, QuerySelect as _, Select,
+    ColumnTrait as _, Condition, DatabaseTransaction, EntityTrait as _, FromQueryResult,
+    IntoActiveModel as _, Order, QueryFilter as _, QueryOrder as _, QuerySelect as _, Select,
 };
 use tokio::sync::mpsc::Sender;
 
@@ -157,7 +157,8 @@ const SENT: usize = 4_096;
 
 impl Store {
     /// Sends what happened from `from` and before `until` on, person after person, each in order of time; ends early
-    /// where nobody takes it any more. All facts of a person come in one piece.
+    /// where nobody takes it any more. All facts of a person come in one piece. Of purchases before `from` it sends those
+    /// that something returned in the span belongs to: a return says little itself of where it was bought.
     pub async fn send_facts(
         &self,
         from: Option<i64>,
@@ -165,8 +166,10 @@ impl Store {
         to: Sender<Vec<Fact>>,
     ) -> Result<()> {
         let mut query = behaviour();
+        let mut earlier = HashMap::new();
         if let Some(from) = from {
             query = query.filter(Column::OccurredAt.gte(from));
+            earlier = self.returned_later(from, until).await?;
         }
         if let Some(until) = until {
             query = query.filter(Column::OccurredAt.lt(until));
@@ -186,11 +189,52 @@ impl Store {
             if whole && to.send(std::mem::take(&mut batch)).await.is_err() {
                 return Ok(());
             }
+            batch.extend(earlier.remove(&next.unit).unwrap_or_default());
             batch.push(next);
         }
         // The last piece is wanted or not; there is nothing left to stop.
         let _ = to.send(batch).await;
         Ok(())
+    }
+}
+
+impl Store {
+    /// Purchases before `from`, by unit and in order of time, of which a line was returned from then on and before `until`.
+    async fn returned_later(&self, from: i64, until: Option<i64>) -> Result<HashMap<String, Vec<Fact>>> {
+        let returned: Vec<(String, String, String)> = Entity::find()
+            .select_only()
+            .columns([Column::Person, Column::Visitor, Column::OrderId])
+            .filter(Column::OccurredAt.gte(from))
+            .filter(Condition::all().add_option(until.map(|until| Column::OccurredAt.lt(until))))
+            .filter(Column::Kind.eq(EventKind::Return as i16))
+            .filter(Column::OrderId.ne(""))
+            .into_tuple()
+            .all(&self.db)
+            .await?;
+        let lines: BTreeSet<(String, String)> =
+            returned.into_iter().map(|(person, visitor, order)| (unit(&person, &visitor), order)).collect();
+        let units: BTreeSet<&str> = lines.iter().map(|(unit, _)| unit.as_str()).collect();
+        let units: Vec<&str> = units.into_iter().collect();
+        let mut found: HashMap<String, Vec<Fact>> = HashMap::new();
+        for chunk in units.chunks(STATEMENT) {
+            // By the people, for whom there is an index, rather than by orders.
+            let of_them = |column: Column| column.is_in(chunk.iter().copied());
+            let anonymous = Condition::all().add(Column::Person.eq("")).add(of_them(Column::Visitor));
+            let query = behaviour()
+                .filter(Condition::any().add(of_them(Column::Person)).add(anonymous))
+                .filter(Column::Kind.eq(EventKind::Purchase as i16))
+                .filter(Column::OccurredAt.lt(from))
+                .order_by_asc(Column::OccurredAt)
+                .order_by_asc(Column::EventId);
+            for row in query.into_model::<Row>().all(&self.db).await? {
+                let bought = fact(row, self.calendar);
+                let order = bought.sale.as_ref().map(|sale| sale.order.clone()).unwrap_or_default();
+                if lines.contains(&(bought.unit.clone(), order)) {
+                    found.entry(bought.unit.clone()).or_default().push(bought);
+                }
+            }
+        }
+        Ok(found)
     }
 }
 
