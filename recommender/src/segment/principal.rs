@@ -1,6 +1,8 @@
 //! Principal components of a few measures by linfa-reduction, whose iterative solver breaks down on measures without
 //! variance and on measures that depend linearly on each other: those are left out first.
 
+use std::panic::{AssertUnwindSafe, catch_unwind};
+
 use linfa::DatasetBase;
 use linfa::traits::{Fit as _, Predict as _};
 use linfa_reduction::Pca;
@@ -16,7 +18,10 @@ pub(super) fn components(rows: &Array2<f64>, count: usize) -> Option<Array2<f64>
         return None;
     }
     let rows = rows.select(Axis(1), &kept);
-    let pca = Pca::params(count).fit(&DatasetBase::from(rows.clone())).ok()?;
+    // A solver that converges to the last bit divides 0 by 0 and panics; then there are no components, which is no reason
+    // to fail the training.
+    let solve = || Pca::params(count).fit(&DatasetBase::from(rows.clone())).ok();
+    let pca = catch_unwind(AssertUnwindSafe(solve)).ok().flatten()?;
     let reduced: Array2<f64> = pca.predict(&rows);
     (reduced.ncols() == count && reduced.iter().all(|value| value.is_finite())).then_some(reduced)
 }
