@@ -1,5 +1,6 @@
 //! The bundled shop, moved in.
 
+mod chinese;
 pub mod demo;
 mod files;
 pub mod program;
@@ -25,19 +26,13 @@ async fn move_in(
     ports: [u16; 4],
     simulated: bool,
 ) -> anyhow::Result<(CompleteJourney, Services)> {
-    let started = Instant::now();
     let shop = CompleteJourney::bundled(Utc::now())?;
     let (items, events, offers) = (shop.items.len(), shop.events.len(), shop.offers.len());
     say(&format!(
         "Complete Journey: {items} goods, {events} purchases, {offers} coupons, last purchase an hour ago"
     ));
     files::write(&shop, folder)?;
-    let services = Services::start(folder, ports, simulated).await?;
-    say(&format!(
-        "four services listen ({:.1} s); the gateway is {}",
-        started.elapsed().as_secs_f64(),
-        services.gateway()
-    ));
+    let services = start_services(folder, ports, simulated).await?;
     for what in ["items", "offers", "events"] {
         let file = folder.join(format!("{what}.csv")).display().to_string();
         bespoke(&services, &["import", what, &file, "--constant", "currency=USD"]).await?;
@@ -45,6 +40,18 @@ async fn move_in(
     bespoke(&services, &["explore", "--budget", "5000", "--currency", "USD", "--days", "14"]).await?;
     bespoke(&services, &["train", "--parameter", "budget_seconds=5"]).await?;
     Ok((shop, services))
+}
+
+/// Starts the four services on `folder`, which must exist, and prints where the gateway listens.
+async fn start_services(folder: &Path, ports: [u16; 4], simulated: bool) -> anyhow::Result<Services> {
+    let started = Instant::now();
+    let services = Services::start(folder, ports, simulated).await?;
+    say(&format!(
+        "four services listen ({:.1} s); the gateway is {}",
+        started.elapsed().as_secs_f64(),
+        services.gateway()
+    ));
+    Ok(services)
 }
 
 /// Runs the command line as a person would.
