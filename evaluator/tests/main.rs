@@ -15,6 +15,7 @@ mod own_metrics;
 mod planning;
 mod plans;
 mod postgres;
+mod replay;
 mod reports;
 mod returns;
 mod service;

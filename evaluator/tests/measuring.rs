@@ -110,6 +110,8 @@ async fn people_held_out_say_what_the_plan_added_whatever_carries_a_token() {
     served.strategies.activate_plan(activate).await.expect("activated");
     let mut seen = [(0_u32, 0_u32); 2];
     let (mut log, mut events) = (Vec::new(), Vec::new());
+    // The clock of whoever records the decisions is two minutes behind.
+    let behind = now() - 120;
     for person in 0..400_u32 {
         let user = format!("w{person}");
         let context = DecisionContext { channel: Channel::Web.into(), ..DecisionContext::default() };
@@ -126,7 +128,7 @@ async fn people_held_out_say_what_the_plan_added_whatever_carries_a_token() {
         log.push(Decision {
             decision_id: format!("{user}-d"),
             user_id: user,
-            decided_at: at(now()),
+            decided_at: at(behind),
             channel: Channel::Web.into(),
             offer_id: made.offer.map(|offer| offer.offer_id).unwrap_or_default(),
             offer_propensity: made.propensity,

@@ -76,18 +76,18 @@ pub(crate) fn joined(log: &Log, now: i64) -> (Vec<Outcome>, Vec<Outcome>, i64) {
         let paid = (bought.sale.basket - bought.sale.discount) as i64;
         let sale = Some((paid, Some(bought.sale.cost() as i64), 0));
         answers.push(Answer { sale, ..answer(EventKind::Purchase) });
-        let Some(decision) = bought.decision.filter(|_| bought.sale.discount > 0.0) else { continue };
+        let Some(offer) = bought.redeems else { continue };
         answers.push(Answer {
             discount: Some(bought.sale.discount as i64),
-            offer_id: decided[decision].offer_id.clone(),
+            offer_id: IDS[offer].into(),
             ..answer(EventKind::OfferRedeemed)
         });
-        delays.push(at - decided[decision].at);
+        delays.extend(bought.decision.map(|decision| at - decided[decision].at));
     }
     delays.sort_unstable();
     let late = delays.get(delays.len() * 99 / 100).copied().unwrap_or(0);
     let horizon = Horizon { window: window(), at: now };
-    let (mut all, _) = join(decided, answers, horizon, EventKind::Purchase, &plan::by_id(&offers()), true);
+    let (mut all, _) = join(decided, answers, horizon, EventKind::Purchase, &plan::by_id(&offers()), false);
     fatigue::add(&mut all);
     let over = all.iter().filter(|row| !row.open).cloned().collect();
     (over, all, (late * 3 / 2).max(3_600_000_000))

@@ -88,7 +88,8 @@ fn play(world: &dyn World, seed: u64, arguments: &Arguments) -> Value {
     let (best, budget, oracle) = season.oracle(budget_share);
     let whole = best.profit - nothing.profit;
     let share = |book: &Book| (book.profit - nothing.profit) / whole;
-    let same_visit = season.within(budget, (0.0, 0.0)).0;
+    let same_visit = season.within(budget, (0.0, 0.0), false).0;
+    let seen = (!world.hidden(0.0).is_empty()).then(|| season.within(budget, (0.0, 0.0), true).0);
     let (single, single_book) = season.best_single(budget);
     let span = (f64::from(begin), f64::from(begin + plan_days));
     let peer = TLearner::make(&log, budget, span, seed).map(|mut peer| season.book(&mut peer));
@@ -99,7 +100,7 @@ fn play(world: &dyn World, seed: u64, arguments: &Arguments) -> Value {
         "conversion": log.purchases.len() as f64 / explored.visits,
         "oracle_gain": whole.round(), "oracle_gain_of_profit": whole / nothing.profit,
         "oracle_price": oracle.price, "oracle_later": [oracle.later.0, oracle.later.1],
-        "same_visit_oracle": share(&same_visit),
+        "same_visit_oracle": share(&same_visit), "oracle_of_what_is_logged": seen.as_ref().map(share),
         "best_single": share(&single_book), "single": single.map_or("none", |offer| deals::IDS[offer]),
     });
     match peer {

@@ -86,6 +86,14 @@ impl World for Rules {
         (chance * (1.0 + (lift - 1.0) * by)).min(0.9)
     }
 
+    /// Households and days of pay; how small baskets are shows in what was bought.
+    fn hidden(&self, at: f64) -> Vec<(f64, [Option<f64>; 4])> {
+        let pay = [(5.0 / 28.0, 0.0), (23.0 / 28.0, 14.0)];
+        let all = (0..3_u32).flat_map(|household| pay.map(|pay| (f64::from(household), pay)));
+        all.map(|(household, (share, since))| (share / 3.0, [Some(household), Some(since - at), None, None]))
+            .collect()
+    }
+
     /// Small baskets and large ones, few between.
     fn basket(&self, person: &Person, u: f64) -> f64 {
         let small = person.traits[2];

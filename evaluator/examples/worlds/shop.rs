@@ -65,6 +65,8 @@ pub(crate) struct Bought {
     pub(crate) at: f64,
     /// The decision it names, an index into [`Log::decisions`].
     pub(crate) decision: Option<usize>,
+    /// The offer it redeems: the checkout that took the discount off knows it, whoever lost the decision's token.
+    pub(crate) redeems: Arm,
     /// The sale.
     pub(crate) sale: Sale,
 }
@@ -166,7 +168,8 @@ impl<'a> Shop<'a> {
                     let sale = Sale::new(basket, choice.arm, fills < self.world.fills_up(basket));
                     let decision = decision.filter(|_| lost >= self.world.untracked());
                     let at = at + self.world.delay(choice.arm, late);
-                    let bought = Bought { person: number, at, decision, sale };
+                    let redeems = choice.arm.filter(|_| sale.discount > 0.0);
+                    let bought = Bought { person: number, at, decision, redeems, sale };
                     let after = self.pending.partition_point(|other| other.bought.at > at);
                     self.pending.insert(after, Pending { bought, arm: choice.arm });
                 }

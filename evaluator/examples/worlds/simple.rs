@@ -2,7 +2,7 @@
 
 use super::deals::{ARMS, Arm};
 use super::shop::{Book, Choice, Policy, Shop, Visit};
-use super::world::means;
+use super::world::{Mean, means};
 
 /// Offers with a probability, otherwise none; one of them or any.
 pub(crate) struct ByChance {
@@ -45,6 +45,8 @@ pub(crate) struct Oracle {
     pub(crate) price: f64,
     /// Price of stock at home and of an offer seen, as multiples of what later visits bring.
     pub(crate) later: (f64, f64),
+    /// Whether it does not know what nobody logs, and goes by the mean over it.
+    pub(crate) blind: bool,
 }
 
 /// Days over which stock and fatigue are felt.
@@ -52,7 +54,7 @@ const FELT_DAYS: f64 = 4.0;
 
 impl Policy for Oracle {
     fn decide(&mut self, visit: &Visit<'_>) -> Choice {
-        let means = means(visit.world, visit.person, &visit.moment);
+        let means = if self.blind { seen(visit) } else { means(visit.world, visit.person, &visit.moment) };
         let later = FELT_DAYS * visit.person.visits * means[0].0.profit;
         let value = |arm: usize| {
             let (mean, stock) = means[arm];
@@ -62,6 +64,23 @@ impl Policy for Oracle {
         let best = (1..ARMS.len()).fold(0, |best, arm| if value(arm) > value(best) { arm } else { best });
         Choice { arm: ARMS[best], propensity: 1.0 }
     }
+}
+
+/// What every arm brings on average over all that nobody logs of the person.
+fn seen(visit: &Visit<'_>) -> Vec<(Mean, f64)> {
+    let mut found = vec![(Mean::default(), 0.0); ARMS.len()];
+    for (share, traits) in visit.world.hidden(visit.moment.at) {
+        let mut person = visit.person.clone();
+        for (own, other) in person.traits.iter_mut().zip(traits) {
+            *own = other.unwrap_or(*own);
+        }
+        for (sum, (mean, stock)) in found.iter_mut().zip(means(visit.world, &person, &visit.moment)) {
+            sum.0.profit += share * mean.profit;
+            sum.0.discount += share * mean.discount;
+            sum.1 += share * stock;
+        }
+    }
+    found
 }
 
 /// Halvings of a price or a share.
@@ -95,23 +114,23 @@ impl Season<'_> {
     pub(crate) fn oracle(&self, share: f64) -> (Book, f64, Oracle) {
         let (stocks, fatigues) = self.shop.world().later_scales();
         let grid = || stocks.iter().flat_map(|a| fatigues.iter().map(move |b| (*a, *b)));
-        let free = |later| (self.book(&mut Oracle { price: 0.0, later }), later);
+        let free = |later| (self.book(&mut Oracle { price: 0.0, later, blind: false }), later);
         let best = |a: (Book, _), b: (Book, _)| if b.0.profit > a.0.profit { b } else { a };
         let unbound = grid().map(free).reduce(best).unwrap_or_default().0;
         let budget = share * unbound.discount;
-        let all = grid().map(|later| self.within(budget, later));
+        let all = grid().map(|later| self.within(budget, later, false));
         let most = |a: (Book, Oracle), b: (Book, Oracle)| if b.0.profit > a.0.profit { b } else { a };
-        let (book, oracle) = all.reduce(most).unwrap_or_else(|| self.within(budget, (0.0, 0.0)));
+        let (book, oracle) = all.reduce(most).unwrap_or_else(|| self.within(budget, (0.0, 0.0), false));
         (book, budget, oracle)
     }
 
     /// The oracle that prices later visits so, at the lowest price of discounts that keeps to the budget.
-    pub(crate) fn within(&self, budget: f64, later: (f64, f64)) -> (Book, Oracle) {
+    pub(crate) fn within(&self, budget: f64, later: (f64, f64), blind: bool) -> (Book, Oracle) {
         let (mut low, mut high) = (0.0, DEAREST);
-        let mut found = (Book::default(), Oracle { price: high, later });
+        let mut found = (Book::default(), Oracle { price: high, later, blind });
         for _ in 0..HALVINGS {
             let price = f64::midpoint(low, high);
-            let oracle = Oracle { price, later };
+            let oracle = Oracle { price, later, blind };
             let book = self.book(&mut { oracle });
             if book.discount > budget {
                 low = price;

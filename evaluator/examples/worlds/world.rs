@@ -79,6 +79,11 @@ pub(crate) trait World: Sync {
     fn basket(&self, person: &Person, u: f64) -> f64;
     /// Probability that a basket short of the threshold is filled up to it.
     fn fills_up(&self, basket: f64) -> f64;
+    /// What the hidden properties of a person may be, each with its probability, as far as nothing that was logged tells
+    /// them; empty where that is not worked out.
+    fn hidden(&self, _at: f64) -> Vec<(f64, [Option<f64>; 4])> {
+        Vec::new()
+    }
     /// Days from a visit to its purchase; `u` is uniform.
     fn delay(&self, _arm: Arm, _u: f64) -> f64 {
         0.0

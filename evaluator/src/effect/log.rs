@@ -32,6 +32,8 @@ pub struct Decided {
     pub feature_version: u32,
     /// The plan that decided.
     pub plan_id: String,
+    /// The offers it chose among; empty: there were none, or they are not told.
+    pub available: Vec<String>,
 }
 
 /// An event that answers a decision.
@@ -172,6 +174,7 @@ pub fn join(
             channel: decided.channel,
             angle: decided.angle,
             plan_id: decided.plan_id,
+            available: decided.available,
         }
     };
     (decided.into_iter().map(outcome).collect(), currencies)

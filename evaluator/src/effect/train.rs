@@ -42,6 +42,8 @@ pub struct Outcome {
     pub angle: String,
     /// The plan that decided.
     pub plan_id: String,
+    /// The offers it chose among; empty: there were none, or they are not told.
+    pub available: Vec<String>,
     /// Whether the target came about: 0 or 1.
     pub hit: f64,
     /// Whether anything was bought: 0 or 1.
@@ -56,6 +58,18 @@ pub struct Outcome {
     pub open: bool,
     /// Discount it cost, minor units.
     pub spend: f64,
+}
+
+impl Outcome {
+    /// Whether there was a choice: without an offer that could be made, no offer is certain and says nothing of a plan.
+    pub fn was_chosen(&self) -> bool {
+        self.action != NONE || self.propensity < 1.0
+    }
+
+    /// Whether `offer_id` could have been given.
+    pub fn could_give(&self, offer_id: &str) -> bool {
+        self.available.is_empty() || self.available.iter().any(|id| id == offer_id)
+    }
 }
 
 /// What training is to do.

@@ -51,8 +51,8 @@ pub(super) async fn decide(
         assignments.iter().any(|assignment| assignment.in_holdout) || uniform::held_out(&unit, holdout);
     let mut angle = if in_holdout { None } else { set("angle") };
     // Who is held out gets nothing with certainty; the share held out is no choice of the policy's.
-    let (offer, propensity) = if in_holdout {
-        (None, 1.0)
+    let choice = if in_holdout {
+        Choice::default()
     } else if let Some(active) = &active {
         let id = (!dry_run).then_some(decision_id.as_str());
         let moment = Moment { context: &context, features: &features, id, unit: &unit, at, seed };
@@ -67,27 +67,44 @@ pub(super) async fn decide(
             base.deciding.renew(&base.store, active, at).await?;
             chosen = planned(active, &moment, made, true);
         }
-        let (offer, propensity) = chosen.unwrap_or((None, 1.0));
-        let named = offer.as_ref().and_then(|offer| {
+        let choice = chosen.unwrap_or_default();
+        let named = choice.offer.as_ref().and_then(|offer| {
             active.plan.strategies.iter().find(|strategy| strategy.offer_id == offer.offer_id)
         });
         angle = angle.or_else(|| named.map(|strategy| strategy.angle.clone()));
-        (offer, propensity)
+        choice
     } else {
-        (None, 1.0)
+        Choice::default()
     };
     Ok(wire::DecideResponse {
-        offer,
+        offer: choice.offer,
         angle: angle.unwrap_or_default(),
         assignments,
-        propensity,
+        propensity: choice.propensity,
         in_holdout,
         plan_id: active.map_or_else(String::new, |active| active.plan.id.clone()),
         seed,
         features: features.into_iter().collect(),
         decision_id,
         feature_version: VERSION,
+        available_offer_ids: choice.available,
     })
+}
+
+/// What a plan gives, and what it chose among.
+struct Choice {
+    offer: Option<Offer>,
+    /// Probability with which this offer, or none, was chosen.
+    propensity: f64,
+    /// Ids of the offers that could have been given.
+    available: Vec<String>,
+}
+
+/// No offer, for none could be given.
+impl Default for Choice {
+    fn default() -> Self {
+        Self { offer: None, propensity: 1.0, available: Vec::new() }
+    }
 }
 
 /// Whom and when is decided for.
@@ -101,14 +118,14 @@ struct Moment<'a> {
     seed: u64,
 }
 
-/// What the plan gives this person now, to whom `made` offers were recorded today, and with which probability. `None`
-/// where this replica's grant is too small and more may be had, unless it is `last`.
-fn planned(active: &Active, moment: &Moment<'_>, made: u32, last: bool) -> Option<(Option<Offer>, f64)> {
+/// What the plan gives this person now, to whom `made` offers were recorded today. `None` where this replica's grant is
+/// too small and more may be had, unless it is `last`.
+fn planned(active: &Active, moment: &Moment<'_>, made: u32, last: bool) -> Option<Choice> {
     let Active { plan, model, state, .. } = active;
     let Moment { context, features, id, unit, at, seed } = *moment;
     let mut books = active.books();
     if plan.daily_cap > 0 && books.offered.count(unit, context.channel, at).max(made) >= plan.daily_cap {
-        return Some((None, 1.0));
+        return Some(Choice::default());
     }
     let mut options = match model {
         Some(model) => {
@@ -131,14 +148,16 @@ fn planned(active: &Active, moment: &Moment<'_>, made: u32, last: bool) -> Optio
     }
     let chances = chances(&options, *state, plan.exploration);
     let arm = pick(&chances, uniform::place(unit, seed));
-    let Some(chosen) = arm.checked_sub(1) else { return Some((None, chances[0])) };
+    let available = options.offers.iter().map(|offer| plan.offers[*offer].offer_id.clone()).collect();
+    let propensity = chances[arm];
+    let Some(chosen) = arm.checked_sub(1) else { return Some(Choice { offer: None, propensity, available }) };
     let offer = options.offers[chosen];
     let cost = Reserve::of(options.costs[chosen].mean, worst(offer));
     if let Some(id) = id {
         books.reserve(id, cost, &options.uses[chosen], clock);
         books.offered.add(unit, context.channel, at);
     }
-    Some((Some(plan.offers[offer].clone()), chances[arm]))
+    Some(Choice { offer: Some(plan.offers[offer].clone()), propensity, available })
 }
 
 /// Probability of no offer, then of each of `options`. A plan that broke its promises only keeps learning.

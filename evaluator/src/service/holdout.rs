@@ -3,6 +3,7 @@
 use proto::evaluator::v1 as wire;
 
 use super::convert::{interval, timestamp};
+use super::plans::decides_from;
 use super::{Shared, now};
 use crate::error::Result;
 use crate::strategy::holdout::{Amounts, Contrast, Holdout, MIN_PEOPLE, compare};
@@ -11,7 +12,7 @@ use crate::strategy::plan::Plan;
 /// Compares the people a plan held out with all others it decided for, from its first decision until `window` microseconds
 /// after its last; `None` where it has decided nothing.
 pub(super) async fn result(base: &Shared, plan: &Plan, window: i64) -> Result<Option<wire::HoldoutResult>> {
-    let met = base.store.met_by(&plan.id, plan.created_at.min(now())).await?;
+    let met = base.store.met_by(&plan.id, decides_from(base, plan)).await?;
     let Some((first, last)) = met.span else { return Ok(None) };
     let until = last.saturating_add(window).min(now()).max(last.saturating_add(1));
     let sales = base.store.sales_between(first, until).await?;

@@ -5,6 +5,7 @@ use std::collections::HashMap;
 use proto::common::v1::EventKind;
 
 use super::Shared;
+use super::plans::decides_from;
 use crate::effect::LEVEL;
 use crate::effect::log::{Answer, redeemed};
 use crate::error::Result;
@@ -17,8 +18,9 @@ const MIN_REPORTED: usize = 30;
 /// The relative error of inference, measured on those decisions of a plan whose discount was reported with a purchase;
 /// `None` where they are too few.
 pub(super) async fn error(base: &Shared, plan: &Plan) -> Result<Option<Interval>> {
-    let decided = base.store.decided_within(Some(plan.created_at), None).await?;
-    let answers = base.store.answers(EventKind::Purchase, Some(plan.created_at), i64::MAX).await?;
+    let from = decides_from(base, plan);
+    let decided = base.store.decided_within(Some(from), None).await?;
+    let answers = base.store.answers(EventKind::Purchase, Some(from), i64::MAX).await?;
     let mut by_decision: HashMap<&str, Vec<&Answer>> = HashMap::new();
     for answer in &answers {
         by_decision.entry(&answer.decision_id).or_default().push(answer);

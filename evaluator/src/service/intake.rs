@@ -13,6 +13,8 @@ use crate::store::{DecisionRow, EventRow, Ingested, Recorded};
 
 /// Rows of one transaction.
 pub(super) const BATCH: usize = 1_000;
+/// Most offers that a decision may name as those it chose among.
+const MAX_AVAILABLE: usize = 1_000;
 
 /// What became of the rows.
 #[derive(Default)]
@@ -167,6 +169,13 @@ fn check(decision: &Decision) -> Vec<Violation> {
     found.optional_id("plan_id", &decision.plan_id);
     found.optional_id("segment", &decision.segment);
     found.within_range("offer_propensity", decision.offer_propensity, 0.0, 1.0);
+    if decision.available_offer_ids.len() > MAX_AVAILABLE {
+        let text = format!("must be at most {MAX_AVAILABLE}, are {}", decision.available_offer_ids.len());
+        found.add("available_offer_ids", "TOO_MANY", text);
+    }
+    for (index, offer_id) in decision.available_offer_ids.iter().enumerate().take(MAX_AVAILABLE) {
+        found.required_id(&format!("available_offer_ids[{index}]"), offer_id);
+    }
     for (name, value) in &decision.features {
         found.required_id("features", name);
         found.finite(&format!("features[{name}]"), *value);

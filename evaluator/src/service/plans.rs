@@ -284,7 +284,7 @@ pub(super) async fn replayed(base: &Shared, plan: &Plan, accepted_risk: f64) -> 
     let horizon = horizon(base, &model);
     let (mut log, _) =
         joined(base, kind_of(&model.target).unwrap_or_default(), horizon, &plan.currency).await?;
-    log.retain(|row| !row.open && !row.cost_unknown);
+    log.retain(|row| !row.open && !row.cost_unknown && row.was_chosen());
     let (plan, currency) = (plan.clone(), plan.currency.clone());
     let work = move || {
         let mut by_logger: BTreeMap<&str, Vec<&Outcome>> = BTreeMap::new();
@@ -341,7 +341,8 @@ fn beside(plan: &Plan, model: &Model, row: &Outcome) -> (Replayed, Replayed) {
     let forecast = model.forecast_unseen(&x, &row.unit);
     let all = &forecast.arms;
     let options = plan.options_by(model, &x, &forecast, (row.channel, row.at), &plan.prices(), |offer| {
-        model.arm(&offer.offer_id).is_some()
+        // What could not be given then, for want of money say, tells nothing of giving it.
+        model.arm(&offer.offer_id).is_some() && row.could_give(&offer.offer_id)
     });
     let chances = probabilities(options.beliefs(), plan.exploration);
     let control = forecast.profit;
@@ -365,21 +366,28 @@ fn beside(plan: &Plan, model: &Model, row: &Outcome) -> (Replayed, Replayed) {
     (ours, none)
 }
 
+/// The earliest moment that a decision of `plan` may carry, microseconds since 1970. Who records decisions has a clock of
+/// its own: the first ones may seem to be made before the plan was.
+pub(super) fn decides_from(base: &Shared, plan: &Plan) -> i64 {
+    plan.created_at.min(now()).saturating_sub(base.clock.skew())
+}
+
 /// What a plan has brought so far, from the log, and where it stands then: one that decides and whose promises failed
 /// falls back to the safe default.
 pub(super) async fn judged(base: &Shared, plan: &Plan, state: State) -> Result<(Measured, State)> {
     if plan.kind == Kind::Exploration {
         let window = base.strategy.outcome_windows.of_target("purchase");
         let horizon = Horizon { window, at: now() };
-        let from = Some(plan.created_at.min(now()));
-        let (log, _) = joined_from(base, EventKind::Purchase, from, horizon, &plan.currency).await?;
+        let from = decides_from(base, plan);
+        let (log, _) = joined_from(base, EventKind::Purchase, Some(from), horizon, &plan.currency).await?;
         return Ok((measure::count(plan, &log, window), state));
     }
     let model = base.store.model(&plan.model_version).await?;
     let model = model.ok_or_else(|| Error::Internal(format!("the model of plan {} is gone", plan.id)))?;
     let kind = kind_of(&model.target).unwrap_or_default();
     let horizon = horizon(base, &model);
-    let (log, _) = joined_from(base, kind, Some(plan.created_at.min(now())), horizon, &plan.currency).await?;
+    let from = decides_from(base, plan);
+    let (log, _) = joined_from(base, kind, Some(from), horizon, &plan.currency).await?;
     let measured = {
         let plan = plan.clone();
         base.pool.run(move || measure::measure(&plan, &model, &log, horizon.window)).await?

@@ -68,6 +68,7 @@ impl Store {
                     features: whole.features.into_iter().collect(),
                     feature_version: whole.feature_version,
                     plan_id: whole.plan_id,
+                    available: whole.available_offer_ids,
                 })
             })
             .collect()

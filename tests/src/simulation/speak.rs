@@ -247,6 +247,7 @@ fn decision(told: &Told) -> RecordDecisionsRequest {
         seed: made.seed,
         features: made.features.clone(),
         feature_version: made.feature_version,
+        available_offer_ids: made.available_offer_ids.clone(),
         ..Decision::default()
     };
     RecordDecisionsRequest { decision: Some(decision), log_position: 0 }
