@@ -395,3 +395,27 @@ async fn survey_satisfaction_and_product_ratings_are_two_metrics() {
         found.results.iter().map(|row| (row.control_value, row.variant_value)).collect();
     assert_eq!(values, [(4.5, 2.0), (1.5, 4.5)]);
 }
+
+#[tokio::test]
+async fn retention_is_of_the_seventh_day_and_of_units_that_had_one() {
+    let mut served = served().await;
+    start(&mut served, halves("e")).await;
+    let users = ["ann", "bob", "cat", "dan"];
+    let decisions = users.iter().zip(["control", "control", "treatment", "treatment"]);
+    let mut decisions: Vec<Decision> =
+        decisions.map(|(user, variant)| decided(user, variant, Channel::Web)).collect();
+    let new = decided("eve", "control", Channel::Web);
+    decisions.push(Decision { decided_at: at(chrono::Utc::now().timestamp() - 3_600), ..new });
+    record(&mut served, decisions).await;
+    let seen = |user: &str, hours: i64| Event {
+        occurred_at: at(THEN + hours * 3_600),
+        ..event(format!("{user}-{hours}"), user, EventKind::View, "")
+    };
+    // Bob came on other days than the seventh, the others on it.
+    let events = [("ann", 170), ("bob", 30), ("bob", 193), ("cat", 190), ("dan", 168)];
+    ingest(&mut served, events.map(|(user, hours)| seen(user, hours)).to_vec()).await;
+    let found = analysed(&mut served, "e", &["RETENTION"]).await;
+    let row = &found.results[0];
+    assert_eq!((row.control_value, row.variant_value), (0.5, 1.0), "{row:?}");
+    assert!(row.warnings.iter().any(|warning| warning == "IMMATURE_UNITS_LEFT_OUT"), "{:?}", row.warnings);
+}

@@ -5,9 +5,10 @@ use std::sync::Arc;
 
 use super::dimension::{Dimension, SAME_VISIT};
 use crate::error::{Error, Result};
-use crate::metric::activity::Activity;
+use crate::metric::activity::{Activity, is_bookkeeping};
 use crate::metric::definition::Definition;
 use crate::metric::fact::{Assigned, DAY, Fact};
+use crate::metric::named::RETENTION;
 use crate::metric::{Figures, Metric, MetricKind, Moments, Named, Sums, Tally, named};
 
 /// Days before a unit's first exposure whose outcomes are its covariate.
@@ -195,6 +196,18 @@ impl Cells {
         Self(within.map(|(key, sums)| (key.clone(), *sums)).collect())
     }
 
+    /// Returns the cells of the days of first exposure whose units' outcomes are all known at `at`, microseconds since 1970;
+    /// `None` where those are all of them.
+    pub fn mature(&self, metric: &Metric, at: i64) -> Option<Self> {
+        let after = metric.matures_after()?;
+        let is_known = |key: &Key| (i64::from(key.day) + 1) * DAY + after <= at;
+        if self.of_metric(UNITS).all(|(key, _)| is_known(key)) {
+            return None;
+        }
+        let kept = self.0.iter().filter(|(key, _)| is_known(key));
+        Some(Self(kept.map(|(key, sums)| (key.clone(), *sums)).collect()))
+    }
+
     /// Returns the cells without the sums of a money metric in all currencies but the one that most units paid in; `None`
     /// where it has one currency.
     pub fn in_main_currency(&self, metric: &Metric) -> Option<Self> {
@@ -257,11 +270,13 @@ impl<'a> Unit<'a> {
             || fact.sale.as_ref().is_some_and(|sale| sale.is_return() && self.activity.has_bought(sale));
         if answers || during || of_counted() {
             self.activity.add(fact, answers);
+            self.activity.retained |= during && !is_bookkeeping(fact.kind) && RETENTION.contains(&since);
             for (definition, tally) in &mut self.own {
                 tally.add(definition, fact, answers, since);
             }
         } else if (-COVARIATE_DAYS * DAY..0).contains(&since) {
             self.before.add(fact, true);
+            self.before.retained = self.before.returned();
             for (definition, tally) in &mut self.own {
                 tally.add_before(definition, fact);
             }

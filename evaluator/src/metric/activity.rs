@@ -25,6 +25,8 @@ pub struct Activity {
     pub surveys: Scores,
     /// Ratings of items.
     pub product_ratings: Scores,
+    /// Whether the person was seen again when retention looks; before an experiment, whether on several days.
+    pub retained: bool,
     /// Purchases and returns by currency.
     pub money: BTreeMap<String, Money>,
     lines: BTreeMap<(String, String), Line>,
@@ -73,7 +75,7 @@ struct Line {
 }
 
 /// Whether events of `kind` are records of the shop rather than something the person did.
-pub(super) fn is_bookkeeping(kind: EventKind) -> bool {
+pub(crate) fn is_bookkeeping(kind: EventKind) -> bool {
     matches!(kind, EventKind::Return | EventKind::Link)
 }
 

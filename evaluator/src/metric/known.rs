@@ -84,6 +84,18 @@ impl Metric {
         matches!(self, Self::Own(own) if own.lower_is_better)
     }
 
+    /// Time after a unit's first exposure before which its outcome is not known, microseconds; `None` where whatever has
+    /// come so far counts.
+    pub fn matures_after(&self) -> Option<i64> {
+        match self {
+            Self::Named(Named::Retention) => Some(named::RETENTION.end),
+            Self::Own(own) if matches!(own.shape, Shape::Retention(_)) => {
+                Some(own.delay.saturating_add(own.window.unwrap_or(0)))
+            }
+            _ => None,
+        }
+    }
+
     /// The share below a quantile; `None` for other metrics.
     pub fn quantile(&self) -> Option<f64> {
         match self {

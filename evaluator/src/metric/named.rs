@@ -1,6 +1,7 @@
 //! The metrics that have a name, and what each is made of.
 
 use super::activity::Activity;
+use super::fact::DAY;
 use super::{Figures, MetricKind};
 
 /// A metric with a name.
@@ -16,13 +17,17 @@ pub enum Named {
     Revenue,
     /// Revenue less tax and cost, of the lines whose cost is known: mean or total likewise.
     Profit,
-    /// Share of people seen again on another day, UTC.
+    /// Share of people seen again a week after: in an experiment within [`RETENTION`] of the first exposure, in a report on
+    /// the day that is asked for.
     Retention,
     /// Mean satisfaction given in surveys.
     Satisfaction,
     /// Mean rating given to items.
     ProductRating,
 }
+
+/// When retention looks in an experiment, microseconds after a unit's first exposure: on the seventh day.
+pub const RETENTION: std::ops::Range<i64> = 7 * DAY..8 * DAY;
 
 /// All of them.
 pub const ALL: [Named; 8] = [
@@ -80,7 +85,7 @@ impl Named {
                 .map_or((0.0, 0.0), |money| (money.revenue as f64, activity.orders(Some(currency)) as f64)),
             Self::Revenue => (money.map_or(0.0, |money| money.revenue as f64), 1.0),
             Self::Profit => (activity.profit(currency) as f64, 1.0),
-            Self::Retention => (f64::from(u8::from(activity.returned())), 1.0),
+            Self::Retention => (f64::from(u8::from(activity.retained)), 1.0),
             Self::Satisfaction => (activity.surveys.sum, f64::from(activity.surveys.count)),
             Self::ProductRating => (activity.product_ratings.sum, f64::from(activity.product_ratings.count)),
         }

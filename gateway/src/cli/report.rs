@@ -1,6 +1,7 @@
 //! `bespoke report experiment|attribution|metrics|plan`.
 
 mod holdout;
+mod next;
 mod plan;
 
 use chassis::client::Channel;

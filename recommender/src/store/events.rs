@@ -209,11 +209,15 @@ impl Store {
         recent: &[Event],
         most: u64,
     ) -> Result<Vec<Deed>, Error> {
-        let mut rows = match person {
-            Some(person) => self.deed_rows(person, most).await?,
-            None => Vec::new(),
-        };
-        let stored = self.stored_among(recent).await?;
+        // Asked for first: an event that is being stored meanwhile is read twice and known by its id, and none is missed.
+        let mut stored = self.stored_among(recent).await?;
+        let mut rows = Vec::new();
+        if let Some(person) = person {
+            for (event_id, row) in self.deed_rows(person, most).await? {
+                stored.insert(event_id);
+                rows.push(row);
+            }
+        }
         let is_new = |event: &&Event| event.kind() != EventKind::Link && !stored.contains(&event.event_id);
         rows.extend(recent.iter().filter(is_new).map(|event| {
             let Line { rating, order_id, quantity } = Line::of(event);
@@ -239,12 +243,14 @@ impl Store {
         Ok(stored.into_iter().collect())
     }
 
-    /// Rows of the last `most` deeds and returns of `person`, the oldest first.
-    async fn deed_rows(&self, person: &Identity, most: u64) -> Result<Vec<DeedRow>, Error> {
+    /// Rows of the last `most` deeds and returns of `person` with the ids of the events, the oldest first.
+    async fn deed_rows(&self, person: &Identity, most: u64) -> Result<Vec<(String, DeedRow)>, Error> {
+        type Row = (String, i32, String, i64, Option<f64>, String, i64, String);
         let kinds = self.signals.weighted_kinds().into_iter().chain([EventKind::Return]);
-        let mut rows: Vec<DeedRow> = Entity::find()
+        let mut rows: Vec<Row> = Entity::find()
             .select_only()
             .columns(DEED)
+            .column(Column::EventId)
             .filter(person.owns())
             .filter(are_acts())
             .filter(Column::Kind.is_in(kinds.map(|kind| kind as i32)))
@@ -255,7 +261,10 @@ impl Store {
             .all(&self.db)
             .await?;
         rows.reverse();
-        Ok(rows)
+        let split = |(person, kind, item, at, rating, order, quantity, event_id): Row| {
+            (event_id, (person, kind, item, at, rating, order, quantity))
+        };
+        Ok(rows.into_iter().map(split).collect())
     }
 
     /// Gives all deeds that weigh something to `all`, purchases net of returns, streamed in order of time: the rows are

@@ -32,7 +32,7 @@ const SETTINGS: Settings = Settings {
     exploration: 0.02,
     visit_rate: 0.5,
     holdout: 0.1,
-    budget_share: 6.0,
+    budget_share: 1.0,
     seed: 7,
 };
 

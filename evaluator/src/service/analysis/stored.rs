@@ -13,7 +13,7 @@ use crate::experiment::dimension::{Dimension, UNKNOWN};
 use crate::experiment::health::check;
 use crate::metric::{Known, Metric, MetricKind, Moments, Named};
 use crate::service::status::refuse;
-use crate::service::{Base, waiting};
+use crate::service::{Base, now, waiting};
 
 /// What a stored experiment is judged by when neither it nor the request names a metric.
 const USUAL: [Named; 3] = [Named::Ctr, Named::Cr, Named::Revenue];
@@ -55,11 +55,12 @@ pub(in crate::service) async fn stored(
         return Err(Error::precondition("EXPERIMENT_NOT_STARTED", text).into());
     }
     let running = kept.state == State::Running;
+    let at = kept.stopped_at.unwrap_or(i64::MAX).min(now());
     let design = kept.design;
     let wanted = wanted(&design, &request.metrics, &known);
     let read: Vec<&str> = wanted.iter().map(|wanted| wanted.metric.name()).collect();
     let cells = base.store.cells(&request.experiment_id, &read).await?;
-    let analysis = Analysis { kind, post_stratify: request.post_stratify, wanted, design };
+    let analysis = Analysis { kind, post_stratify: request.post_stratify, wanted, design, at };
     let work = move || -> Result<wire::AnalyseExperimentResponse, Status> {
         let variants: Vec<String> =
             analysis.design.variants.iter().map(|variant| variant.variant_id.clone()).collect();
@@ -176,6 +177,8 @@ struct Analysis {
     post_stratify: bool,
     wanted: Vec<Wanted>,
     design: Experiment,
+    /// Until when what happened counts, microseconds since 1970.
+    at: i64,
 }
 
 impl Analysis {
@@ -191,6 +194,12 @@ impl Analysis {
             warnings.push("OTHER_CURRENCIES_LEFT_OUT");
         }
         let cells = main.as_ref().unwrap_or(cells);
+        let mature = cells.mature(metric, self.at);
+        if let Some(mature) = &mature {
+            let any = mature.units_of(variants).iter().any(|units| *units > 0);
+            warnings.push(if any { "IMMATURE_UNITS_LEFT_OUT" } else { "NO_MATURE_UNITS" });
+        }
+        let cells = mature.as_ref().unwrap_or(cells);
         let arms = match metric.quantile() {
             Some(level) => Arms::Quantiles(cells.quantiles(metric, level, variants)?),
             None => self.sums(metric, cells, variants, &mut warnings)?,

@@ -5,8 +5,11 @@ use proto::common::v1::{Channel as Place, Interval};
 use proto::evaluator::v1::strategy_service_client::StrategyServiceClient;
 use proto::evaluator::v1::{GetPlanRequest, GetPlanResponse, MeasuredOutcome, PlanKind, PlanState, Strategy};
 
-use super::holdout;
+use super::{holdout, next};
 use crate::cli::{Failure, show};
+
+/// How many times as wide as the promise an interval may be that is still printed.
+const VAGUE: f64 = 3.0;
 
 pub(super) async fn print(plan_id: String, gateway: Channel, json: bool) -> Result<(), Failure> {
     let request = GetPlanRequest { plan_id };
@@ -90,12 +93,20 @@ fn lines(plan: &GetPlanResponse) -> Vec<String> {
         let spend = money(measured.spend as f64);
         lines.push(format!("  discounts    {spend}, {:.1} % of the budget", 100.0 * share));
         if let (Some(profit), Some(promised)) = (&measured.profit, &measured.predicted_profit) {
-            lines.push(format!("  extra profit {}", range(profit)));
-            lines.push(format!(
-                "  promised     {} for the same decisions: {}",
-                range(promised),
-                kept(profit, promised)
-            ));
+            if is_vague(profit, promised) {
+                lines.push(
+                    "  extra profit cannot be told from these decisions: too few were made without an offer"
+                        .into(),
+                );
+                lines.push(format!("  promised     {} for the same decisions", range(promised)));
+            } else {
+                lines.push(format!("  extra profit {}", range(profit)));
+                lines.push(format!(
+                    "  promised     {} for the same decisions: {}",
+                    range(promised),
+                    kept(profit, promised)
+                ));
+            }
         }
         if !exploring {
             lines.extend(trust(measured));
@@ -117,6 +128,7 @@ fn lines(plan: &GetPlanResponse) -> Vec<String> {
     if plan.flagged {
         lines.push(format!("Warning: {}", plan.reason));
     }
+    lines.extend(next::lines(plan));
     lines
 }
 
@@ -134,6 +146,13 @@ fn headline(strategy: &Strategy) -> String {
         strategy.audience_size,
         named(&strategy.offer_id, "no offer")
     )
+}
+
+/// Whether a measured profit is so uncertain that its figures would only mislead: its interval holds 0 and is several times
+/// as wide as the promise's.
+fn is_vague(measured: &Interval, promised: &Interval) -> bool {
+    let width = |interval: &Interval| interval.upper - interval.lower;
+    measured.lower < 0.0 && measured.upper > 0.0 && width(measured) > VAGUE * width(promised)
 }
 
 /// Whether the promise was kept, as far as chance lets one say.
@@ -188,6 +207,14 @@ mod tests {
     }
 
     #[test]
+    fn a_profit_that_nothing_is_known_of_is_not_printed_as_a_figure() {
+        let promised = interval(1_000.0, 500.0);
+        assert!(is_vague(&interval(-8_000.0, 40_000.0), &promised));
+        assert!(!is_vague(&interval(-8_000.0, 1_000.0), &promised), "a certain loss is told");
+        assert!(!is_vague(&interval(1_000.0, 1_400.0), &promised));
+    }
+
+    #[test]
     fn a_marketer_reads_promise_outcome_and_warning() {
         let plan = GetPlanResponse {
             plan_id: "p-1".into(),
@@ -233,6 +260,7 @@ mod tests {
             "no offers    its budget is owed",
             "spring: USD 250.00 spent, USD 700.00 may still be redeemed, USD 50.00 free",
             "Warning: it brought less than it promised",
+            "What to do next\n  train the effect model",
         ] {
             assert!(text.contains(told), "{told:?} is not in\n{text}");
         }

@@ -156,3 +156,21 @@ async fn events_stored_by_an_earlier_release_get_their_ratings_orders_and_popula
     let popular = store.popularity().await.expect("read");
     assert_eq!(popular.iter().map(|(id, _)| id.as_str()).collect::<Vec<_>>(), ["a", "b"]);
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_event_that_is_being_stored_is_read_once_and_never_missed() {
+    let store = store().await;
+    for number in 0..300 {
+        let clicked = event(&format!("c{number}"), EventKind::Click, &format!("i{number}"), 10 + number);
+        let (storing, event) = (store.clone(), clicked.clone());
+        let stored = tokio::spawn(async move { ingest(&storing, vec![event]).await });
+        for _ in 0..4 {
+            let person = u();
+            let history =
+                store.history(Some(&person), std::slice::from_ref(&clicked), 1000).await.expect("read");
+            let times = history.iter().filter(|deed| deed.item_id == clicked.item_id).count();
+            assert_eq!(times, 1, "event {number}");
+        }
+        stored.await.expect("stored");
+    }
+}
