@@ -17,17 +17,41 @@ const CONNECTIONS: u32 = 8;
 ///
 /// SQLite runs with a write-ahead log, so that readers never wait for a writer. Every commit reaches the disk
 /// before it returns (`synchronous` is FULL unless a connection is told otherwise): what is acknowledged survives
-/// a power cut.
+/// a power cut. A SQLite file that is missing is created.
+///
+/// # Errors
+/// The database cannot be reached, or its file not be opened; the error names the file.
 pub async fn open(url: &Secret) -> Result<DatabaseConnection, DbErr> {
-    let mut options = ConnectOptions::new(url.expose());
+    let mut options = ConnectOptions::new(created(url.expose()));
     // A database in memory belongs to its connection.
     let in_memory = url.expose().contains(":memory:");
     options.sqlx_logging(false).max_connections(if in_memory { 1 } else { CONNECTIONS });
-    let database = Database::connect(options).await?;
+    let database = Database::connect(options).await.map_err(|cause| match file_of(url.expose()) {
+        Some(file) => DbErr::Custom(format!(
+            "the SQLite file {file} cannot be opened ({cause}): its folder must exist and be writable"
+        )),
+        None => cause,
+    })?;
     if database.get_database_backend() == DbBackend::Sqlite {
         database.execute_unprepared("PRAGMA journal_mode=WAL").await?;
     }
     Ok(database)
+}
+
+/// `url` with the mode that creates a SQLite file, unless it names a mode itself.
+fn created(url: &str) -> String {
+    if file_of(url).is_none() || url.contains("mode=") {
+        return url.to_owned();
+    }
+    format!("{url}{}mode=rwc", if url.contains('?') { '&' } else { '?' })
+}
+
+/// The path of the SQLite file that `url` names; `None` for other databases and for one in memory.
+fn file_of(url: &str) -> Option<&str> {
+    let path = url.strip_prefix("sqlite:")?;
+    let path = path.strip_prefix("//").unwrap_or(path);
+    let path = path.split('?').next().unwrap_or(path);
+    (!path.is_empty() && !url.contains(":memory:")).then_some(path)
 }
 
 /// Key of the PostgreSQL advisory lock that one migration at a time holds, of whichever service.
@@ -76,6 +100,22 @@ pub async fn begin(database: &DatabaseConnection) -> Result<DatabaseTransaction,
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[tokio::test]
+    async fn a_missing_file_is_created_and_a_missing_folder_named() {
+        let folder = tempfile::tempdir().expect("a folder");
+        for (name, prefix) in [("a.db", "sqlite:"), ("b.db", "sqlite://")] {
+            let file = folder.path().join(name);
+            open(&Secret::new(format!("{prefix}{}", file.display()))).await.expect("opens");
+            assert!(file.exists(), "{name}");
+        }
+        let missing = folder.path().join("none/c.db");
+        let error = open(&Secret::new(format!("sqlite:{}", missing.display()))).await.expect_err("no folder");
+        assert!(error.to_string().contains(&missing.display().to_string()), "{error}");
+        assert_eq!(created("sqlite:x.db?mode=ro"), "sqlite:x.db?mode=ro", "as it was asked for");
+        assert_eq!(created("sqlite::memory:"), "sqlite::memory:");
+        assert_eq!(created("postgres://h/d"), "postgres://h/d");
+    }
 
     #[tokio::test]
     async fn writers_that_read_first_wait_for_each_other() {

@@ -11,6 +11,7 @@ mod growthbook;
 mod links;
 mod measuring;
 mod moments;
+mod money;
 mod own_metrics;
 mod planning;
 mod plans;

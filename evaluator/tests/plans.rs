@@ -12,11 +12,11 @@ const DAWN: i64 = 1_700_000_000;
 const DAY: i64 = 86_400;
 
 #[allow(clippy::unnecessary_wraps)] // Fields of messages are optional.
-fn usd(minor_units: i64) -> Option<Money> {
+pub(crate) fn usd(minor_units: i64) -> Option<Money> {
     Some(Money { currency_code: "USD".into(), minor_units })
 }
 
-fn amount(id: &str, minor_units: i64) -> Offer {
+pub(crate) fn amount(id: &str, minor_units: i64) -> Offer {
     Offer {
         offer_id: id.into(),
         kind: OfferKind::Coupon.into(),
@@ -25,7 +25,7 @@ fn amount(id: &str, minor_units: i64) -> Offer {
     }
 }
 
-fn exploration(budget: i64, offers: Vec<Offer>) -> GenerateStrategiesRequest {
+pub(crate) fn exploration(budget: i64, offers: Vec<Offer>) -> GenerateStrategiesRequest {
     GenerateStrategiesRequest {
         kind: PlanKind::Exploration.into(),
         budget: usd(budget),
@@ -36,11 +36,11 @@ fn exploration(budget: i64, offers: Vec<Offer>) -> GenerateStrategiesRequest {
     }
 }
 
-async fn made(served: &mut Served, request: GenerateStrategiesRequest) -> String {
+pub(crate) async fn made(served: &mut Served, request: GenerateStrategiesRequest) -> String {
     served.strategies.generate_strategies(request).await.expect("made").into_inner().plan_id
 }
 
-async fn active(served: &mut Served, request: GenerateStrategiesRequest) -> String {
+pub(crate) async fn active(served: &mut Served, request: GenerateStrategiesRequest) -> String {
     let from = request.from;
     let plan_id = made(served, request).await;
     let activate = ActivatePlanRequest { plan_id: plan_id.clone(), at: from, ..Default::default() };
@@ -48,13 +48,13 @@ async fn active(served: &mut Served, request: GenerateStrategiesRequest) -> Stri
     plan_id
 }
 
-async fn get(served: &mut Served, plan_id: &str) -> GetPlanResponse {
+pub(crate) async fn get(served: &mut Served, plan_id: &str) -> GetPlanResponse {
     let request = GetPlanRequest { plan_id: plan_id.into() };
     served.strategies.get_plan(request).await.expect("told").into_inner()
 }
 
 /// Decides for the user `u{number}` under the id `d{number}`.
-async fn decide(served: &mut Served, number: usize, seconds: Option<i64>) -> DecideResponse {
+pub(crate) async fn decide(served: &mut Served, number: usize, seconds: Option<i64>) -> DecideResponse {
     let context = DecisionContext {
         channel: Channel::Web.into(),
         seed: 7,
@@ -70,7 +70,7 @@ async fn decide(served: &mut Served, number: usize, seconds: Option<i64>) -> Dec
     served.strategies.decide(request).await.expect("decided").into_inner()
 }
 
-fn decision(made: &DecideResponse, user: String, seconds: i64) -> Decision {
+pub(crate) fn decision(made: &DecideResponse, user: String, seconds: i64) -> Decision {
     Decision {
         decision_id: made.decision_id.clone(),
         user_id: user,
@@ -85,7 +85,7 @@ fn decision(made: &DecideResponse, user: String, seconds: i64) -> Decision {
 }
 
 /// Decides for `count` people from number `first` on and records it; the numbers of those who got an offer.
-async fn offered(served: &mut Served, first: usize, count: usize, seconds: i64) -> Vec<usize> {
+pub(crate) async fn offered(served: &mut Served, first: usize, count: usize, seconds: i64) -> Vec<usize> {
     let (mut numbers, mut log) = (Vec::new(), Vec::new());
     for number in first..first + count {
         let made = decide(served, number, Some(seconds)).await;
@@ -99,7 +99,7 @@ async fn offered(served: &mut Served, first: usize, count: usize, seconds: i64) 
     numbers
 }
 
-fn redeemed(number: usize, offer: &str, discount: i64, token: bool, seconds: i64) -> Event {
+pub(crate) fn redeemed(number: usize, offer: &str, discount: i64, token: bool, seconds: i64) -> Event {
     let decision = if token { format!("d{number}") } else { String::new() };
     Event {
         offer_id: offer.into(),

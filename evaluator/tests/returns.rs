@@ -314,6 +314,11 @@ async fn a_return_in_a_span_belongs_to_what_was_bought_before_it() {
         found.and_then(|row| row.value.as_ref()).map(|value| value.estimate)
     };
     assert_eq!(of("spring", "REVENUE"), Some(-1_000.0), "{rows:#?}");
+    let spring = rows
+        .iter()
+        .find(|row| row.metric == "REVENUE" && row.units > 0 && row.value.is_some_and(|v| v.estimate < 0.0));
+    let spring = spring.and_then(|row| row.value).expect("a value");
+    assert!(spring.lower < spring.estimate && spring.estimate < spring.upper, "{spring:?}");
     assert_eq!(of("spring", "PROFIT"), Some(-500.0));
     assert_eq!(of("none", "REVENUE"), Some(500.0 - 3_000.0));
     // The pot's cost was never known, so its profit was never counted and is not taken off.

@@ -77,7 +77,9 @@ pub fn redeemed(offer: Option<&Offer>, offer_id: &str, answers: &[&Answer], infe
         || answers.iter().filter(|answer| answer.kind == EventKind::OfferRedeemed).filter(names);
     let purchases = || answers.iter().filter(|answer| answer.kind == EventKind::Purchase);
     let naming = || purchases().filter(names);
-    let told = |all: Vec<i64>| (!all.is_empty()).then(|| all.iter().sum());
+    let told = |all: Vec<i64>| {
+        (!all.is_empty()).then(|| all.iter().fold(0_i64, |sum, one| sum.saturating_add(*one)))
+    };
     let discount = told(redemptions().filter_map(|answer| answer.discount).collect())
         .or_else(|| told(naming().filter_map(|bought| bought.discount).collect()));
     let paid: i64 = purchases().filter_map(|bought| bought.sale.map(|(revenue, ..)| revenue)).sum();

@@ -194,12 +194,13 @@ fn value(metric: &Metric, moments: &Moments) -> Option<Interval> {
         (kind, _) => value_with_interval(moments, kind, LEVEL),
     };
     // No metric of shown, clicked and bought goods can be below nothing, whatever a few units' spread says; what was
-    // earned by them can.
+    // earned by them can, and so can what more was returned of than bought.
     let signed = match metric {
         Metric::Named(named) => *named == Named::Profit,
         Metric::Own(own) => own.may_be_negative(),
     };
     found.map(|found| {
-        if signed { found } else { Interval { lower: found.lower.max(found.estimate.min(0.0)), ..found } }
+        let floored = !signed && found.estimate >= 0.0;
+        if floored { Interval { lower: found.lower.max(0.0), ..found } } else { found }
     })
 }

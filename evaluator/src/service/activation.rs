@@ -4,8 +4,9 @@ use proto::evaluator::v1 as wire;
 use proto::validate::Violations;
 use tonic::Status;
 
+use super::requests::Method;
 use super::status::refuse;
-use super::{Shared, explaining, plans};
+use super::{Shared, explaining, now, plans};
 use crate::error::{Error, Result};
 use crate::strategy::plan::{Kind, Plan};
 
@@ -21,6 +22,11 @@ pub(super) async fn activate(
     found.within_range("accepted_risk", accepted_risk, 0.0, 1.0);
     let at = base.clock.moment(&mut found, "at", at.as_ref());
     refuse(found)?;
+    // A late retry must not undo what was decided since.
+    if let Some(answered) = base.store.answer_to(Method::ActivatePlan.name(), &request_id).await? {
+        same_plan(&answered, &plan_id)?;
+        return Ok(wire::ActivatePlanResponse { plan_id, replay: None });
+    }
     // Before the replay, which takes its time: whatever is activated meanwhile has been seen by nobody here.
     let before = base.store.deciding_plan().await?.map(|(plan, _)| plan.id);
     let (plan, _) = plan_of(base, &plan_id).await?;
@@ -41,7 +47,17 @@ pub(super) async fn activate(
         );
         return Err(Error::precondition("ANOTHER_PLAN_ACTIVATED", text).into());
     }
+    base.store.keep_answer(Method::ActivatePlan.name(), &request_id, &plan_id, now()).await?;
     Ok(wire::ActivatePlanResponse { plan_id, replay })
+}
+
+/// Refuses a request whose id was used for another plan.
+fn same_plan(answered: &str, plan_id: &str) -> Result<()> {
+    if answered == plan_id {
+        return Ok(());
+    }
+    let text = format!("was used for plan {answered}: give each request an id of its own");
+    Err(Error::invalid("request_id", "REUSED", text))
 }
 
 /// Checks that a plan can be activated; replays it on the log where an effect model made it.
@@ -63,9 +79,14 @@ pub(super) async fn deactivate(
     found.required_id("plan_id", &plan_id);
     found.optional_id("request_id", &request_id);
     refuse(found)?;
+    if let Some(answered) = base.store.answer_to(Method::DeactivatePlan.name(), &request_id).await? {
+        same_plan(&answered, &plan_id)?;
+        return Ok(wire::DeactivatePlanResponse { plan_id });
+    }
     plan_of(base, &plan_id).await?;
     base.store.deactivate_plan(&plan_id).await?;
     base.deciding.changed();
+    base.store.keep_answer(Method::DeactivatePlan.name(), &request_id, &plan_id, now()).await?;
     Ok(wire::DeactivatePlanResponse { plan_id })
 }
 

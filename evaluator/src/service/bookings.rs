@@ -66,25 +66,35 @@ pub(super) async fn settle_untokened(base: &Shared, rows: &[EventRow]) -> Result
     let untokened = rows
         .iter()
         .filter(|row| row.decision_id.is_empty() && !row.offer_id.is_empty() && kinds.contains(&row.kind));
-    let mut told: BTreeSet<(String, &str, i64)> = BTreeSet::new();
+    let mut told = BTreeSet::new();
     for row in untokened {
         let unit = if row.person.is_empty() {
             base.store.linked_user(row.visitor.clone()).await?
         } else {
             row.person.clone()
         };
-        told.insert((unit, row.offer_id.as_str(), row.occurred_at));
+        told.insert((unit, row.offer_id.clone(), row.occurred_at));
     }
+    settle_told(base, told).await
+}
+
+/// Books redemptions that these units' reports told of without a decision, before the decision was recorded or before a
+/// visitor was known as its user.
+pub(super) async fn settle_earlier(base: &Shared, units: &BTreeSet<String>) -> Result<()> {
+    settle_told(base, base.store.untokened_of(units).await?).await
+}
+
+async fn settle_told(base: &Shared, told: BTreeSet<(String, String, i64)>) -> Result<()> {
     // One after the other: the next report must see what is redeemed already.
     for (unit, offer_id, at) in told {
-        let Some(made) = base.store.offer_made_to(&unit, offer_id, at, NEAR).await? else { continue };
+        let Some(made) = base.store.offer_made_to(&unit, &offer_id, at, NEAR).await? else { continue };
         let Some(plan) = base.deciding.plan(&base.store, &made.plan_id).await? else { continue };
         let answers =
-            base.store.answers_about(&unit, offer_id, &made.decision_id, (at - NEAR, at + NEAR)).await?;
+            base.store.answers_about(&unit, &offer_id, &made.decision_id, (at - NEAR, at + NEAR)).await?;
         let answers: Vec<&Answer> = answers.iter().filter(|answer| in_currency(&plan, answer)).collect();
-        let found = found(base, &plan, offer_id, &answers);
+        let found = found(base, &plan, &offer_id, &answers);
         // Channels were counted when the decision was recorded.
-        book(base, &booked(&plan, &made.decision_id, offer_id, -1, found)).await?;
+        book(base, &booked(&plan, &made.decision_id, &offer_id, -1, found)).await?;
     }
     Ok(())
 }

@@ -8,7 +8,7 @@ use tonic::Status;
 use super::deciding::Active;
 use super::experiments::assignment;
 use super::status::refuse;
-use super::{Shared, features, now};
+use super::{Shared, features, intake, now};
 use crate::features::{Features, VERSION};
 use crate::metric::fact::DAY;
 use crate::strategy::choose::{Beliefs, pick, probabilities};
@@ -29,7 +29,7 @@ pub(super) async fn decide(
     found.optional_id("context.placement", &context.placement);
     found.optional_id("context.locale", &context.locale);
     for (name, value) in &context.features {
-        found.finite(&format!("context.features[{name}]"), *value);
+        intake::feature(&mut found, &format!("context.features[{name}]"), *value);
     }
     found.optional_id("decision_id", &decision_id);
     let at = base.clock.moment(&mut found, "context.at", context.at.as_ref());
@@ -127,12 +127,13 @@ fn planned(active: &Active, moment: &Moment<'_>, made: u32, last: bool) -> Optio
     if plan.daily_cap > 0 && books.offered.count(unit, context.channel, at).max(made) >= plan.daily_cap {
         return Some(Choice::default());
     }
+    let may_be_made = |offer: &Offer| !active.is_withdrawn(&offer.offer_id) && suits(offer, context);
     let mut options = match model {
         Some(model) => {
             let (row, prices) = (model.row(features), books.prices(plan, at));
-            plan.options(model, &row, (context.channel(), at), &prices, |offer| suits(offer, context))
+            plan.options(model, &row, (context.channel(), at), &prices, may_be_made)
         }
-        None => plan.explore((context.channel(), at), |offer| suits(offer, context)),
+        None => plan.explore((context.channel(), at), may_be_made),
     };
     // Grants end by the server's clock, whatever a caller says it is.
     let clock = now();

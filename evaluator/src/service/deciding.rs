@@ -1,6 +1,6 @@
 //! The plan that decides, its model and its books, kept in memory.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 use std::time::{Duration, Instant};
 
@@ -23,12 +23,19 @@ pub(crate) struct Active {
     pub(crate) state: State,
     /// The effect model; `None` for exploration.
     pub(crate) model: Option<Arc<Model>>,
+    /// Ids of the plan's offers that were deleted since, or are not valid by their newest terms.
+    withdrawn: RwLock<HashSet<String>>,
     books: Mutex<Books>,
     /// One grant at a time is asked for: the answers would overtake each other.
     renewing: tokio::sync::Mutex<()>,
 }
 
 impl Active {
+    /// Whether an offer of the plan must not be made any more.
+    pub(crate) fn is_withdrawn(&self, offer_id: &str) -> bool {
+        self.withdrawn.read().unwrap_or_else(PoisonError::into_inner).contains(offer_id)
+    }
+
     pub(crate) fn books(&self) -> MutexGuard<'_, Books> {
         self.books.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -44,6 +51,8 @@ pub(crate) struct Deciding {
     reading: tokio::sync::Mutex<()>,
     active: Kept<Option<Arc<Active>>>,
     model: Kept<Option<(String, Arc<Model>)>>,
+    /// By account the books of a plan that decides no longer: what they have set aside stays so for the next plan.
+    retired: Mutex<HashMap<String, Books>>,
     /// Plans by id: once made they do not change.
     plans: RwLock<HashMap<String, Arc<Plan>>>,
     /// By account how its offers are redeemed, and until when that is believed.
@@ -61,6 +70,7 @@ impl Deciding {
             reading,
             active: RwLock::new(None),
             model: RwLock::new(None),
+            retired: Mutex::default(),
             plans: RwLock::default(),
             redemptions: RwLock::default(),
         }
@@ -111,7 +121,14 @@ impl Deciding {
             Ok(kept) => return Ok(kept),
             Err(old) => old.flatten(),
         };
-        let found = match (store.deciding_plan().await?, old) {
+        let deciding = store.deciding_plan().await?;
+        if let Some(old) = &old
+            && deciding.as_ref().is_none_or(|(plan, _)| plan.id != old.plan.id)
+        {
+            let mut retired = self.retired.lock().unwrap_or_else(PoisonError::into_inner);
+            retired.insert(old.plan.account().to_owned(), old.books().clone());
+        }
+        let found = match (deciding, old) {
             (None, _) => None,
             (Some((plan, state)), Some(old)) if old.plan.id == plan.id && old.state == state => Some(old),
             (Some((mut plan, state)), old) => {
@@ -125,13 +142,20 @@ impl Deciding {
                 }
                 let books = match old.filter(|old| old.plan.id == plan.id) {
                     Some(old) => old.books().clone(),
-                    None => Books::new(&plan),
+                    None => {
+                        let mut retired = self.retired.lock().unwrap_or_else(PoisonError::into_inner);
+                        retired
+                            .remove(plan.account())
+                            .map_or_else(|| Books::new(&plan), |books| books.go_on(&plan))
+                    }
                 };
-                let renewing = tokio::sync::Mutex::new(());
-                Some(Arc::new(Active { plan, state, model, books: Mutex::new(books), renewing }))
+                let (withdrawn, renewing) = (RwLock::default(), tokio::sync::Mutex::new(()));
+                Some(Arc::new(Active { plan, state, model, withdrawn, books: Mutex::new(books), renewing }))
             }
         };
         if let Some(active) = &found {
+            let withdrawn = store.withdrawn(&active.plan.offers, at).await?;
+            *active.withdrawn.write().unwrap_or_else(PoisonError::into_inner) = withdrawn;
             self.renew(store, active, at).await?;
         }
         *self.active.write().unwrap_or_else(PoisonError::into_inner) = Some((Instant::now(), found.clone()));

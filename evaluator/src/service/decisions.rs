@@ -1,3 +1,6 @@
+use std::collections::BTreeSet;
+
+use proto::common::v1::EventKind;
 use proto::evaluator::v1::decision_service_server::DecisionService;
 use proto::evaluator::v1::{
     EraseUserRequest, EraseUserResponse, ExportUserRequest, IngestEventsRequest, IngestEventsResponse,
@@ -31,8 +34,15 @@ impl Decisions {
         bookings::owe(&self.0, &mut batch).await?;
         let offered = batch.iter().filter(|decision| !decision.row.offer_id.is_empty());
         let ids: Vec<String> = offered.map(|decision| decision.row.decision_id.clone()).collect();
+        let mut units = BTreeSet::new();
+        for made in batch.iter().filter(|decision| decision.made.is_some()) {
+            let row = &made.row;
+            let id = if row.person.is_empty() { &row.visitor } else { &row.person };
+            units.insert(self.0.store.linked_user(id.clone()).await?);
+        }
         let fresh = self.0.store.record_decisions(batch, position).await?;
         bookings::settle(&self.0, &ids).await?;
+        bookings::settle_earlier(&self.0, &units).await?;
         Ok(fresh)
     }
 
@@ -44,9 +54,12 @@ impl Decisions {
             .filter(|row| row.decision_id.is_empty() && !row.offer_id.is_empty())
             .cloned()
             .collect();
+        let links = batch.iter().filter(|row| row.kind == EventKind::Link as i16);
+        let linked: BTreeSet<String> = links.map(|row| row.person.clone()).collect();
         let stored = self.0.store.ingest_events(batch, position).await?;
         bookings::settle(&self.0, &touched).await?;
         bookings::settle_untokened(&self.0, &untokened).await?;
+        bookings::settle_earlier(&self.0, &linked).await?;
         Ok(stored)
     }
 }

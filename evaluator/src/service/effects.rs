@@ -61,7 +61,7 @@ impl EffectService for Effects {
         let mut found = Violations::new();
         found.required_id("user_id", &request.user_id);
         for (name, value) in &request.features {
-            found.finite(&format!("features[{name}]"), *value);
+            super::intake::feature(&mut found, &format!("features[{name}]"), *value);
         }
         if !(1..=MOST_TREATMENTS).contains(&request.treatments.len()) {
             let text = format!("must be 1 to {MOST_TREATMENTS}, are {}", request.treatments.len());

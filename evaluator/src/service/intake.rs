@@ -15,6 +15,8 @@ use crate::store::{DecisionRow, EventRow, Ingested, Recorded};
 pub(super) const BATCH: usize = 1_000;
 /// Most offers that a decision may name as those it chose among.
 const MAX_AVAILABLE: usize = 1_000;
+/// Largest size of a feature.
+const MAX_FEATURE: f64 = 1e12;
 
 /// What became of the rows.
 #[derive(Default)]
@@ -155,6 +157,11 @@ pub(super) fn decision(
     })
 }
 
+/// Checks a feature's value. Models square and multiply features: what is larger leaves them no numbers.
+pub(super) fn feature(found: &mut Violations, field: &str, value: f64) {
+    found.within_range(field, value, -MAX_FEATURE, MAX_FEATURE);
+}
+
 fn check(decision: &Decision) -> Vec<Violation> {
     let mut found = Violations::new();
     found.required_id("decision_id", &decision.decision_id);
@@ -178,7 +185,7 @@ fn check(decision: &Decision) -> Vec<Violation> {
     }
     for (name, value) in &decision.features {
         found.required_id("features", name);
-        found.finite(&format!("features[{name}]"), *value);
+        feature(&mut found, &format!("features[{name}]"), *value);
     }
     for (index, placement) in decision.placements.iter().enumerate() {
         let path = |field| format!("placements[{index}].{field}");

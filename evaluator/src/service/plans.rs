@@ -33,6 +33,8 @@ use crate::strategy::plan::{Expected, Kind, Objective, Phase, Plan, State, Strat
 
 /// Risk accepted where none is told: the lower end of a 95 % interval is above 0.
 const USUAL_RISK: f64 = 0.025;
+/// Least probability of a decision that a plan is judged by: one chosen with less would outweigh all others.
+const LEAST_REPLAYED: f64 = 1e-5;
 /// Rows a plan is replayed on of each policy that logged, the latest.
 const REPLAYED: usize = 10_000;
 
@@ -284,7 +286,7 @@ pub(super) async fn replayed(base: &Shared, plan: &Plan, accepted_risk: f64) -> 
     let horizon = horizon(base, &model);
     let (mut log, _) =
         joined(base, kind_of(&model.target).unwrap_or_default(), horizon, &plan.currency).await?;
-    log.retain(|row| !row.open && !row.cost_unknown && row.was_chosen());
+    log.retain(|row| !row.open && !row.cost_unknown && row.was_chosen() && row.propensity >= LEAST_REPLAYED);
     let (plan, currency) = (plan.clone(), plan.currency.clone());
     let work = move || {
         let mut by_logger: BTreeMap<&str, Vec<&Outcome>> = BTreeMap::new();

@@ -5,6 +5,8 @@ use proto::validate::Violations;
 /// An rpc whose answers are kept.
 #[derive(Debug, Clone, Copy)]
 pub(super) enum Method {
+    ActivatePlan,
+    DeactivatePlan,
     DeleteOffer,
     GenerateStrategies,
     TrainEffectModel,
@@ -14,6 +16,8 @@ impl Method {
     /// Name under which answers are stored.
     pub(super) fn name(self) -> &'static str {
         match self {
+            Self::ActivatePlan => "ActivatePlan",
+            Self::DeactivatePlan => "DeactivatePlan",
             Self::DeleteOffer => "DeleteOffer",
             Self::GenerateStrategies => "GenerateStrategies",
             Self::TrainEffectModel => "TrainEffectModel",

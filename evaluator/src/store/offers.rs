@@ -1,6 +1,6 @@
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
-use proto::common::v1::EventKind;
+use proto::common::v1::{EventKind, Offer};
 use sea_orm::sea_query::{Expr, ExprTrait as _, OnConflict};
 use sea_orm::{
     ColumnTrait as _, Condition, EntityTrait as _, IntoActiveModel as _, QueryFilter as _, QueryOrder as _,
@@ -71,6 +71,28 @@ impl Store {
             .all(&self.db)
             .await?;
         Ok(rows.into_iter().map(|(item, currency, price)| ((item, currency), price)).collect())
+    }
+
+    /// Ids of those of `offers` that were deleted or whose newest terms do not hold at `at`; one that was never stored by
+    /// itself is not among them.
+    pub async fn withdrawn(&self, offers: &[Offer], at: i64) -> Result<HashSet<String>> {
+        let over = Condition::any()
+            .add(Column::DeletedAt.is_not_null())
+            .add(Column::StartsAt.gt(at))
+            .add(Column::EndsAt.lte(at));
+        let mut found = HashSet::new();
+        for chunk in offers.chunks(STATEMENT) {
+            let ids: Vec<String> = Entity::find()
+                .select_only()
+                .column(Column::OfferId)
+                .filter(Column::OfferId.is_in(chunk.iter().map(|offer| offer.offer_id.as_str())))
+                .filter(over.clone())
+                .into_tuple()
+                .all(&self.db)
+                .await?;
+            found.extend(ids);
+        }
+        Ok(found)
     }
 
     /// Offers that decisions may have made, deleted ones too, by id.

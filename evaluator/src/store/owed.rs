@@ -32,6 +32,7 @@ struct Ended {
     count: i64,
     cost: i64,
     worst: i64,
+    age: i64,
 }
 
 /// What redemptions of a plan's offers came to, whether their reports carried a decision or not.
@@ -45,11 +46,16 @@ pub struct RedeemedOf {
     pub inferred: i64,
 }
 
-/// The bin of age at the moment an offer was last looked at: when it was redeemed or ended, or `now`.
-fn bin(now: i64) -> SimpleExpr {
+/// The age at the moment an offer was last looked at: when it was redeemed or ended, or `now`.
+fn age(now: i64) -> SimpleExpr {
     let seen: SimpleExpr =
         Expr::case(Column::ClosesAt.lt(now), Expr::col(Column::ClosesAt)).finally(now).into();
-    let age = seen.sub(Expr::col(Column::MadeAt));
+    seen.sub(Expr::col(Column::MadeAt))
+}
+
+/// The bin of that age.
+fn bin(now: i64) -> SimpleExpr {
+    let age = age(now);
     let mut bins = Expr::case(age.clone().lt(BINS[1]), 0);
     for (bin, end) in BINS.iter().enumerate().skip(2) {
         bins = bins.case(age.clone().lt(*end), i32::try_from(bin - 1).unwrap_or(i32::MAX));
@@ -106,6 +112,7 @@ impl Store {
             .expr_as(Expr::col(Column::DecisionId).count(), "count")
             .expr_as(sum(Expr::col(Column::Cost)), "cost")
             .expr_as(sum(Expr::col(Column::Worst)), "worst")
+            .expr_as(sum(age(now)), "age")
             .filter(Condition::all().add_option(account.map(|account| Column::AccountId.eq(account))))
             .group_by(Expr::col(Column::OfferId))
             .group_by(Expr::col(Column::Redeemed))
@@ -113,13 +120,17 @@ impl Store {
             .into_model::<Ended>()
             .all(&self.db)
             .await?;
-        let read = |row: Ended| Seen {
-            offer_id: row.offer_id,
-            bin: usize::try_from(row.bin).unwrap_or(0).min(BINS.len() - 1),
-            redeemed: row.redeemed,
-            count: row.count,
-            cost: row.cost,
-            worst: row.worst,
+        let read = |row: Ended| {
+            let bin = usize::try_from(row.bin).unwrap_or(0).min(BINS.len() - 1);
+            Seen {
+                offer_id: row.offer_id,
+                bin,
+                redeemed: row.redeemed,
+                count: row.count,
+                cost: row.cost,
+                worst: row.worst,
+                at_risk: row.age.saturating_sub(row.count.saturating_mul(BINS[bin])).clamp(0, i64::MAX),
+            }
         };
         Ok(rows.into_iter().map(read).collect())
     }

@@ -1,4 +1,4 @@
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 
 use proto::common::v1::EventKind;
 use sea_orm::sea_query::{Expr, ExprTrait as _, OnConflict};
@@ -187,6 +187,33 @@ impl Store {
         let query =
             event::Entity::find().filter(Condition::any().add(untold).add(DecisionId.eq(decision_id)));
         query.all(&self.db).await?.into_iter().map(answer).collect()
+    }
+
+    /// Unit, offer and moment of every redemption that reports of these units tell of without a decision.
+    pub async fn untokened_of(&self, units: &BTreeSet<String>) -> Result<BTreeSet<(String, String, i64)>> {
+        use event::Column::{DecisionId, Kind, OccurredAt, OfferId, Person, Visitor};
+        let kinds = [EventKind::Purchase as i16, EventKind::OfferRedeemed as i16];
+        let mut found = BTreeSet::new();
+        let units: Vec<&str> = units.iter().map(String::as_str).collect();
+        for chunk in units.chunks(STATEMENT) {
+            let of_them = |column: event::Column| column.is_in(chunk.iter().copied());
+            let anonymous = Condition::all().add(Person.eq("")).add(of_them(Visitor));
+            let rows: Vec<(String, String, String, i64)> = event::Entity::find()
+                .select_only()
+                .columns([Person, Visitor, OfferId, OccurredAt])
+                .filter(Condition::any().add(of_them(Person)).add(anonymous))
+                .filter(DecisionId.eq(""))
+                .filter(OfferId.ne(""))
+                .filter(Kind.is_in(kinds))
+                .into_tuple()
+                .all(&self.db)
+                .await?;
+            let told = |(person, visitor, offer, at): (String, String, String, i64)| {
+                (super::unit(&person, &visitor), offer, at)
+            };
+            found.extend(rows.into_iter().map(told));
+        }
+        Ok(found)
     }
 
     /// Every answer to these decisions, by decision, beside the offer each made.

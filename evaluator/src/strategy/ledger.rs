@@ -127,6 +127,12 @@ impl Ledger {
         }
     }
 
+    /// The same books under another budget.
+    #[must_use]
+    pub fn with_budget(self, budget: i64) -> Self {
+        Self { budget, exhausted: false, needed: 0.0, ..self }
+    }
+
     /// Returns what all replicas have spent, as far as this one has been told.
     pub fn spent(&self) -> i64 {
         self.spent

@@ -111,6 +111,22 @@ impl Books {
         }
     }
 
+    /// Of `plan`, which goes on with the budget account of these books: what is set aside of its money stays so.
+    #[must_use]
+    pub fn go_on(self, plan: &Plan) -> Self {
+        let mut books = Self::new(plan);
+        books.money = self.money.with_budget(plan.budget);
+        books.offered = self.offered;
+        let of_money = |mut reserves: Vec<Reserve>| {
+            reserves.resize(1, Reserve::default());
+            reserves.resize(1 + plan.limits.len(), Reserve::default());
+            reserves
+        };
+        books.pending =
+            self.pending.into_iter().map(|(id, (at, reserves))| (id, (at, of_money(reserves)))).collect();
+        books
+    }
+
     /// All ledgers with their accounts, the budget's first.
     pub fn accounts<'a>(&'a mut self, plan: &'a Plan) -> impl Iterator<Item = Account<'a>> + 'a {
         let limits = self.limits.iter_mut().zip(&plan.limits).enumerate();

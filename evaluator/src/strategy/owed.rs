@@ -2,8 +2,10 @@
 //!
 //! An offer is owed until it is redeemed or ends. How probable it is that one of an age is redeemed in what is left of its
 //! time is learnt from the account's own offers: a discrete-time survival estimate (life table) over bins of age, each
-//! offer by itself where at least [`MIN_REACHED`] of it came into a bin and else all together. Counts are smoothed by one
-//! further redemption a bin, so that little knowledge means much owed: of the first offers all is.
+//! offer by itself where at least [`MIN_REACHED`] of it came into a bin and else all together: redemptions in a bin by the
+//! time that offers were at risk in it. Counts are smoothed by half a redemption a bin, so that little knowledge means
+//! much owed. Until [`MIN_REDEEMED`] were redeemed nobody knows how long customers take: an age that not enough offers have
+//! lived through is owed in full then, however many younger ones there are.
 
 use std::collections::BTreeMap;
 
@@ -15,6 +17,10 @@ pub const BINS: [i64; 9] =
     [0, HOUR, 6 * HOUR, 24 * HOUR, 48 * HOUR, 96 * HOUR, 168 * HOUR, 336 * HOUR, 720 * HOUR];
 /// Offers that have to come into a bin before it is judged by what was redeemed in it.
 const MIN_REACHED: f64 = 30.0;
+/// Redemptions added to each bin: Jeffreys' prior of a rate.
+const SMOOTHING: f64 = 0.5;
+/// Redemptions from which what was seen says something of ages that few offers have reached.
+pub const MIN_REDEEMED: i64 = 10;
 
 /// Offers of one kind whose observation ended in one bin of age.
 #[derive(Debug, Clone, PartialEq, Default)]
@@ -31,6 +37,8 @@ pub struct Seen {
     pub cost: i64,
     /// What they would cost at most.
     pub worst: i64,
+    /// Sum of the times they were at risk within that bin, microseconds.
+    pub at_risk: i64,
 }
 
 /// Offers of one kind and age that may still be redeemed.
@@ -63,7 +71,9 @@ pub struct Redemptions {
 impl Redemptions {
     /// Learns from the offers `seen`.
     pub fn learn(seen: &[Seen]) -> Self {
-        let all = rates(seen.iter(), None);
+        let is_known =
+            seen.iter().filter(|one| one.redeemed).map(|one| one.count).sum::<i64>() >= MIN_REDEEMED;
+        let all = rates(seen.iter(), is_known, None);
         let mut offers: BTreeMap<&str, Vec<&Seen>> = BTreeMap::new();
         for one in seen {
             offers.entry(&one.offer_id).or_default().push(one);
@@ -74,7 +84,7 @@ impl Redemptions {
             let cost: i64 = seen.iter().map(|one| one.cost).sum();
             let worst = seen.iter().map(|one| one.worst).sum::<i64>() as f64 / (count as f64).max(1.0);
             let mean = (cost as f64 + worst) / (redeemed as f64 + 1.0);
-            (id.to_owned(), (rates(seen.into_iter(), Some(&all)), mean))
+            (id.to_owned(), (rates(seen.into_iter(), is_known, Some(&all)), mean))
         };
         Self { by_offer: offers.into_iter().map(of).collect(), all: Some(all) }
     }
@@ -127,28 +137,31 @@ fn chance(rates: &Rates, bin: usize, left: f64) -> f64 {
 }
 
 /// Rates of redemption of the offers `seen`: of a bin too few came into, those of all offers there, or where these are the
-/// offers asked for the rate of the bin before, unless more were redeemed.
-fn rates<'a>(seen: impl Iterator<Item = &'a Seen>, all: Option<&Rates>) -> Rates {
+/// offers asked for the rate of the bin before, unless more were redeemed. Where it `is_known` how long customers take, to
+/// come into a bin is enough; else it must have been lived through.
+fn rates<'a>(seen: impl Iterator<Item = &'a Seen>, is_known: bool, all: Option<&Rates>) -> Rates {
     let (mut redeemed, mut ended) = ([0.0; BINS.len()], [0.0; BINS.len()]);
+    let mut time = [0.0; BINS.len()];
     for one in seen {
         let into = if one.redeemed { &mut redeemed } else { &mut ended };
         into[one.bin] += one.count as f64;
+        time[one.bin] += one.at_risk as f64;
     }
     let mut found = [f64::INFINITY; BINS.len()];
     for bin in 0..BINS.len() {
-        let reached: f64 = redeemed[bin..].iter().chain(&ended[bin..]).sum();
+        let count = |from: usize| redeemed[from..].iter().chain(&ended[from..]).sum::<f64>();
+        let (reached, passed) = (count(bin), count(bin + 1));
         let width = BINS.get(bin + 1).unwrap_or(&(2 * BINS[bin])) - BINS[bin];
-        // Who went out of sight within a bin was at risk for half of it.
-        let at_risk = (reached - ended[bin] / 2.0).max(redeemed[bin]);
-        let rate =
-            |more: f64| -(-((redeemed[bin] + more) / (at_risk + more)).min(1.0)).ln_1p() / width as f64;
-        found[bin] = if reached >= MIN_REACHED {
-            rate(1.0)
+        let at_risk = time[bin] + passed * width as f64;
+        let rate = |more: f64| (redeemed[bin] + more) / at_risk;
+        found[bin] = if passed >= MIN_REACHED || (is_known && reached >= MIN_REACHED) {
+            rate(SMOOTHING)
         } else if let Some(all) = all {
             all[bin]
+        } else if is_known && bin > 0 {
+            if redeemed[bin] > 0.0 { found[bin - 1].max(rate(0.0)) } else { found[bin - 1] }
         } else {
-            let before = if bin == 0 { f64::INFINITY } else { found[bin - 1] };
-            if redeemed[bin] > 0.0 { before.max(rate(0.0)) } else { before }
+            f64::INFINITY
         };
     }
     found
@@ -160,9 +173,12 @@ mod tests {
 
     const DAY: i64 = 24 * HOUR;
 
+    /// Offers that were at risk for half of their last bin.
     fn seen(bin: usize, redeemed: bool, count: i64) -> Seen {
         let cost = if redeemed { 500 * count } else { 0 };
-        Seen { offer_id: "five".into(), bin, redeemed, count, cost, worst: 500 * count }
+        let width = BINS.get(bin + 1).unwrap_or(&(2 * BINS[bin])) - BINS[bin];
+        let at_risk = count * width / 2;
+        Seen { offer_id: "five".into(), bin, redeemed, count, cost, worst: 500 * count, at_risk }
     }
 
     fn outstanding(bin: usize, count: i64, left: i64) -> Outstanding {
@@ -175,6 +191,17 @@ mod tests {
         let nothing = Redemptions::learn(&[seen(0, false, 20)]);
         let owed = nothing.owed([outstanding(0, 20, 30 * DAY)].iter());
         assert!((owed.amount() - 10_000.0).abs() < 1e-6, "{owed:?}");
+    }
+
+    /// However many offers are made within minutes: that none of them is redeemed yet says nothing.
+    #[test]
+    fn until_customers_have_redeemed_ages_nobody_has_reached_are_owed_in_full() {
+        let made = Seen { at_risk: 18_000_000 * 1_000, ..seen(0, false, 1_000) };
+        let hours_old = Seen { at_risk: HOUR * 800, ..seen(2, false, 800) };
+        for log in [vec![made.clone()], vec![made, hours_old, seen(2, true, MIN_REDEEMED - 1)]] {
+            let owed = Redemptions::learn(&log).owed([outstanding(0, 1_000, DAY)].iter());
+            assert!((owed.amount() - 500_000.0).abs() < 1.0, "{owed:?}");
+        }
     }
 
     /// Of a thousand a fifth is redeemed at once and nothing later: what is a day old is hardly owed.

@@ -263,9 +263,7 @@ impl Plan {
 
     /// Whether it decides for a channel.
     pub fn covers(&self, channel: Channel) -> bool {
-        self.channels.is_empty()
-            || channel == Channel::Unspecified
-            || self.channels.contains(&i32::from(channel))
+        self.channels.is_empty() || self.channels.contains(&i32::from(channel))
     }
 
     /// What it was made at.

@@ -1,10 +1,12 @@
-use super::money::same_currency;
+use super::money::{MAX_MINOR_UNITS, same_currency};
 use super::{MAX_AHEAD_SECONDS, MAX_ATTRIBUTES, Violation, Violations};
 
 use crate::common::v1::{Channel, Event, EventKind};
 
 /// The largest rating of any scale; a shop's own scale is the recommender's setting.
 const MAX_RATING: f64 = 1_000.0;
+/// The attribute that tells the discount given, minor units.
+const DISCOUNT: &str = "discount_minor";
 
 /// An event to store. `now` is the server's clock in seconds since 1970.
 pub fn event(event: &Event, now: i64) -> Vec<Violation> {
@@ -49,6 +51,13 @@ pub fn event(event: &Event, now: i64) -> Vec<Violation> {
     }
     purchase(&mut violations, event);
     product_return(&mut violations, event);
+    if matches!(kind, EventKind::OfferRedeemed | EventKind::Purchase)
+        && let Some(amount) = event.attributes.get(DISCOUNT)
+        && !amount.parse::<i64>().is_ok_and(|amount| (0..=MAX_MINOR_UNITS).contains(&amount))
+    {
+        let text = format!("must be whole minor units from 0 to {MAX_MINOR_UNITS}, is {amount:?}");
+        violations.add(format!("attributes[{DISCOUNT}]"), "NOT_AN_AMOUNT", text);
+    }
     violations.at_most("attributes", event.attributes.len(), MAX_ATTRIBUTES);
     for (name, value) in &event.attributes {
         violations.required_id("attributes", name);

@@ -2,7 +2,7 @@ use super::{Violation, Violations};
 use crate::common::v1::Money;
 
 /// The largest amount, minor units: sums of very many of them stay exact.
-const MAX_MINOR_UNITS: i64 = 1_000_000_000_000;
+pub(super) const MAX_MINOR_UNITS: i64 = 1_000_000_000_000;
 
 /// Money that is paid or charged: a three-letter currency and an amount of at least 0.
 pub fn money(money: &Money) -> Vec<Violation> {
