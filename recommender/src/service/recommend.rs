@@ -104,7 +104,14 @@ impl Recommender {
             let teller = match known {
                 Some((serving, fold_in)) => {
                     let stand_ins = stand_ins.as_ref();
-                    Teller::Model { serving, fold_in, shelf: &shelf, deeds: &deeds, stand_ins }
+                    Teller::Model {
+                        serving,
+                        fold_in,
+                        shelf: &shelf,
+                        deeds: &deeds,
+                        stand_ins,
+                        signals: &signals,
+                    }
                 }
                 None if segment.is_some() => Teller::Popularity(Fallback::Segment),
                 None => Teller::Popularity(Fallback::Everyone),

@@ -7,6 +7,7 @@ use crate::algorithm::{BlendSettings, Cause, Settings, Share};
 use crate::fold_in::FoldIn;
 use crate::rank::Place;
 use crate::shelf::{Serving, Shelf};
+use crate::signals::Signals;
 use crate::stand_in::StandIns;
 use crate::store::Deed;
 
@@ -29,6 +30,8 @@ pub(super) enum Teller<'a> {
         deeds: &'a [Deed],
         /// Known items that were folded in for unknown ones.
         stand_ins: Option<&'a StandIns>,
+        /// What deeds weigh.
+        signals: &'a Signals,
     },
     /// Popularity, among all people or those of a segment.
     Popularity(Fallback),
@@ -95,7 +98,15 @@ impl Teller<'_> {
     /// boosts did, and what is left. The shares sum to 1, but where there is no score to share.
     fn reasons(&self, places: &[Place]) -> Vec<Vec<Reason>> {
         let scored = match self {
-            Self::Model { serving, fold_in, shelf, deeds, stand_ins } => {
+            Self::Model { serving, fold_in, shelf, deeds, stand_ins, signals } => {
+                let original = |column: u32| {
+                    let known = serving.artefact.item_ids[column as usize].as_str();
+                    stand_ins.map_or(known, |stand_ins| stand_ins.original(known))
+                };
+                let is_named = |share: &Share| match share.cause {
+                    Cause::Item(past) => may_be_named(original(past), deeds, signals, shelf),
+                    _ => true,
+                };
                 let columns: Vec<u32> = places.iter().filter_map(|place| place.candidate.column).collect();
                 let mut shares = fold_in.shares(&columns).into_iter();
                 let of = |place: &Place| {
@@ -105,7 +116,8 @@ impl Teller<'_> {
                             .inferred_factors(&place.candidate.item.item_id)
                             .map_or_else(Vec::new, |row| fold_in.shares_of_row(row.into())),
                     };
-                    let positive = shares.into_iter().filter(|share| share.value > 0.0).take(REASONS);
+                    let positive = shares.into_iter().filter(|share| share.value > 0.0 && is_named(share));
+                    let positive = positive.take(REASONS);
                     positive.map(|share| because(serving, shelf, (deeds, *stand_ins), share, place)).collect()
                 };
                 places.iter().map(of).collect()
@@ -118,6 +130,16 @@ impl Teller<'_> {
         };
         places.iter().zip(scored).map(|(place, reasons)| shared(reasons, place)).collect()
     }
+}
+
+/// Whether a past item may be told as a reason: nobody is told that they get something because of what they disliked or
+/// rated no better than the middle of the scale, or because of goods that are never recommended, such as postage.
+fn may_be_named(item_id: &str, deeds: &[Deed], signals: &Signals, shelf: &Shelf) -> bool {
+    let against = |deed: &Deed| {
+        matches!(deed.kind, EventKind::Dislike | EventKind::Rating) && signals.weight_of(deed) <= 0.0
+    };
+    !deeds.iter().any(|deed| deed.item_id == item_id && against(deed))
+        && !shelf.catalogue.get(item_id).is_some_and(|item| item.not_recommendable)
 }
 
 /// A reason that names no item.
@@ -156,19 +178,26 @@ fn because(
     }
 }
 
-/// `reasons` of a pick as shares of its score, with what boosts did and what is left.
+/// `reasons` of a pick as shares of its score, with what boosts did and what is left. Where other deeds speak against the
+/// pick, so that its reasons come to more than the score, they are shares of their sum. A pick without a score names none.
 fn shared(mut reasons: Vec<Reason>, place: &Place) -> Vec<Reason> {
     let (score, boost) = (place.candidate.score, place.candidate.boost);
+    if score <= 0.0 {
+        reasons.retain(|reason| reason.because_item_id.is_empty());
+        reasons.iter_mut().for_each(|reason| reason.weight = 0.0);
+        return reasons;
+    }
     if boost != 0.0 {
         reasons.push(plain(ReasonKind::Boost, boost));
     }
     let told: f64 = reasons.iter().map(|reason| reason.weight).sum();
     // What arithmetic in single precision leaves is no reason.
-    if !reasons.is_empty() && (score - told).abs() > 1e-5 * score.abs() {
+    if !reasons.is_empty() && score - told > 1e-5 * score {
         reasons.push(plain(ReasonKind::Other, score - told));
     }
+    let whole = score.max(told);
     for reason in &mut reasons {
-        reason.weight = if score > 0.0 { reason.weight / score } else { 0.0 };
+        reason.weight /= whole;
     }
     let last = |reason: &Reason| reason.kind() == ReasonKind::Other;
     reasons.sort_by(|a, b| last(a).cmp(&last(b)).then(b.weight.total_cmp(&a.weight)));
@@ -197,5 +226,33 @@ pub(super) fn sources(serving: &Serving) -> Vec<String> {
             parts.iter().map(|part| part.settings.algorithm().to_string()).collect()
         }
         one => vec![one.algorithm().to_string()],
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use super::*;
+    use crate::rank::Candidate;
+
+    fn shares(score: f64, weights: &[f64]) -> Vec<(ReasonKind, f64)> {
+        let item = Arc::default();
+        let candidate = Candidate { item: &item, column: None, score, boost: 0.0, popularity: 0.0 };
+        let place = Place { candidate, propensity: 1.0 };
+        let because = |weight| Reason { because_item_id: "i".into(), ..plain(ReasonKind::Item, weight) };
+        let reasons = weights.iter().map(|weight| because(*weight)).collect();
+        shared(reasons, &place).iter().map(|reason| (reason.kind(), reason.weight)).collect()
+    }
+
+    #[test]
+    fn shares_lie_between_nothing_and_all() {
+        assert_eq!(
+            shares(4.0, &[1.0, 2.0]),
+            [(ReasonKind::Item, 0.5), (ReasonKind::Item, 0.25), (ReasonKind::Other, 0.25)]
+        );
+        // A disliked item takes 9 of the 10 that two others bring.
+        assert_eq!(shares(1.0, &[6.0, 4.0]), [(ReasonKind::Item, 0.6), (ReasonKind::Item, 0.4)]);
+        assert!(shares(-0.01, &[0.2]).is_empty() && shares(0.0, &[0.0]).is_empty());
     }
 }
