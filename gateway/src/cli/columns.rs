@@ -66,6 +66,21 @@ pub(super) const OFFER: &[&str] = &[
     "categories",
 ];
 
+/// The columns for `--help`.
+pub(super) fn help() -> String {
+    let list = |name: &str, fields: &[&str]| format!("  {name:<7} {}", fields.join(", "));
+    [
+        "Columns; all others become attributes of the item or event:".to_owned(),
+        list("items", ITEM),
+        list("events", EVENT),
+        list("offers", OFFER),
+        "Several categories or item ids in one cell are separated by |. Times are RFC 3339, a date, or seconds since 1970. \
+         Amounts need a currency: a column, or --constant currency=USD. A RETURN needs order_id, quantity and amount."
+            .to_owned(),
+    ]
+    .join("\n")
+}
+
 /// A row whose known fields are taken one by one; what is left over are attributes.
 struct Cells {
     row: Row,
@@ -266,6 +281,12 @@ mod tests {
 
     fn row(cells: &[(&str, &str)]) -> Row {
         cells.iter().map(|(name, cell)| ((*name).to_owned(), (*cell).to_owned())).collect()
+    }
+
+    #[test]
+    fn help_names_every_column() {
+        let help = help();
+        assert!([ITEM, EVENT, OFFER].concat().iter().all(|field| help.contains(field)), "{help}");
     }
 
     #[test]

@@ -27,6 +27,7 @@ const MAX_ANSWER: usize = 256 << 20;
 const SHOWN: usize = 20;
 
 #[derive(Debug, Args)]
+#[command(after_help = columns::help())]
 pub(super) struct Arguments {
     /// What the rows are.
     what: What,
@@ -101,14 +102,23 @@ pub(super) async fn run(arguments: Arguments, gateway: Channel, json: bool) -> R
     printed
 }
 
+/// Number of a row that is named by its place (`#27`); rows named by an id come after those.
+fn place(id: &str) -> u64 {
+    id.strip_prefix('#').and_then(|number| number.parse().ok()).unwrap_or(u64::MAX)
+}
+
 fn finish(bar: &ProgressBar, mut outcome: Outcome, json: bool) -> Result<(), Failure> {
     let took = bar.elapsed().as_secs_f64();
     bar.finish_and_clear();
-    outcome.rejected.sort_by(|a, b| a.id.cmp(&b.id));
+    outcome.rejected.sort_by(|a, b| place(&a.id).cmp(&place(&b.id)).then_with(|| a.id.cmp(&b.id)));
     let refused = outcome.rejected_count;
     let shown = if json { 0 } else { SHOWN };
     for rejection in outcome.rejected.iter().take(shown) {
         show::note(&format!("row {}: {}: {}", rejection.id, rejection.field, rejection.reason));
+    }
+    let more = refused.saturating_sub(shown as u64);
+    if !json && more > 0 {
+        show::note(&format!("{more} more rows were refused; --json names them"));
     }
     for warning in outcome.warnings.iter().take(shown) {
         show::note(&format!(

@@ -186,13 +186,14 @@ fn exposures(found: &ExperimentExposures) {
 
 fn metric(row: &MetricRow) {
     let of: Vec<String> = row.dimensions.iter().map(|(name, value)| format!("{name}={value}")).collect();
-    let value = row.value.unwrap_or_default();
-    let value = if row.currency_code.is_empty() {
+    let value = if let Some(value) = row.value.filter(|_| row.currency_code.is_empty()) {
         show::interval(&value)
-    } else {
+    } else if let Some(value) = row.value {
         let [estimate, lower, upper] =
             [value.estimate, value.lower, value.upper].map(|amount| show::amount(amount, &row.currency_code));
         format!("{estimate} [{lower}, {upper}]")
+    } else {
+        "not known".to_owned()
     };
     let warnings =
         if row.warnings.is_empty() { String::new() } else { format!("  ! {}", row.warnings.join(", ")) };

@@ -5,7 +5,7 @@ use proto::common::v1::{DegradationCause, DegradationStage, Offer, Substitute};
 use proto::evaluator::v1::{DecideRequest, DecideResponse, DecisionContext, PredictEffectRequest, Treatment};
 use proto::gateway::v1::Placement;
 use proto::generator::v1::{Brief, GenerateCopyRequest, GenerateCopyResponse};
-use proto::recommender::v1::{RecommendRequest, RecommendResponse, Rules};
+use proto::recommender::v1::{RecommendRequest, RecommendResponse, Recommendation, Rules};
 
 use super::known::Person;
 use super::stage::{self, Outcome};
@@ -53,22 +53,20 @@ impl Personaliser {
         if shown().any(|item| assemble::is_good_for(offer, item)) {
             return;
         }
-        let mut rules = moment.request.rules.clone().unwrap_or_default();
-        if offer.item_ids.is_empty() {
-            rules.categories.clone_from(&offer.categories);
-        } else {
-            rules.only_item_ids.clone_from(&offer.item_ids);
-        }
+        let rules = moment.request.rules.clone().unwrap_or_default();
+        let Some((mut rules, most)) = suiting(rules, offer) else { return };
         rules.exclude_item_ids.extend(goods.recommendations.iter().map(|pick| pick.item_id.clone()));
         let mut client = self.upstream.recommender();
-        let call = client.recommend(moment.recommend(1, rules));
+        let call = client.recommend(moment.recommend(most, rules));
         let outcome = stage::run(DegradationStage::Recommend, plan.choose(), call).await;
         // Without such an item the answer stands as it is: the offer is then not shown, and the record says so.
         let Some(answer) = report.close(DegradationStage::Recommend, outcome, Substitute::ItemsWithoutOffer)
         else {
             return;
         };
-        if let Some(pick) = answer.recommendations.into_iter().next() {
+        let suits =
+            |pick: &Recommendation| pick.item.as_ref().is_some_and(|item| assemble::is_good_for(offer, item));
+        if let Some(pick) = answer.recommendations.into_iter().find(suits) {
             if goods.recommendations.len() >= moment.request.limit as usize {
                 goods.recommendations.pop();
             }
@@ -213,5 +211,55 @@ impl Moment {
         };
         known::fold(&mut request, self.undelivered.clone());
         request
+    }
+}
+
+/// Items asked for where the offer's categories and the caller's are to hold together, which a rule cannot say.
+const SEARCHED: u32 = 100;
+
+/// The caller's `rules` narrowed to what `offer` is good for, and how many items to ask for; `None` where nothing can be
+/// both. A caller's rule holds for an item with an offer too.
+fn suiting(mut rules: Rules, offer: &Offer) -> Option<(Rules, u32)> {
+    if !offer.item_ids.is_empty() {
+        if rules.only_item_ids.is_empty() {
+            rules.only_item_ids.clone_from(&offer.item_ids);
+        } else {
+            rules.only_item_ids.retain(|id| offer.item_ids.contains(id));
+        }
+        return (!rules.only_item_ids.is_empty()).then_some((rules, 1));
+    }
+    if rules.categories.is_empty() {
+        rules.categories.clone_from(&offer.categories);
+        return Some((rules, 1));
+    }
+    Some((rules, SEARCHED))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn offer(items: &[&str], categories: &[&str]) -> Offer {
+        let owned = |list: &[&str]| list.iter().map(ToString::to_string).collect();
+        Offer { item_ids: owned(items), categories: owned(categories), ..Offer::default() }
+    }
+
+    fn asked(only: &[&str], categories: &[&str]) -> Rules {
+        let owned = |list: &[&str]| list.iter().map(ToString::to_string).collect();
+        Rules { only_item_ids: owned(only), categories: owned(categories), ..Rules::default() }
+    }
+
+    #[test]
+    fn the_item_of_an_offer_obeys_the_callers_rules() {
+        let free = suiting(asked(&[], &[]), &offer(&[], &["tea"])).expect("anything");
+        assert_eq!((free.0.categories, free.1), (vec!["tea".to_owned()], 1));
+        let books = suiting(asked(&[], &["books"]), &offer(&[], &["tea"])).expect("perhaps");
+        assert_eq!((books.0.categories, books.1), (vec!["books".to_owned()], SEARCHED), "books that are tea");
+        let both = suiting(asked(&["a", "b"], &["books"]), &offer(&["b", "c"], &[])).expect("one");
+        assert_eq!(
+            (both.0.only_item_ids, both.0.categories),
+            (vec!["b".to_owned()], vec!["books".to_owned()])
+        );
+        assert!(suiting(asked(&["a"], &[]), &offer(&["c"], &[])).is_none());
     }
 }

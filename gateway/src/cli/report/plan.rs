@@ -44,10 +44,11 @@ fn lines(plan: &GetPlanResponse) -> Vec<String> {
     lines.push(format!("  budget       {}", money(budget.minor_units as f64)));
     if let Some(account) = &plan.account {
         lines.push(format!(
-            "  account      {}: {} spent, {} may still be redeemed, {} free",
+            "  account      {}: {} spent, {} may still be redeemed, {} set aside for decisions on their way, {} free",
             account.account_id,
             money(account.spent as f64),
             money(account.owed as f64),
+            money(account.reserved as f64),
             money(account.available.max(0) as f64)
         ));
     }
@@ -258,7 +259,7 @@ mod tests {
             "USD 250.00, 25.0 % of the budget",
             "for the same decisions: less than promised",
             "no offers    its budget is owed",
-            "spring: USD 250.00 spent, USD 700.00 may still be redeemed, USD 50.00 free",
+            "spring: USD 250.00 spent, USD 700.00 may still be redeemed, USD 0.00 set aside for decisions on their way, USD 50.00 free",
             "Warning: it brought less than it promised",
             "What to do next\n  train the effect model",
         ] {
