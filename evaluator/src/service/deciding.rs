@@ -140,14 +140,13 @@ impl Deciding {
                 if plan.usual_order <= 0.0 {
                     plan.usual_order = model.as_ref().map_or(0.0, |model| model.basket);
                 }
-                let books = match old.filter(|old| old.plan.id == plan.id) {
-                    Some(old) => old.books().clone(),
-                    None => {
-                        let mut retired = self.retired.lock().unwrap_or_else(PoisonError::into_inner);
-                        retired
-                            .remove(plan.account())
-                            .map_or_else(|| Books::new(&plan), |books| books.go_on(&plan))
-                    }
+                let books = if let Some(old) = old.filter(|old| old.plan.id == plan.id) {
+                    old.books().clone()
+                } else {
+                    let mut retired = self.retired.lock().unwrap_or_else(PoisonError::into_inner);
+                    retired
+                        .remove(plan.account())
+                        .map_or_else(|| Books::new(&plan), |books| books.go_on(&plan))
                 };
                 let (withdrawn, renewing) = (RwLock::default(), tokio::sync::Mutex::new(()));
                 Some(Arc::new(Active { plan, state, model, withdrawn, books: Mutex::new(books), renewing }))

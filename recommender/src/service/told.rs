@@ -105,7 +105,7 @@ impl Teller<'_> {
                 };
                 let is_named = |share: &Share| match share.cause {
                     Cause::Item(past) => may_be_named(original(past), deeds, signals, shelf),
-                    _ => true,
+                    Cause::Popularity => true,
                 };
                 let columns: Vec<u32> = places.iter().filter_map(|place| place.candidate.column).collect();
                 let mut shares = fold_in.shares(&columns).into_iter();
@@ -184,7 +184,9 @@ fn shared(mut reasons: Vec<Reason>, place: &Place) -> Vec<Reason> {
     let (score, boost) = (place.candidate.score, place.candidate.boost);
     if score <= 0.0 {
         reasons.retain(|reason| reason.because_item_id.is_empty());
-        reasons.iter_mut().for_each(|reason| reason.weight = 0.0);
+        for reason in &mut reasons {
+            reason.weight = 0.0;
+        }
         return reasons;
     }
     if boost != 0.0 {

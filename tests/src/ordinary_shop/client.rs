@@ -29,8 +29,8 @@ use proto::gateway::v1::{
 };
 use proto::recommender::v1::recommender_service_client::RecommenderServiceClient;
 use proto::recommender::v1::{
-    Algorithm, GetProfileRequest, GetProfileResponse, Model, RecommendRequest, RecommendResponse,
-    SimilarItemsRequest, TrainRequest,
+    Algorithm, GetProfileRequest, GetProfileResponse, Model, PromoteModelRequest, RecommendRequest,
+    RecommendResponse, SimilarItemsRequest, TrainRequest,
 };
 use tonic::{Code, Status};
 
@@ -224,6 +224,14 @@ impl Client {
             Ok(model)
         };
         patiently(training).await?.context("the last step of training names the model")
+    }
+
+    /// Makes a model serve, as an operator does whose model was not promoted by its own figures.
+    pub async fn promote(&self, model_id: &str) -> anyhow::Result<Model> {
+        let request = PromoteModelRequest { model_id: model_id.to_owned(), ..PromoteModelRequest::default() };
+        let mut client = RecommenderServiceClient::new(self.gateway());
+        let answer = patiently(client.promote_model(request)).await?.into_inner();
+        answer.model.context("the answer names the model")
     }
 
     /// Metrics of the shop.

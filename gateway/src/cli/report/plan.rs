@@ -87,6 +87,23 @@ fn lines(plan: &GetPlanResponse) -> Vec<String> {
             ));
         }
     }
+    lines.extend(outcome(plan, exploring));
+    lines.extend(plan.holdout.iter().flat_map(holdout::lines));
+    if plan.flagged {
+        lines.push(format!("Warning: {}", plan.reason));
+    }
+    lines.extend(next::lines(plan));
+    lines
+}
+
+/// What it brought so far.
+fn outcome(plan: &GetPlanResponse, exploring: bool) -> Vec<String> {
+    let budget = plan.budget.clone().unwrap_or_default();
+    let money = |minor_units: f64| show::amount(minor_units, &budget.currency_code);
+    let range = |interval: &Interval| {
+        format!("{} [{}, {}]", money(interval.estimate), money(interval.lower), money(interval.upper))
+    };
+    let mut lines = Vec::new();
     if let Some(measured) = plan.measured.as_ref().filter(|measured| measured.decisions > 0) {
         lines.push(format!("Measured over {} decisions", measured.decisions));
         let share = measured.spend as f64 / (budget.minor_units as f64).max(1.0);
@@ -125,11 +142,6 @@ fn lines(plan: &GetPlanResponse) -> Vec<String> {
     } else {
         lines.push("Nothing is measured yet: it has decided nothing".into());
     }
-    lines.extend(plan.holdout.iter().flat_map(holdout::lines));
-    if plan.flagged {
-        lines.push(format!("Warning: {}", plan.reason));
-    }
-    lines.extend(next::lines(plan));
     lines
 }
 
